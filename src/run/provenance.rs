@@ -1,0 +1,196 @@
+//! `run.json`: what is needed to say where a result came from, and to make it again.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// How a run stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Still going, or killed without a chance to say so.
+    Running,
+    /// Did all its steps.
+    Finished,
+    /// Stopped by Ctrl-C after a checkpoint.
+    Interrupted,
+    /// Ended with an error.
+    Failed,
+}
+
+/// A file or model folder that the run read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Input {
+    /// Path as the user gave it.
+    pub path: PathBuf,
+    /// SHA-256 in hexadecimal; of a folder, see [`Input::read`].
+    pub sha256: String,
+    /// Bytes in all.
+    pub bytes: u64,
+}
+
+impl Input {
+    /// Hashes a file, or a folder: the SHA-256 over `name NUL sha256 LF` of its files by name (not deeper).
+    pub fn read(path: &Path) -> Result<Self, InputError> {
+        let error = |source| InputError {
+            path: path.to_owned(),
+            source,
+        };
+        let (sha256, bytes) = if path.is_dir() {
+            hash_folder(path)
+        } else {
+            hash_file(path)
+        }
+        .map_err(error)?;
+        Ok(Self {
+            path: path.to_owned(),
+            sha256,
+            bytes,
+        })
+    }
+}
+
+/// An input could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read {path}: {source}", path = path.display())]
+pub struct InputError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+fn hash_file(path: &Path) -> io::Result<(String, u64)> {
+    let mut file = File::open(path)?;
+    let (mut hash, mut bytes) = (Sha256::new(), 0);
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let n = file.read(&mut buffer)?;
+        if n == 0 {
+            return Ok((hex(&hash.finalize()), bytes));
+        }
+        hash.update(&buffer[..n]);
+        bytes += n as u64;
+    }
+}
+
+fn hash_folder(path: &Path) -> io::Result<(String, u64)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?.path();
+        if entry.is_file() {
+            files.push(entry);
+        }
+    }
+    files.sort();
+    let (mut hash, mut total) = (Sha256::new(), 0);
+    for file in files {
+        let (sha256, bytes) = hash_file(&file)?;
+        let name = file
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        hash.update(format!("{name}\0{sha256}\n"));
+        total += bytes;
+    }
+    Ok((hex(&hash.finalize()), total))
+}
+
+/// Two lower-case digits per byte.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |hex, b| hex + &format!("{b:02x}"))
+}
+
+/// Contents of `run.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of this record.
+    pub v: u32,
+    /// What kind of job: `sft`, `reward`, `ppo`, …
+    pub kind: String,
+    /// How it stands.
+    pub status: Status,
+    /// Begin, RFC 3339.
+    pub started: String,
+    /// End, RFC 3339.
+    pub ended: Option<String>,
+    /// The command line.
+    pub argv: Vec<String>,
+    /// Version of rlhf.
+    pub version: String,
+    /// Device in words, such as `cpu (Flex)`.
+    pub device: String,
+    /// Threads; results are reproducible at a fixed number only.
+    pub threads: usize,
+    /// Seed of everything random.
+    pub seed: u64,
+    /// The model that the run started from.
+    pub parent: Option<Input>,
+    /// Other files that it read.
+    pub inputs: Vec<Input>,
+}
+
+impl Provenance {
+    /// A run of `kind` that begins now (`started`, RFC 3339) on `device` with `threads` threads.
+    pub fn new(kind: &str, started: &str, device: &str, threads: usize, seed: u64) -> Self {
+        Self {
+            v: 1,
+            kind: kind.to_owned(),
+            status: Status::Running,
+            started: started.to_owned(),
+            ended: None,
+            argv: std::env::args().collect(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            device: device.to_owned(),
+            threads,
+            seed,
+            parent: None,
+            inputs: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_has_its_sha256() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("abc");
+        fs::write(&path, "abc").unwrap();
+        let input = Input::read(&path).unwrap();
+        // FIPS 180-2, appendix B.1.
+        assert_eq!(
+            input.sha256,
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+        assert_eq!(input.bytes, 3);
+    }
+
+    #[test]
+    fn the_hash_of_a_folder_follows_names_and_contents() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a"), "1").unwrap();
+        fs::write(dir.path().join("b"), "22").unwrap();
+        let first = Input::read(dir.path()).unwrap();
+        assert_eq!(first.bytes, 3);
+        fs::rename(dir.path().join("b"), dir.path().join("c")).unwrap();
+        assert_ne!(Input::read(dir.path()).unwrap().sha256, first.sha256);
+        fs::rename(dir.path().join("c"), dir.path().join("b")).unwrap();
+        assert_eq!(Input::read(dir.path()).unwrap(), first);
+    }
+
+    #[test]
+    fn a_missing_input_is_named() {
+        let error = Input::read(Path::new("/nonexistent/x.jsonl")).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("cannot read /nonexistent/x.jsonl"),
+            "{error}"
+        );
+    }
+}
