@@ -1,0 +1,514 @@
+//! What is judged: a prompt with 2..9 candidate answers.
+//!
+//! `samples/<batch>.jsonl` is append-only and the only home of the text. Ids are made from the
+//! content, so the same row has the same id on every machine, and every hash is checked on reading.
+
+use crate::feedback::digest::Sha256;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use super::lines::{Lines, RowError};
+
+/// Version of the row written here.
+pub const ITEM_VERSION: u32 = 1;
+/// Longest row that is read, in bytes; a longer one is an error, not a reason to fill the memory.
+pub const MAX_ROW_BYTES: usize = 8 << 20;
+/// Most candidates one item may have: there are nine digit keys.
+pub const MAX_CANDIDATES: usize = 9;
+
+/// Why an item or a prompt is not usable.
+#[derive(Debug, thiserror::Error)]
+pub enum ItemError {
+    /// The prompt has no text, or no messages with text.
+    #[error("the prompt is empty")]
+    EmptyPrompt,
+    /// Fewer than 2 or more than 9 candidates.
+    #[error("an item needs 2 to 9 candidates, found {0}")]
+    CandidateCount(usize),
+    /// Two candidates with one id: the winner would be ambiguous.
+    #[error("candidate id {0:?} occurs twice")]
+    DuplicateCandidate(String),
+    /// The row was written by a newer version.
+    #[error("row version {0} is not supported (this program reads version {ITEM_VERSION})")]
+    Version(u32),
+    /// The text was changed after its hash was taken.
+    #[error("the SHA-256 of {what} does not match its text: expected {expected}, found {found}")]
+    Hash {
+        /// Which text: the prompt or a candidate.
+        what: String,
+        /// Hash in the row.
+        expected: Sha256,
+        /// Hash of the text.
+        found: Sha256,
+    },
+    /// The row says it belongs to another batch.
+    #[error("the row belongs to batch {0:?}, but the file is named otherwise")]
+    Batch(String),
+    /// A name that could leave its folder or break a file system.
+    #[error(
+        "{0:?} is not a valid batch name: use letters, digits, '.', '_' and '-', not first '.'"
+    )]
+    BatchName(String),
+}
+
+/// Why a samples file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum SamplesError {
+    /// A bad row, with file and line.
+    #[error(transparent)]
+    Row(#[from] RowError),
+    /// An item that may not be written.
+    #[error("{path}: {source}", path = .path.display())]
+    Item {
+        /// The samples file.
+        path: PathBuf,
+        /// What is wrong with the item.
+        source: ItemError,
+    },
+    /// The file system refused.
+    #[error("{path}: {source}", path = .path.display())]
+    Io {
+        /// File or folder concerned.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// One turn of a conversation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// `system`, `user` or `assistant`.
+    pub role: String,
+    /// What was said.
+    pub content: String,
+}
+
+/// A prompt: plain text to be continued, or a conversation to be answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptText {
+    /// Text; the response continues it.
+    Text(String),
+    /// A conversation; the response is the next assistant message.
+    Messages(Vec<Message>),
+}
+
+impl PromptText {
+    /// SHA-256 of the text, or of the messages as compact JSON (`[{"role":…,"content":…},…]`).
+    pub fn sha256(&self) -> Sha256 {
+        match self {
+            Self::Text(text) => Sha256::of(text),
+            Self::Messages(messages) => Sha256::of(messages_json(messages)),
+        }
+    }
+
+    /// True if there is nothing to answer: no text but white space.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Self::Text(text) => text.trim().is_empty(),
+            Self::Messages(messages) => messages.iter().all(|m| m.content.trim().is_empty()),
+        }
+    }
+
+    /// The prompt as one string for scorers that know no chat template: the text itself, or the
+    /// message contents joined by newlines.
+    pub fn plain(&self) -> String {
+        match self {
+            Self::Text(text) => text.clone(),
+            Self::Messages(messages) => {
+                let contents: Vec<_> = messages.iter().map(|m| m.content.as_str()).collect();
+                contents.join("\n")
+            }
+        }
+    }
+}
+
+/// Strings serialise without failing; the fallback keeps this free of panics all the same.
+fn messages_json(messages: &[Message]) -> String {
+    serde_json::to_string(messages).unwrap_or_default()
+}
+
+/// A prompt with its identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// The prompt file's id, or one made from the hash.
+    pub id: String,
+    /// [`PromptText::sha256`].
+    pub sha256: Sha256,
+    /// `text` or `messages`.
+    #[serde(flatten)]
+    pub text: PromptText,
+}
+
+impl Prompt {
+    /// A prompt with `id`, or with an id made from its hash.
+    ///
+    /// # Errors
+    /// [`ItemError::EmptyPrompt`].
+    pub fn new(id: Option<String>, text: PromptText) -> Result<Self, ItemError> {
+        if text.is_empty() {
+            return Err(ItemError::EmptyPrompt);
+        }
+        let sha256 = text.sha256();
+        let id = id.unwrap_or_else(|| sha256.short());
+        Ok(Self { id, sha256, text })
+    }
+}
+
+/// How a response was drawn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sampler {
+    /// Softmax temperature; 0 means greedy.
+    pub temperature: f64,
+    /// Nucleus mass; absent means 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_p: Option<f64>,
+    /// Number of most probable tokens kept; absent means all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<u32>,
+    /// Most tokens drawn.
+    pub max_new_tokens: u32,
+    /// Seed of the run that drew it.
+    pub seed: u64,
+}
+
+/// Why a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// A stop token.
+    Stop,
+    /// The token limit.
+    Length,
+}
+
+/// One answer with its provenance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Candidate {
+    /// Made from the hash of the text; unique within the item.
+    pub id: String,
+    /// SHA-256 of the text.
+    pub sha256: Sha256,
+    /// The response in full.
+    pub text: String,
+    /// Name of the policy, or of the source of an imported answer.
+    pub policy: String,
+    /// Hash of its weights, where there are weights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_sha256: Option<Sha256>,
+    /// How it was drawn; absent for imported answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sampler: Option<Sampler>,
+    /// Why it ended; absent if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finish_reason: Option<FinishReason>,
+    /// Response tokens; absent if unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n_tokens: Option<u32>,
+}
+
+impl Candidate {
+    /// An answer of which only text and source are known.
+    pub fn new(text: String, policy: impl Into<String>) -> Self {
+        let sha256 = Sha256::of(&text);
+        let (id, policy) = (sha256.short(), policy.into());
+        Self {
+            id,
+            sha256,
+            text,
+            policy,
+            checkpoint_sha256: None,
+            sampler: None,
+            finish_reason: None,
+            n_tokens: None,
+        }
+    }
+}
+
+/// Why an item was chosen, which corrects for active selection later.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Selector {
+    /// `all`, `random`, `uncertainty`, …
+    pub name: String,
+    /// The selection score, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score: Option<f64>,
+    /// Seed of the selection.
+    pub seed: u64,
+}
+
+/// One row of `samples/<batch>.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    /// [`ITEM_VERSION`].
+    pub v: u32,
+    /// Made from batch, prompt and candidates.
+    pub id: String,
+    /// Name of the file without `.jsonl`.
+    pub batch: String,
+    /// Round of the loop it belongs to; 0 is the first.
+    pub round: u32,
+    /// What is answered.
+    pub prompt: Prompt,
+    /// 2..9 answers in canonical order.
+    pub candidates: Vec<Candidate>,
+    /// Why it was chosen.
+    pub selector: Selector,
+}
+
+impl Item {
+    /// A row ready to be written.
+    ///
+    /// # Errors
+    /// [`ItemError`] if the batch name, the number of candidates or a candidate id is not usable.
+    pub fn new(
+        batch: &str,
+        round: u32,
+        prompt: Prompt,
+        candidates: Vec<Candidate>,
+        selector: Selector,
+    ) -> Result<Self, ItemError> {
+        let hashes: Vec<_> = candidates.iter().map(|c| c.sha256.to_string()).collect();
+        let (prompt_sha, names) = (prompt.sha256.to_string(), [batch, &prompt.id]);
+        let parts = names.into_iter().chain([prompt_sha.as_str()]);
+        let parts = parts
+            .chain(hashes.iter().map(String::as_str))
+            .map(str::as_bytes);
+        let id = Sha256::of_parts(parts).short();
+        let batch = batch.to_owned();
+        let item = Self {
+            v: ITEM_VERSION,
+            id,
+            batch,
+            round,
+            prompt,
+            candidates,
+            selector,
+        };
+        item.check()?;
+        Ok(item)
+    }
+
+    /// The candidate with this id.
+    pub fn candidate(&self, id: &str) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| candidate.id == id)
+    }
+
+    /// Checks everything a row promises, hashes included.
+    ///
+    /// # Errors
+    /// The first broken promise.
+    pub fn check(&self) -> Result<(), ItemError> {
+        if self.v != ITEM_VERSION {
+            return Err(ItemError::Version(self.v));
+        }
+        if !is_safe_name(&self.batch) {
+            return Err(ItemError::BatchName(self.batch.clone()));
+        }
+        if self.prompt.text.is_empty() {
+            return Err(ItemError::EmptyPrompt);
+        }
+        check_hash("the prompt", self.prompt.sha256, self.prompt.text.sha256())?;
+        self.check_candidates()
+    }
+
+    fn check_candidates(&self) -> Result<(), ItemError> {
+        if !(2..=MAX_CANDIDATES).contains(&self.candidates.len()) {
+            return Err(ItemError::CandidateCount(self.candidates.len()));
+        }
+        for (index, candidate) in self.candidates.iter().enumerate() {
+            let found = Sha256::of(&candidate.text);
+            check_hash(
+                &format!("candidate {}", candidate.id),
+                candidate.sha256,
+                found,
+            )?;
+            if self.candidates[..index]
+                .iter()
+                .any(|earlier| earlier.id == candidate.id)
+            {
+                return Err(ItemError::DuplicateCandidate(candidate.id.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_hash(what: &str, expected: Sha256, found: Sha256) -> Result<(), ItemError> {
+    if expected == found {
+        return Ok(());
+    }
+    Err(ItemError::Hash {
+        what: what.to_owned(),
+        expected,
+        found,
+    })
+}
+
+/// True for names that are safe as one path component on every file system: 1..=64 of letters,
+/// digits, `.`, `_`, `-`, not starting with `.` or `-`.
+pub fn is_safe_name(name: &str) -> bool {
+    let ok = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    (1..=64).contains(&name.len()) && name.bytes().all(ok) && !name.starts_with(['.', '-'])
+}
+
+/// Reads one batch, in file order.
+///
+/// # Errors
+/// [`SamplesError`] naming file and line: malformed rows, wrong hashes, an item that occurs twice.
+pub fn read_batch(path: &Path) -> Result<Vec<Item>, SamplesError> {
+    let stem = path
+        .file_stem()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
+    let mut lines = Lines::open(path, MAX_ROW_BYTES)?;
+    let mut items: Vec<Item> = Vec::new();
+    let mut seen = HashMap::new();
+    while let Some(row) = lines.next_row()? {
+        let item: Item = row.parse()?;
+        item.check().map_err(|e| row.error(e))?;
+        if item.batch != stem {
+            return Err(row.error(ItemError::Batch(item.batch)).into());
+        }
+        if let Some(line) = seen.insert(item.id.clone(), row.line) {
+            return Err(row
+                .error(format!("item {} is already on line {line}", item.id))
+                .into());
+        }
+        items.push(item);
+    }
+    Ok(items)
+}
+
+/// Reads every `samples/*.jsonl` of a project, batches in name order. A missing folder has none.
+///
+/// # Errors
+/// As [`read_batch`].
+pub fn read_all(samples: &Path) -> Result<Vec<Item>, SamplesError> {
+    let mut items = Vec::new();
+    for path in super::lines::jsonl_files(samples)? {
+        items.extend(read_batch(&path)?);
+    }
+    Ok(items)
+}
+
+/// Appends items to `samples/<batch>.jsonl` with one write and one sync, making the folder.
+///
+/// # Errors
+/// [`SamplesError`] if an item is not sound, belongs to another batch, or cannot be written.
+pub fn append_batch(samples: &Path, batch: &str, items: &[Item]) -> Result<PathBuf, SamplesError> {
+    let path = samples.join(format!("{batch}.jsonl"));
+    let mut text = Vec::new();
+    for item in items {
+        let foreign = || ItemError::Batch(item.batch.clone());
+        let checked = item
+            .check()
+            .and((item.batch == batch).then_some(()).ok_or_else(foreign));
+        checked.map_err(|source| SamplesError::Item {
+            path: path.clone(),
+            source,
+        })?;
+        let row = serde_json::to_vec(item).map_err(io::Error::from);
+        text.extend(row.map_err(|source| SamplesError::Io {
+            path: path.clone(),
+            source,
+        })?);
+        text.push(b'\n');
+    }
+    let write = || {
+        std::fs::create_dir_all(samples)?;
+        let mut file = File::options().create(true).append(true).open(&path)?;
+        file.write_all(&text)?;
+        file.sync_data()
+    };
+    write().map_err(|source| SamplesError::Io {
+        path: path.clone(),
+        source,
+    })?;
+    Ok(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item() -> Item {
+        let prompt = Prompt::new(None, PromptText::Text("Why is the sky blue?".into())).unwrap();
+        let answers = ["Rayleigh scattering.", "Because."];
+        let candidates = answers.map(|a| Candidate::new(a.into(), "base")).to_vec();
+        let selector = Selector {
+            name: "all".into(),
+            score: None,
+            seed: 1,
+        };
+        Item::new("b1", 0, prompt, candidates, selector).unwrap()
+    }
+
+    #[test]
+    fn a_row_is_flat_and_its_ids_come_from_its_content() {
+        let json = serde_json::to_value(item()).unwrap();
+        assert_eq!(json["prompt"]["text"], "Why is the sky blue?");
+        assert_eq!(json["candidates"][1]["id"], Sha256::of("Because.").short());
+        assert_eq!(serde_json::from_value::<Item>(json).unwrap(), item());
+        assert_eq!(item().id, item().id);
+    }
+
+    #[test]
+    fn changed_text_is_noticed() {
+        let mut changed = item();
+        changed.candidates[0].text.push('!');
+        assert!(matches!(changed.check(), Err(ItemError::Hash { .. })));
+        let mut changed = item();
+        changed.prompt.text = PromptText::Text("Why?".into());
+        assert!(matches!(changed.check(), Err(ItemError::Hash { .. })));
+    }
+
+    #[test]
+    fn one_or_ten_candidates_and_twins_are_refused() {
+        let mut item = item();
+        item.candidates.truncate(1);
+        assert!(matches!(item.check(), Err(ItemError::CandidateCount(1))));
+        item.candidates.push(item.candidates[0].clone());
+        assert!(matches!(
+            item.check(),
+            Err(ItemError::DuplicateCandidate(_))
+        ));
+        let ten = (0..10)
+            .map(|i| Candidate::new(format!("answer {i}"), "base"))
+            .collect();
+        item.candidates = ten;
+        assert!(matches!(item.check(), Err(ItemError::CandidateCount(10))));
+    }
+
+    #[test]
+    fn names_that_leave_the_folder_are_refused() {
+        for bad in [
+            "", ".", "..", "../x", "a/b", "a\\b", "-x", ".x", "a b", "ü", "a:b",
+        ] {
+            assert!(!is_safe_name(bad), "{bad}");
+        }
+        assert!(!is_safe_name(&"a".repeat(65)));
+        assert!(is_safe_name("round-3_b.1"));
+    }
+
+    #[test]
+    fn a_batch_reads_back_and_a_repeated_item_names_its_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = append_batch(dir.path(), "b1", &[item()]).unwrap();
+        assert_eq!(read_all(dir.path()).unwrap(), [item()]);
+        append_batch(dir.path(), "b1", &[item()]).unwrap();
+        let error = read_batch(&path).unwrap_err().to_string();
+        assert!(error.ends_with(&format!(
+            "b1.jsonl:2: item {} is already on line 1",
+            item().id
+        )));
+    }
+}

@@ -1,0 +1,241 @@
+//! Bounded, line-numbered reading of JSONL, plain or gzip.
+
+use serde::de::DeserializeOwned;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+
+/// What is wrong with a row, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum RowError {
+    /// The content of one line is not usable.
+    #[error("{path}:{line}: {reason}", path = .path.display())]
+    Bad {
+        /// The file.
+        path: PathBuf,
+        /// Line number, from 1.
+        line: usize,
+        /// What was expected and found.
+        reason: String,
+    },
+    /// The file cannot be read.
+    #[error("{path}: {source}", path = .path.display())]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+impl From<RowError> for io::Error {
+    fn from(error: RowError) -> Self {
+        Self::other(error)
+    }
+}
+
+/// One line of a file.
+#[derive(Debug)]
+pub struct Row {
+    /// The file.
+    pub path: PathBuf,
+    /// Line number, from 1.
+    pub line: usize,
+    /// The line without its newline.
+    pub text: String,
+}
+
+impl Row {
+    /// An error about this row.
+    pub fn error(&self, reason: impl ToString) -> RowError {
+        RowError::Bad {
+            path: self.path.clone(),
+            line: self.line,
+            reason: reason.to_string(),
+        }
+    }
+
+    /// The row as JSON.
+    ///
+    /// # Errors
+    /// [`RowError::Bad`] with the column.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, RowError> {
+        serde_json::from_str(&self.text).map_err(|error| self.error(json_reason(&error)))
+    }
+}
+
+/// serde's message with the column only: within one row its line number is always 1 and would
+/// contradict the line number of the file.
+pub(super) fn json_reason(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let (message, _) = text.rsplit_once(" at line ").unwrap_or((&text, ""));
+    format!("{message} (column {})", error.column())
+}
+
+/// Reader of the non-blank lines of a file.
+pub struct Lines {
+    path: PathBuf,
+    reader: Box<dyn BufRead>,
+    line: usize,
+    max_bytes: usize,
+}
+
+impl Lines {
+    /// Opens a file; a name ending in `.gz` is decompressed.
+    ///
+    /// # Errors
+    /// [`RowError::Io`].
+    pub fn open(path: &Path, max_bytes: usize) -> Result<Self, RowError> {
+        let failed = |source| RowError::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let file = File::open(path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.is_dir() {
+            return Err(failed(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                "is a folder; name a .jsonl file",
+            )));
+        }
+        let gzip = path.extension().is_some_and(|extension| extension == "gz");
+        let reader: Box<dyn BufRead> = if gzip {
+            Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file)))
+        } else {
+            Box::new(BufReader::with_capacity(1 << 16, file))
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            reader,
+            line: 0,
+            max_bytes,
+        })
+    }
+
+    /// The next line that is not blank, or `None` at the end.
+    ///
+    /// # Errors
+    /// [`RowError`] if the file fails, the line is longer than the limit, or it is not UTF-8.
+    pub fn next_row(&mut self) -> Result<Option<Row>, RowError> {
+        loop {
+            let mut bytes = Vec::new();
+            let mut bounded = self.reader.by_ref().take(self.max_bytes as u64 + 1);
+            let read = bounded.read_until(b'\n', &mut bytes);
+            let n = read.map_err(|source| RowError::Io {
+                path: self.path.clone(),
+                source,
+            })?;
+            if n == 0 {
+                return Ok(None);
+            }
+            self.line += 1;
+            let row = self.row(bytes)?;
+            if !row.text.trim().is_empty() {
+                return Ok(Some(row));
+            }
+        }
+    }
+
+    fn row(&self, mut bytes: Vec<u8>) -> Result<Row, RowError> {
+        let mut row = Row {
+            path: self.path.clone(),
+            line: self.line,
+            text: String::new(),
+        };
+        if bytes.len() > self.max_bytes {
+            return Err(row.error(format!("the line is longer than {} bytes", self.max_bytes)));
+        }
+        while bytes.last().is_some_and(|last| b"\r\n".contains(last)) {
+            bytes.pop();
+        }
+        row.text = String::from_utf8(bytes)
+            .map_err(|error| row.error(format!("not UTF-8: {}", error.utf8_error())))?;
+        if self.line == 1
+            && let Some(rest) = row.text.strip_prefix('\u{feff}')
+        {
+            row.text = rest.to_owned();
+        }
+        Ok(row)
+    }
+}
+
+/// The `*.jsonl` files of a folder in name order; a missing folder has none.
+///
+/// # Errors
+/// [`RowError::Io`] if the folder cannot be listed.
+pub fn jsonl_files(folder: &Path) -> Result<Vec<PathBuf>, RowError> {
+    let failed = |source| RowError::Io {
+        path: folder.to_owned(),
+        source,
+    };
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.map_err(failed)?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(failed)?.path();
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "jsonl")
+        {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn file(name: &str, bytes: &[u8]) -> (tempfile::TempDir, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        (dir, path)
+    }
+
+    #[test]
+    fn blank_lines_and_a_byte_order_mark_are_skipped_but_counted() {
+        let (_dir, path) = file("a.jsonl", "\u{feff}1\r\n\n 2\n3".as_bytes());
+        let mut lines = Lines::open(&path, 100).unwrap();
+        let mut rows = Vec::new();
+        while let Some(row) = lines.next_row().unwrap() {
+            rows.push((row.line, row.parse::<u32>().unwrap()));
+        }
+        assert_eq!(rows, [(1, 1), (3, 2), (4, 3)]);
+    }
+
+    #[test]
+    fn gzip_is_read_by_name() {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(b"41\n42\n").unwrap();
+        let (_dir, path) = file("a.jsonl.gz", &encoder.finish().unwrap());
+        let mut lines = Lines::open(&path, 100).unwrap();
+        assert_eq!(lines.next_row().unwrap().unwrap().text, "41");
+        assert_eq!(lines.next_row().unwrap().unwrap().line, 2);
+        assert!(lines.next_row().unwrap().is_none());
+    }
+
+    #[test]
+    fn errors_name_file_and_line() {
+        let (_dir, path) = file("a.jsonl", b"1\n{\"a\": }\n\xff\n0123456789x\n");
+        let mut lines = Lines::open(&path, 11).unwrap();
+        assert!(lines.next_row().is_ok());
+        let row = lines.next_row().unwrap().unwrap();
+        let error = row.parse::<serde_json::Value>().unwrap_err().to_string();
+        assert!(
+            error.ends_with("a.jsonl:2: expected value (column 7)"),
+            "{error}"
+        );
+        let error = lines.next_row().unwrap_err().to_string();
+        assert!(error.contains("a.jsonl:3: not UTF-8"), "{error}");
+        let error = lines.next_row().unwrap_err().to_string();
+        assert!(
+            error.ends_with("a.jsonl:4: the line is longer than 11 bytes"),
+            "{error}"
+        );
+    }
+}

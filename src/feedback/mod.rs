@@ -1,0 +1,22 @@
+//! Human judgements: what was asked, what was answered, and where both are kept.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`item`] | prompts and candidate answers to be judged (`samples/<batch>.jsonl`) |
+//! | [`prompts`] | reader for prompt files |
+//! | [`record`] | one event of an annotator, schema v1 |
+//! | [`store`] | the append-only files `feedback/<annotator>/<session>.jsonl` |
+//! | [`queue`] | which item comes next, and which answer stands on which side |
+//! | [`sim`] | the simulated annotator |
+//! | [`pairs`] | preference pairs, from a project or from a file: what reward training reads |
+//! | [`import`], [`export`] | TRL and hh-rlhf files |
+//!
+//! Invariants: text lives in `samples/` only, and records point to it by id and SHA-256; a record
+//! is appended and never changed; [`record`] does no I/O and reads no clock.
+
+pub mod digest;
+pub mod item;
+pub mod lines;
+pub mod prompts;
+pub mod record;
+pub mod store;

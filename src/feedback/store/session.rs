@@ -1,0 +1,276 @@
+//! Writing judgements: one session of one annotator.
+
+use super::decision::{Decision, Shown};
+use super::history::{Event, History, Torn};
+use super::lock::Lock;
+use super::log::{Log, sync_folder};
+use super::stamps::Stamps;
+use super::{StoreError, annotator_folder, load};
+use crate::feedback::digest::Sha256;
+use crate::feedback::record::{Header, Kind, QUESTION, Record};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use ulid::Ulid;
+
+/// The open files of one annotator. Its file is created by the first event, so that looking leaves
+/// no trace; [`Session::close`] writes the last line.
+pub struct Session {
+    id: Ulid,
+    folder: PathBuf,
+    question: String,
+    guidelines_sha256: Option<Sha256>,
+    stamps: Stamps,
+    history: History,
+    log: Option<Log>,
+    start: Record,
+    seq: u64,
+    last_id: Ulid,
+    undone: Vec<Record>,
+    _lock: Lock,
+}
+
+impl Session {
+    /// Locks the annotator's folder in `feedback` (made if missing), loads and checks its files,
+    /// and copies lines that were cut off to `<session>.jsonl.torn`.
+    ///
+    /// # Errors
+    /// [`StoreError`]: a name that is no folder, a lock held elsewhere, damage, or no write access.
+    pub fn open(feedback: &Path, annotator: &str, mut stamps: Stamps) -> Result<Self, StoreError> {
+        let folder = annotator_folder(feedback, annotator)?;
+        std::fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
+        sync_folder(feedback).map_err(StoreError::io(feedback))?;
+        let lock = Lock::take(&folder, annotator)?;
+        let history = load::load(feedback, annotator)?;
+        history.torn.iter().try_for_each(keep_torn)?;
+        let session = stamps.id_after(history.last_id());
+        let id = stamps.id_after(session);
+        let (ts, annotator) = (stamps.now(), annotator.to_owned());
+        let header = Header {
+            id,
+            session,
+            seq: 0,
+            ts,
+            annotator,
+        };
+        Ok(Self {
+            id: session,
+            folder,
+            question: QUESTION.to_owned(),
+            guidelines_sha256: None,
+            stamps,
+            history,
+            log: None,
+            start: Record::new(Kind::SessionStart, header),
+            seq: 1,
+            last_id: id,
+            undone: Vec::new(),
+            _lock: lock,
+        })
+    }
+
+    /// Records what annotators are asked and which guidelines they have read.
+    #[must_use]
+    pub fn asking(mut self, question: &str, guidelines_sha256: Option<Sha256>) -> Self {
+        question.clone_into(&mut self.question);
+        self.guidelines_sha256 = guidelines_sha256;
+        self
+    }
+
+    /// Everything this annotator has done, this session included.
+    pub fn history(&self) -> &History {
+        &self.history
+    }
+
+    /// The session's id: the name of its file.
+    pub fn id(&self) -> Ulid {
+        self.id
+    }
+
+    /// Lines found cut off on opening, already copied aside; worth telling the annotator.
+    pub fn torn(&self) -> &[Torn] {
+        &self.history.torn
+    }
+
+    /// Saves a judgement; it is on disk when this returns.
+    ///
+    /// # Errors
+    /// [`StoreError::Refused`] for a record that breaks a rule; [`StoreError::Io`] and from then on
+    /// [`StoreError::ReadOnly`] if the disk fails.
+    pub fn judge(&mut self, shown: &Shown, decision: Decision) -> Result<Ulid, StoreError> {
+        let mut record = self.about(Kind::Judgement, shown);
+        decision.write_to(&mut record);
+        self.append_answer(record)
+    }
+
+    /// Leaves an item unjudged for good.
+    ///
+    /// # Errors
+    /// As [`Session::judge`].
+    pub fn skip(&mut self, shown: &Shown, reason: Option<String>) -> Result<Ulid, StoreError> {
+        let mut record = self.about(Kind::Skip, shown);
+        record.reason = reason;
+        self.append_answer(record)
+    }
+
+    /// Puts an item at the end of the queue.
+    ///
+    /// # Errors
+    /// As [`Session::judge`].
+    pub fn defer(&mut self, shown: &Shown, reason: Option<String>) -> Result<Ulid, StoreError> {
+        let mut record = self.about(Kind::Defer, shown);
+        record.reason = reason;
+        self.append_answer(record)
+    }
+
+    /// Takes back one answer of this annotator, from this session or an earlier one.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchEvent`] if there is none to take back; else as [`Session::judge`].
+    pub fn retract(&mut self, id: Ulid) -> Result<Record, StoreError> {
+        let target = self
+            .history
+            .event(id)
+            .filter(|e| e.is_answer() && !e.retracted);
+        let target = target.ok_or(StoreError::NoSuchEvent(id))?;
+        let taken_back = self.history.record(target)?;
+        let mut record = Record::new(Kind::Retract, self.header());
+        record.supersedes = Some(id);
+        record.round = taken_back.round;
+        record.batch.clone_from(&taken_back.batch);
+        record.item.clone_from(&taken_back.item);
+        record.slot = taken_back.slot;
+        self.append(record)?;
+        Ok(taken_back)
+    }
+
+    /// Takes back the last answer, as often as there are answers; returns it, so that the screen
+    /// can show it again, or `None` if there is nothing left.
+    ///
+    /// # Errors
+    /// As [`Session::retract`].
+    pub fn undo(&mut self) -> Result<Option<Record>, StoreError> {
+        let Some(id) = self.history.last_answer().map(|event| event.id) else {
+            return Ok(None);
+        };
+        let record = self.retract(id)?;
+        self.undone.push(record.clone());
+        Ok(Some(record))
+    }
+
+    /// Makes the last undone answer again, as a new event, until another answer is given.
+    ///
+    /// # Errors
+    /// As [`Session::judge`]; the answer can then be redone later.
+    pub fn redo(&mut self) -> Result<Option<Record>, StoreError> {
+        let Some(undone) = self.undone.last() else {
+            return Ok(None);
+        };
+        let mut record = undone.clone();
+        let header = self.header();
+        (record.id, record.session, record.seq) = (header.id, header.session, header.seq);
+        record.ts = header.ts;
+        self.append(record.clone())?;
+        self.undone.pop();
+        Ok(Some(record))
+    }
+
+    /// Ends the session. Without it nothing is lost but the `session_end` line.
+    ///
+    /// # Errors
+    /// As [`Session::judge`].
+    pub fn close(mut self) -> Result<(), StoreError> {
+        if self.log.is_none() {
+            return Ok(());
+        }
+        let record = Record::new(Kind::SessionEnd, self.header());
+        self.append(record).map(|_| ())
+    }
+
+    fn about(&mut self, kind: Kind, shown: &Shown) -> Record {
+        let mut record = Record::new(kind, self.header()).about(shown.item, shown.slot);
+        record.purpose = Some(shown.purpose);
+        record.origin = Some(shown.origin);
+        record.question = Some(self.question.clone());
+        record.guidelines_sha256 = self.guidelines_sha256;
+        record.display.clone_from(&shown.display);
+        record.time = shown.time;
+        record
+    }
+
+    fn append_answer(&mut self, record: Record) -> Result<Ulid, StoreError> {
+        let id = self.append(record)?;
+        self.undone.clear();
+        Ok(id)
+    }
+
+    fn header(&mut self) -> Header {
+        self.last_id = self.stamps.id_after(self.last_id);
+        Header {
+            id: self.last_id,
+            session: self.id,
+            seq: self.seq,
+            ts: self.stamps.now(),
+            annotator: self.history.annotator.clone(),
+        }
+    }
+
+    fn append(&mut self, record: Record) -> Result<Ulid, StoreError> {
+        record.check()?;
+        if let Some(target) = record.supersedes {
+            let sound = self
+                .history
+                .check_target(&Event::new(&record, 0, 0, (0, 0)));
+            sound.map_err(|_| StoreError::NoSuchEvent(target))?;
+        }
+        if self.log.is_none() {
+            self.start()?;
+        }
+        self.write(record)
+    }
+
+    /// Creates the file and writes its first line.
+    fn start(&mut self) -> Result<(), StoreError> {
+        let path = self.folder.join(format!("{}.jsonl", self.id));
+        let log = Log::create(path.clone())?;
+        self.log = Some(log);
+        self.history.add_file(self.id, path);
+        self.write(self.start.clone()).map(|_| ())
+    }
+
+    fn write(&mut self, mut record: Record) -> Result<Ulid, StoreError> {
+        let Some(log) = &mut self.log else {
+            return Err(StoreError::ReadOnly {
+                reason: "the session has no file".into(),
+            });
+        };
+        let place = log.append(&mut record)?;
+        let (file, line) = (self.history.files.len() - 1, record.seq as usize + 1);
+        self.seq = record.seq + 1;
+        self.history
+            .add_all(vec![Event::new(&record, file, line, place)])?;
+        Ok(record.id)
+    }
+}
+
+/// Copies a line that was cut off to `<session>.jsonl.torn`, once; the session file stays as it is.
+fn keep_torn(torn: &Torn) -> Result<(), StoreError> {
+    let copy = torn.path.with_extension("jsonl.torn");
+    if copy.exists() {
+        return Ok(());
+    }
+    let mut bytes = vec![0; torn.len];
+    let mut read = || {
+        let mut file = File::open(&torn.path)?;
+        file.seek(SeekFrom::Start(torn.offset))?;
+        file.read_exact(&mut bytes)
+    };
+    read().map_err(StoreError::io(&torn.path))?;
+    let write = || {
+        let mut temporary = tempfile::NamedTempFile::new_in(copy.parent().unwrap_or(&copy))?;
+        temporary.write_all(&bytes)?;
+        temporary.as_file().sync_data()?;
+        temporary.persist(&copy).map_err(|error| error.error)
+    };
+    write().map(|_| ()).map_err(StoreError::io(&copy))
+}
