@@ -246,6 +246,7 @@ pub const TABLE: &[Binding] = &[
     bind("y", &[Char('y')], Confirm, &[Mode::HandOver], "yes").footer("yes, hand over", 0),
     bind("Enter", &[Key::Enter], Confirm, &[Mode::Guidelines], "go on to the pairs")
         .footer("go on", 0),
+    bind("Enter", &[Key::Enter], Confirm, &[Mode::Done], "finish").footer("finish", 0),
     bind("Enter", &[Key::Enter], Retry, &[Mode::Locked], "try again").footer("try again", 0),
     bind("Esc", &[Key::Esc], Back, CLOSING, "back to the pair").footer("back", 1),
     bind("j k ↓ ↑", &[Char('j'), Key::Down], Scroll(Step::Down), READING, "scroll both answers")
@@ -264,7 +265,8 @@ pub const TABLE: &[Binding] = &[
     bind("", &[Char('l')], FocusSide(1), PANES, ""),
     bind("i", &[Char('i')], Guidelines, JUDGING, "read the guidelines again"),
     bind("?", &[Char('?')], Help, JUDGING, "this help").footer("help", 4),
-    bind("?", &[Char('?')], Back, &[Mode::Help], ""),
+    bind("", &[Char('?'), Char('q')], Back, &[Mode::Help], ""),
+    bind("", &[Char('q'), Char('n')], Back, &[Mode::Reason, Mode::HandOver], ""),
     bind("Ctrl-L", &[Key::Ctrl('l')], Redraw, ANYWHERE, "draw the screen afresh"),
     bind("Ctrl-Z", &[Key::Ctrl('z')], Suspend, ANYWHERE, "suspend; fg brings it back"),
     bind("q", &[Char('q'), Key::Ctrl('c')], Quit, ANYWHERE, "quit; everything is saved already")

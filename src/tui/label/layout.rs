@@ -101,3 +101,9 @@ pub fn centred(width: u16, height: u16, screen: (u16, u16)) -> Rect {
     let (width, height) = (width.min(screen.0), height.min(screen.1));
     Rect { x: (screen.0 - width) / 2, y: (screen.1 - height) / 2, width, height }
 }
+
+/// Where the guidelines and the help are read: most of the screen, without the header and footer.
+pub fn page(screen: (u16, u16)) -> Rect {
+    let (width, height) = (screen.0.min(100), screen.1.saturating_sub(2));
+    Rect { x: (screen.0 - width) / 2, y: 1.min(height), width, height }
+}

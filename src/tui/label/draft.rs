@@ -1,0 +1,91 @@
+//! What is to be written: everything that the screen knows about a decision, as data.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use ulid::Ulid;
+
+use super::scale::Decision;
+use super::state::Pair;
+use crate::feedback::record::{Display, Layout, Origin, Scale, Time};
+use crate::feedback::store::StoreError;
+use crate::feedback::store::decision::{self, Verdict};
+use crate::feedback::store::session::Session;
+
+/// What happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// The pair was judged or skipped.
+    Decide(Decision),
+    /// The record with this id is taken back.
+    Retract(Ulid),
+}
+
+/// One event to be written. The store adds its id, its number and the time of day.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draft {
+    /// What happened.
+    pub act: Act,
+    /// About what.
+    pub pair: Rc<Pair>,
+    /// How it stood on the screen.
+    pub display: Display,
+    /// How long it took.
+    pub time: Time,
+    /// The answers that were possible.
+    pub scale: Scale,
+}
+
+/// What was on the screen while `pair` was judged; `seen` is the share of A and of B.
+pub fn display(pair: &Pair, size: (u16, u16), layout: Layout, seen: [f64; 2]) -> Display {
+    let order = [0, 1].map(|side| pair.answer(side).id.clone());
+    // Thousandths: more digits would claim a precision that rows of text do not have.
+    let shares = seen.map(|share| (share * 1000.0).round() / 1000.0);
+    Display {
+        viewed: BTreeMap::from_iter(order.iter().cloned().zip(shares)),
+        order: order.to_vec(),
+        order_seed: pair.order_seed,
+        blind: true,
+        size: Some([size.0, size.1]),
+        layout,
+    }
+}
+
+impl Draft {
+    /// Writes it; it is on disk when this returns the id of the record that was made or taken back.
+    ///
+    /// # Errors
+    /// What the store reports; nothing may be shown as saved then.
+    pub fn save(&self, session: &mut Session) -> Result<Ulid, StoreError> {
+        let shown = decision::Shown {
+            item: &self.pair.item,
+            slot: self.pair.slot,
+            purpose: self.pair.purpose,
+            origin: Origin::Screen,
+            display: Some(self.display.clone()),
+            time: Some(self.time),
+        };
+        match self.act {
+            Act::Retract(id) => session.retract(id).map(|_| id),
+            Act::Decide(Decision::Skip(reason)) => session.skip(&shown, Some(reason.id.to_owned())),
+            Act::Decide(decision) => session.judge(&shown, self.judgement(decision)),
+        }
+    }
+
+    /// The decision as the record states it: the winner is an answer, never a side.
+    fn judgement(&self, decision: Decision) -> decision::Decision {
+        let verdict = match decision {
+            Decision::Prefer { side, strength } => {
+                Verdict::Prefer { winner: self.pair.answer(side).id.clone(), strength }
+            }
+            Decision::Tie => Verdict::Tie,
+            Decision::BothBad => Verdict::BothBad,
+            Decision::CannotJudge(_) | Decision::Skip(_) => Verdict::CannotJudge,
+        };
+        let mut judgement = decision::Decision::new(verdict, self.scale);
+        if let Decision::CannotJudge(reason) = decision {
+            judgement.reason = Some(reason.id.to_owned());
+        }
+        judgement
+    }
+}
