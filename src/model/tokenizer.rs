@@ -239,6 +239,14 @@ impl Tokenizer {
         self.inner.token_to_id(token)
     }
 
+    /// Ids of the special tokens among the added ones, ascending.
+    pub fn special_ids(&self) -> Vec<u32> {
+        let added = self.inner.get_added_tokens_decoder();
+        let mut ids: Vec<u32> = added.iter().filter(|(_, t)| t.special).map(|(&id, _)| id).collect();
+        ids.sort_unstable();
+        ids
+    }
+
     /// One more than the highest id.
     pub fn vocab_size(&self) -> usize {
         self.max_id as usize + 1

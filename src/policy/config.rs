@@ -3,7 +3,9 @@
 //! Defaults are TRL's unless the comment says otherwise. Every field is a key of `[sft]` or `[ppo]` in
 //! `rlhf.toml` and a flag; its comment is the flag's help.
 
-use crate::run::optimizer::{AdamEpsilonPlacement, LoraSettings, LrSchedulerType, warmup_updates};
+use crate::algo::adamw::{AdamWConfig, EpsilonPlacement};
+use crate::model::LoraConfig;
+use crate::run::optimizer::{AdamEpsilonPlacement, LrSchedulerType, warmup_updates};
 use crate::run::settings::{InvalidSetting, check, choices, settings};
 
 settings! {
@@ -67,9 +69,20 @@ settings! {
 }
 
 impl SftConfig {
+    /// Moments, ε and weight decay of the optimiser.
+    pub fn adamw(&self) -> AdamWConfig {
+        AdamWConfig {
+            beta1: self.adam_beta1,
+            beta2: self.adam_beta2,
+            epsilon: self.adam_epsilon,
+            epsilon_placement: EpsilonPlacement::PyTorch,
+            weight_decay: self.weight_decay,
+        }
+    }
+
     /// The adapters to train, or `None` for full fine-tuning.
-    pub fn lora(&self) -> Option<LoraSettings> {
-        self.use_peft.then(|| LoraSettings {
+    pub fn lora(&self) -> Option<LoraConfig> {
+        self.use_peft.then(|| LoraConfig {
             r: self.lora_r,
             alpha: self.lora_alpha,
             target_modules: self.lora_target_modules.clone(),
@@ -254,9 +267,20 @@ settings! {
 }
 
 impl PpoConfig {
+    /// Moments, ε and weight decay of the optimiser.
+    pub fn adamw(&self) -> AdamWConfig {
+        AdamWConfig {
+            beta1: self.adam_beta1,
+            beta2: self.adam_beta2,
+            epsilon: self.adam_epsilon,
+            epsilon_placement: self.adam_epsilon_placement.into(),
+            weight_decay: self.weight_decay,
+        }
+    }
+
     /// The adapters to train, or `None` for full fine-tuning.
-    pub fn lora(&self) -> Option<LoraSettings> {
-        self.use_peft.then(|| LoraSettings {
+    pub fn lora(&self) -> Option<LoraConfig> {
+        self.use_peft.then(|| LoraConfig {
             r: self.lora_r,
             alpha: self.lora_alpha,
             target_modules: self.lora_target_modules.clone(),

@@ -1,0 +1,181 @@
+//! Where tensors live. The only file that names burn's backends.
+//!
+//! `auto` takes a real GPU if there is one and the CPU otherwise; a software Vulkan adapter is used only when `wgpu` is asked for by
+//! name. No adapter is an error, never a panic.
+
+use std::fmt;
+use std::str::FromStr;
+
+use burn::tensor::Device;
+use thiserror::Error;
+
+/// What `--device` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum DeviceChoice {
+    /// A real GPU if there is one, else the CPU.
+    #[default]
+    Auto,
+    /// burn's Flex backend.
+    Cpu,
+    /// The n-th GPU through WebGPU.
+    Wgpu(usize),
+    /// The n-th NVIDIA GPU through CUDA.
+    Cuda(usize),
+}
+
+/// Why a device can't be used.
+#[derive(Debug, Error)]
+pub enum DeviceError {
+    /// Not one of the forms.
+    #[error("--device {0:?}: expected auto, cpu, wgpu, wgpu:N, cuda or cuda:N")]
+    Unknown(String),
+    /// This binary was built without it.
+    #[error("--device {choice}: this binary was built without it; rebuild with `cargo build --release --features {feature}`, or use --device cpu")]
+    NotBuilt {
+        /// As asked.
+        choice: DeviceChoice,
+        /// Cargo feature.
+        feature: &'static str,
+    },
+    /// No such adapter.
+    #[error("--device {choice}: no such adapter ({reason}); use --device cpu or --device auto")]
+    NoAdapter {
+        /// As asked.
+        choice: DeviceChoice,
+        /// What the driver said.
+        reason: String,
+    },
+}
+
+impl FromStr for DeviceChoice {
+    type Err = DeviceError;
+
+    fn from_str(text: &str) -> Result<Self, DeviceError> {
+        let unknown = || DeviceError::Unknown(text.to_owned());
+        let (kind, index) = match text.split_once(':') {
+            Some((kind, index)) => (kind, Some(index.parse::<usize>().map_err(|_| unknown())?)),
+            None => (text, None),
+        };
+        match (kind, index) {
+            ("auto", None) => Ok(Self::Auto),
+            ("cpu", None) => Ok(Self::Cpu),
+            ("wgpu", n) => Ok(Self::Wgpu(n.unwrap_or(0))),
+            ("cuda", n) => Ok(Self::Cuda(n.unwrap_or(0))),
+            _ => Err(unknown()),
+        }
+    }
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Cpu => f.write_str("cpu"),
+            Self::Wgpu(n) => write!(f, "wgpu:{n}"),
+            Self::Cuda(n) => write!(f, "cuda:{n}"),
+        }
+    }
+}
+
+/// A device that works, and what to call it in the log.
+#[derive(Debug, Clone)]
+pub struct ChosenDevice {
+    /// For tensors.
+    pub device: Device,
+    /// For people: `cpu (2 threads)`, `wgpu:0 (NVIDIA H200)`.
+    pub name: String,
+}
+
+impl DeviceChoice {
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// If it isn't there or wasn't built in; `auto` and `cpu` never fail.
+    pub fn open(self) -> Result<ChosenDevice, DeviceError> {
+        match self {
+            Self::Cpu => Ok(cpu()),
+            Self::Wgpu(n) => wgpu(n, true),
+            Self::Cuda(n) => cuda(n),
+            Self::Auto => Ok(cuda(0).or_else(|_| wgpu(0, false)).unwrap_or_else(|_| cpu())),
+        }
+    }
+}
+
+/// The CPU, always there.
+pub fn cpu() -> ChosenDevice {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    ChosenDevice { device: Device::flex(), name: format!("cpu ({threads} threads)") }
+}
+
+#[cfg(feature = "wgpu")]
+fn wgpu(index: usize, software: bool) -> Result<ChosenDevice, DeviceError> {
+    use burn::tensor::DeviceKind;
+    let mut kinds = vec![
+        (DeviceKind::DiscreteGpu(index), "discrete GPU"),
+        (DeviceKind::IntegratedGpu(index), "integrated GPU"),
+    ];
+    if software {
+        kinds.push((DeviceKind::VirtualGpu(index), "virtual GPU"));
+        kinds.push((DeviceKind::Cpu, "software adapter"));
+    }
+    let mut reason = String::from("none found");
+    for (kind, label) in kinds {
+        match Device::wgpu_options().device_kind(kind).init() {
+            Ok(device) => {
+                let part = device.identity().map_or_else(|| label.to_owned(), |id| format!("{label}, {}", id.name));
+                return Ok(ChosenDevice { device, name: format!("wgpu:{index} ({part})") });
+            }
+            Err(error) => reason = error.to_string(),
+        }
+    }
+    Err(DeviceError::NoAdapter { choice: DeviceChoice::Wgpu(index), reason })
+}
+
+#[cfg(not(feature = "wgpu"))]
+fn wgpu(index: usize, _software: bool) -> Result<ChosenDevice, DeviceError> {
+    Err(DeviceError::NotBuilt { choice: DeviceChoice::Wgpu(index), feature: "wgpu" })
+}
+
+#[cfg(feature = "cuda")]
+fn cuda(index: usize) -> Result<ChosenDevice, DeviceError> {
+    // burn opens CUDA lazily and panics without a driver; the first use happens here, where that can become an error.
+    let open = || {
+        let device = Device::cuda(index);
+        let _ = burn::tensor::Tensor::<1>::zeros([1], &device).into_data();
+        device
+    };
+    match std::panic::catch_unwind(open) {
+        Ok(device) => Ok(ChosenDevice { device, name: format!("cuda:{index}") }),
+        Err(_) => {
+            let reason = "the CUDA driver could not be opened".to_owned();
+            Err(DeviceError::NoAdapter { choice: DeviceChoice::Cuda(index), reason })
+        }
+    }
+}
+
+#[cfg(not(feature = "cuda"))]
+fn cuda(index: usize) -> Result<ChosenDevice, DeviceError> {
+    Err(DeviceError::NotBuilt { choice: DeviceChoice::Cuda(index), feature: "cuda" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_is_read_and_written_back() {
+        for (text, choice) in [
+            ("auto", DeviceChoice::Auto),
+            ("cpu", DeviceChoice::Cpu),
+            ("wgpu:1", DeviceChoice::Wgpu(1)),
+            ("cuda:0", DeviceChoice::Cuda(0)),
+        ] {
+            assert_eq!(text.parse::<DeviceChoice>().unwrap(), choice);
+            assert_eq!(choice.to_string(), text);
+        }
+        for bad in ["gpu", "cpu:1", "wgpu:", "cuda:x", ""] {
+            let message = bad.parse::<DeviceChoice>().unwrap_err().to_string();
+            assert!(message.contains("expected auto, cpu"), "{message}");
+        }
+    }
+}

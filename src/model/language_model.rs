@@ -1,0 +1,300 @@
+//! A language model: decoder, tokenizer and chat template, as one Hugging Face folder holds them.
+
+use std::path::{Path, PathBuf};
+
+use burn::tensor::{Device, Tensor};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::run::atomic::write_atomic;
+
+use super::chat_template::{ChatTemplate, ChatTemplateError};
+use super::config::{ConfigError, DecoderConfig};
+use super::heads::{ScalarHead, ScalarModel};
+use super::parameters::{Parameters, Visitor};
+use super::scorer::PromptInput;
+use super::tokenizer::{Tokenizer, TokenizerError};
+use super::tokenizer_files::TokenizerFiles;
+use super::transformer::Decoder;
+use super::weights::{NamedTensor, SaveDtype, TensorSource, WeightFiles, WeightsError, write_safetensors};
+
+/// Why a model can't be loaded or saved.
+#[derive(Debug, Error)]
+pub enum ModelError {
+    /// `config.json`.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Weights.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Tokenizer files.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// Chat template.
+    #[error(transparent)]
+    ChatTemplate(#[from] ChatTemplateError),
+    /// The system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A language model is needed, a classifier was given.
+    #[error("{0}: a reward model (sequence classifier), not a language model; pass the policy's folder")]
+    IsClassifier(PathBuf),
+    /// A reward model is needed, a language model was given.
+    #[error("{0}: a language model without a score head; train a reward model on it first: rlhf reward train --model {0} --data … --out …")]
+    NotClassifier(PathBuf),
+    /// A conversation was given to a base model.
+    #[error("{0}: the model has no chat template; give the prompt as plain text")]
+    NoChatTemplate(PathBuf),
+    /// Several labels instead of one score.
+    #[error("{path}: the classifier has {labels} labels; a reward model has 1")]
+    Labels {
+        /// Folder.
+        path: PathBuf,
+        /// Its number of labels.
+        labels: usize,
+    },
+}
+
+/// Everything of a model but its weights: how text becomes tokens, where it came from.
+#[derive(Debug)]
+pub struct ModelText {
+    /// Absent when the folder has none; then only token ids work.
+    pub tokenizer: Option<Tokenizer>,
+    /// Absent in base models.
+    pub chat_template: Option<ChatTemplate>,
+    /// Bytes to write beside exported weights.
+    pub files: TokenizerFiles,
+    /// SHA-256 of the weight files: the identity of a checkpoint.
+    pub weights_sha256: String,
+    /// Folder, or `embedded`.
+    pub path: PathBuf,
+}
+
+impl ModelText {
+    /// The tokenizer.
+    ///
+    /// # Errors
+    /// If the folder has none.
+    pub fn tokenizer(&self) -> Result<&Tokenizer, ModelError> {
+        let missing = || TokenizerError::Missing { folder: self.path.clone() }.into();
+        self.tokenizer.as_ref().ok_or_else(missing)
+    }
+
+    /// Tokens of a prompt: plain text with the special tokens that the tokenizer puts in front (never an end token),
+    /// a conversation as the chat template renders it, which writes its own.
+    ///
+    /// # Errors
+    /// Without tokenizer; for a conversation without chat template.
+    pub fn prompt_ids(&self, prompt: &PromptInput) -> Result<Vec<u32>, ModelError> {
+        let tokenizer = self.tokenizer()?;
+        match prompt {
+            PromptInput::Text(text) => {
+                let mut ids = tokenizer.encode_with_special(text)?;
+                if ids.last() == tokenizer.eos_id().ok().as_ref() && !ids.is_empty() {
+                    ids.pop();
+                }
+                Ok(ids)
+            }
+            PromptInput::Messages(messages) => {
+                let template = self.chat_template.as_ref();
+                let template = template.ok_or_else(|| ModelError::NoChatTemplate(self.path.clone()))?;
+                Ok(tokenizer.encode(&template.render(messages, true)?)?)
+            }
+        }
+    }
+
+    fn read(folder: &Path, config: &DecoderConfig) -> Result<Self, ModelError> {
+        let files = match TokenizerFiles::read(folder) {
+            Err(TokenizerError::Missing { .. }) => {
+                return Ok(Self::bare(folder, hash_weights(folder)?));
+            }
+            other => other?,
+        };
+        Self::new(files, folder, hash_weights(folder)?, config)
+    }
+
+    fn bare(path: &Path, weights_sha256: String) -> Self {
+        let files = TokenizerFiles::default();
+        Self { tokenizer: None, chat_template: None, files, weights_sha256, path: path.to_owned() }
+    }
+
+    fn new(files: TokenizerFiles, path: &Path, weights_sha256: String, config: &DecoderConfig) -> Result<Self, ModelError> {
+        let raw = serde_json::to_vec(&config.raw).unwrap_or_default();
+        let tokenizer = Tokenizer::from_files(&files, Some(&raw))?;
+        tokenizer.check_fits(config.vocab_size)?;
+        let chat_template = ChatTemplate::from_files(&files)?;
+        Ok(Self { tokenizer: Some(tokenizer), chat_template, files, weights_sha256, path: path.to_owned() })
+    }
+}
+
+/// A causal language model.
+#[derive(Debug)]
+pub struct LanguageModel {
+    /// Network.
+    pub decoder: Decoder,
+    /// Tokenizer, template and provenance.
+    pub text: ModelText,
+}
+
+impl LanguageModel {
+    /// Loads a folder.
+    pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
+        let config = DecoderConfig::read(folder)?;
+        if config.num_labels.is_some() {
+            return Err(ModelError::IsClassifier(folder.to_owned()));
+        }
+        let text = ModelText::read(folder, &config)?;
+        let decoder = Decoder::from_source(config, &mut WeightFiles::open(folder)?, device)?;
+        Ok(Self { decoder, text })
+    }
+
+    /// Makes a model from parts: fresh weights, or files inside the binary.
+    pub fn from_parts(
+        config: DecoderConfig,
+        source: &mut dyn TensorSource,
+        files: TokenizerFiles,
+        path: &Path,
+        weights_sha256: String,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
+        let text = ModelText::new(files, path, weights_sha256, &config)?;
+        Ok(Self { decoder: Decoder::from_source(config, source, device)?, text })
+    }
+
+    /// Writes the folder that transformers loads: merged weights, `config.json`, tokenizer files, `generation_config.json`.
+    pub fn save(&self, folder: &Path, dtype: SaveDtype) -> Result<(), ModelError> {
+        save_language_model(&self.decoder, &self.text, folder, dtype)
+    }
+}
+
+/// [`LanguageModel::save`] for a decoder that was trained apart from the text it was loaded with.
+pub fn save_language_model(decoder: &Decoder, text: &ModelText, folder: &Path, dtype: SaveDtype) -> Result<(), ModelError> {
+    let mut config = decoder.config.raw.clone();
+    config.insert("architectures".into(), json!([decoder.config.architecture.causal_lm_class()]));
+    write_folder(folder, &tensors(&mut decoder.merged()), config, text, dtype)
+}
+
+/// Loads a `*ForSequenceClassification` folder with one label.
+pub fn load_scalar_model(folder: &Path, device: &Device) -> Result<(ScalarModel, ModelText), ModelError> {
+    let config = DecoderConfig::read(folder)?;
+    match config.num_labels {
+        Some(1) => {}
+        Some(labels) => return Err(ModelError::Labels { path: folder.to_owned(), labels }),
+        None => return Err(ModelError::NotClassifier(folder.to_owned())),
+    }
+    let text = ModelText::read(folder, &config)?;
+    let mut files = WeightFiles::open(folder)?;
+    let decoder = Decoder::from_source(config, &mut files, device)?;
+    let head = ScalarHead::from_source(&mut files, decoder.config.hidden_size, device)?;
+    Ok((ScalarModel { decoder, head }, text))
+}
+
+/// Writes a `*ForSequenceClassification` folder with one label.
+///
+/// `pad_token_id` must be a token that no scored text contains: transformers reads the score at the last token that differs
+/// from it.
+pub fn save_scalar_model(
+    model: &ScalarModel,
+    text: &ModelText,
+    pad_token_id: u32,
+    folder: &Path,
+    dtype: SaveDtype,
+) -> Result<(), ModelError> {
+    let mut dense = ScalarModel { decoder: model.decoder.merged(), head: model.head.clone() };
+    dense.decoder.head = None;
+    let class = format!("{}ForSequenceClassification", dense.decoder.config.architecture.class_prefix());
+    let mut config = dense.decoder.config.raw.clone();
+    config.insert("architectures".into(), json!([class]));
+    config.insert("id2label".into(), json!({"0": "LABEL_0"}));
+    config.insert("label2id".into(), json!({"LABEL_0": 0}));
+    config.insert("num_labels".into(), json!(1));
+    config.insert("pad_token_id".into(), json!(pad_token_id));
+    write_folder(folder, &tensors(&mut dense), config, text, dtype)
+}
+
+fn write_folder(
+    folder: &Path,
+    tensors: &[NamedTensor],
+    mut config: Map<String, Value>,
+    text: &ModelText,
+    dtype: SaveDtype,
+) -> Result<(), ModelError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ModelError::Io { path, source }
+    };
+    std::fs::create_dir_all(folder).map_err(io(folder))?;
+    // transformers 5 says `dtype`, 4 said `torch_dtype`: the one that is there is kept.
+    let key = if config.contains_key("torch_dtype") { "torch_dtype" } else { "dtype" };
+    config.insert(key.into(), json!(dtype.config_name()));
+    write_safetensors(&folder.join("model.safetensors"), tensors, dtype)?;
+    if text.tokenizer.is_some() {
+        for (name, bytes) in text.files.entries() {
+            let path = folder.join(name);
+            write_atomic(&path, bytes).map_err(|e| io(&path)(e.source))?;
+        }
+    }
+    let path = folder.join("config.json");
+    let bytes = serde_json::to_vec_pretty(&config).unwrap_or_default();
+    write_atomic(&path, &bytes).map_err(|e| io(&path)(e.source))
+}
+
+/// Every tensor of a model, by name, on the host.
+pub fn tensors(model: &mut impl Parameters) -> Vec<NamedTensor> {
+    let mut read = Read(Vec::new());
+    model.visit(&mut read);
+    read.0
+}
+
+struct Read(Vec<NamedTensor>);
+
+impl Visitor for Read {
+    fn visit<const D: usize>(&mut self, name: &str, _trained: bool, tensor: &mut Tensor<D>) {
+        let shape = tensor.dims().to_vec();
+        let values = tensor.clone().into_data().iter::<f32>().collect();
+        self.0.push(NamedTensor { name: name.to_owned(), shape, values });
+    }
+}
+
+/// SHA-256 over the folder's weight files in name order.
+fn hash_weights(folder: &Path) -> Result<String, ModelError> {
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| ModelError::Io { path, source }
+    };
+    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
+        .map_err(io(folder))?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
+        .collect();
+    files.sort();
+    let mut hash = Sha256::new();
+    for path in files {
+        let mut file = std::fs::File::open(&path).map_err(io(&path))?;
+        std::io::copy(&mut file, &mut HashWriter(&mut hash)).map_err(io(&path))?;
+    }
+    Ok(hex(&hash.finalize()))
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}

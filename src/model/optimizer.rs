@@ -1,0 +1,122 @@
+//! One optimiser step over a model: clip the global norm, then AdamW on every trained tensor.
+//!
+//! A non-finite gradient leaves weights and moments as they were.
+
+use burn::tensor::Tensor;
+
+use crate::algo::adamw::{AdamW, AdamWConfig, AdamWError, AdamWState, EpsilonPlacement};
+use crate::algo::clip::{GlobalNorm, clip_factor};
+use crate::algo::schedule::Decay;
+use crate::run::optimizer::{AdamEpsilonPlacement, LrSchedulerType};
+
+use super::parameters::{GradientMap, Parameters, Visitor};
+
+/// AdamW with global-norm clipping over named parameters.
+#[derive(Debug, Clone)]
+pub struct Optimizer {
+    adamw: AdamW,
+    config: AdamWConfig,
+    max_grad_norm: f64,
+}
+
+/// What one update did.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Update {
+    /// Global L2 norm of the gradient before clipping.
+    pub grad_norm: f64,
+    /// False if the gradient was not finite and nothing was changed.
+    pub applied: bool,
+}
+
+impl Optimizer {
+    /// `max_grad_norm` 0 means no clipping.
+    pub fn new(config: AdamWConfig, max_grad_norm: f64) -> Self {
+        Self { adamw: AdamW::new(config), config, max_grad_norm }
+    }
+
+    /// Updates `model` in place. Trained tensors without a gradient (the loss didn't reach them) get a zero one.
+    pub fn step(&mut self, model: &mut impl Parameters, gradients: GradientMap, learning_rate: f64) -> Update {
+        let mut norm = GlobalNorm::default();
+        gradients.0.values().for_each(|gradient| norm.add(gradient));
+        let grad_norm = norm.finish();
+        if !grad_norm.is_finite() {
+            return Update { grad_norm, applied: false };
+        }
+        let clip = self.max_grad_norm > 0.0;
+        self.adamw.begin_update(if clip { clip_factor(grad_norm, self.max_grad_norm) } else { 1.0 });
+        let mut apply = Apply { adamw: &mut self.adamw, gradients, learning_rate, config: self.config };
+        model.visit(&mut apply);
+        Update { grad_norm, applied: true }
+    }
+
+    /// The state, for a checkpoint.
+    pub fn export(&self) -> AdamWState {
+        self.adamw.export()
+    }
+
+    /// Takes up a checkpoint's state; its tensors must be exactly the trained ones of `model`.
+    pub fn restore(&mut self, state: AdamWState, model: &mut impl Parameters) -> Result<(), AdamWError> {
+        let mut shapes = Shapes { shapes: Vec::new(), device: None };
+        model.visit(&mut shapes);
+        if let Some(device) = shapes.device {
+            self.adamw = AdamW::restore(self.config, state, &shapes.shapes, &device)?;
+        }
+        Ok(())
+    }
+}
+
+struct Apply<'a> {
+    adamw: &'a mut AdamW,
+    gradients: GradientMap,
+    learning_rate: f64,
+    config: AdamWConfig,
+}
+
+impl Visitor for Apply<'_> {
+    fn visit<const D: usize>(&mut self, name: &str, trained: bool, tensor: &mut Tensor<D>) {
+        if !trained {
+            return;
+        }
+        let shape = tensor.dims();
+        let gradient = match self.gradients.0.remove(name) {
+            Some(flat) => flat.reshape(shape),
+            None => tensor.zeros_like(),
+        };
+        // The tensor is taken out, so that AdamW holds the only handle and can work in place.
+        let parameter = std::mem::replace(tensor, Tensor::empty([0; D], &tensor.device()));
+        *tensor = self.adamw.step(name, parameter, gradient, self.learning_rate);
+    }
+}
+
+struct Shapes {
+    shapes: Vec<(String, Vec<usize>)>,
+    device: Option<burn::tensor::Device>,
+}
+
+impl Visitor for Shapes {
+    fn visit<const D: usize>(&mut self, name: &str, trained: bool, tensor: &mut Tensor<D>) {
+        if trained {
+            self.shapes.push((name.to_owned(), tensor.dims().to_vec()));
+            self.device = Some(tensor.device());
+        }
+    }
+}
+
+impl From<LrSchedulerType> for Decay {
+    fn from(setting: LrSchedulerType) -> Self {
+        match setting {
+            LrSchedulerType::Linear => Self::Linear,
+            LrSchedulerType::Cosine => Self::Cosine,
+            LrSchedulerType::Constant => Self::Constant,
+        }
+    }
+}
+
+impl From<AdamEpsilonPlacement> for EpsilonPlacement {
+    fn from(setting: AdamEpsilonPlacement) -> Self {
+        match setting {
+            AdamEpsilonPlacement::Pytorch => Self::PyTorch,
+            AdamEpsilonPlacement::Tensorflow => Self::TensorFlow,
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Batches of token rows with their masks: lengths are carried, never recovered by comparing ids with a pad id.
+
+use burn::tensor::{Device, Int, Tensor};
+
+/// Rows of equal length. Padding may stand anywhere; `mask` is true on real tokens.
+#[derive(Debug, Clone)]
+pub struct TokenBatch {
+    /// `[batch · time]`, row by row.
+    pub ids: Vec<u32>,
+    /// `[batch · time]`: true on real tokens.
+    pub mask: Vec<bool>,
+    /// Rows.
+    pub batch: usize,
+    /// Tokens in a row, padding included.
+    pub time: usize,
+}
+
+impl TokenBatch {
+    /// Pads on the left to the longest row, or to `at_least`: the last token of every row is in the last column.
+    pub fn left_padded(rows: &[&[u32]], pad: u32, at_least: usize) -> Self {
+        Self::padded(rows, pad, at_least, |row, time| time - row.len())
+    }
+
+    /// Pads on the right to the longest row, or to `at_least`.
+    pub fn right_padded(rows: &[&[u32]], pad: u32, at_least: usize) -> Self {
+        Self::padded(rows, pad, at_least, |_, _| 0)
+    }
+
+    /// Prompts padded on the left, responses on the right: column `prompt_time` is every row's first response token.
+    pub fn prompt_response(prompts: &[&[u32]], responses: &[&[u32]], pad: u32) -> (Self, usize) {
+        let prompt_time = longest(prompts);
+        let shift: Vec<usize> = prompts.iter().map(|p| prompt_time - p.len()).collect();
+        let rows: Vec<Vec<u32>> =
+            prompts.iter().zip(responses).map(|(p, r)| [*p, *r].concat()).collect();
+        let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+        let time = prompt_time + longest(responses);
+        let mut shifts = shift.into_iter();
+        let batch = Self::padded(&rows, pad, time, |_, _| shifts.next().unwrap_or(0));
+        (batch, prompt_time)
+    }
+
+    fn padded(
+        rows: &[&[u32]],
+        pad: u32,
+        at_least: usize,
+        mut start: impl FnMut(&[u32], usize) -> usize,
+    ) -> Self {
+        let time = longest(rows).max(at_least);
+        let mut ids = vec![pad; rows.len() * time];
+        let mut mask = vec![false; rows.len() * time];
+        for (index, row) in rows.iter().enumerate() {
+            let from = index * time + start(row, time);
+            ids[from..from + row.len()].copy_from_slice(row);
+            mask[from..from + row.len()].fill(true);
+        }
+        Self { ids, mask, batch: rows.len(), time }
+    }
+
+    /// Position ids: the number of real tokens before each token in its row.
+    pub fn positions(&self) -> Vec<usize> {
+        let mut positions = Vec::with_capacity(self.mask.len());
+        for row in self.mask.chunks(self.time.max(1)) {
+            let mut seen = 0_usize;
+            for &real in row {
+                positions.push(seen);
+                seen += usize::from(real);
+            }
+        }
+        positions
+    }
+
+    /// The ids as a tensor `[batch · time]`.
+    pub fn ids_tensor(&self, device: &Device) -> Tensor<1, Int> {
+        indices(self.ids.iter().map(|&id| id as usize), device)
+    }
+
+    /// Flat index of the last real token of every row; an empty row gives its first column.
+    pub fn last_real(&self) -> Vec<usize> {
+        let last = |row: &[bool]| row.iter().rposition(|&real| real).unwrap_or(0);
+        (0..self.batch)
+            .map(|b| b * self.time + last(&self.mask[b * self.time..(b + 1) * self.time]))
+            .collect()
+    }
+}
+
+fn longest(rows: &[&[u32]]) -> usize {
+    rows.iter().map(|row| row.len()).max().unwrap_or(0)
+}
+
+/// Whole numbers as an index tensor.
+pub fn indices(values: impl Iterator<Item = usize>, device: &Device) -> Tensor<1, Int> {
+    let values: Vec<i32> = values.map(|v| v as i32).collect();
+    Tensor::from_ints(values.as_slice(), device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompts_pad_left_and_responses_right() {
+        let (batch, prompt_time) =
+            TokenBatch::prompt_response(&[&[7, 8, 9], &[5]], &[&[1], &[2, 3]], 0);
+        assert_eq!(prompt_time, 3);
+        assert_eq!(batch.ids, [7, 8, 9, 1, 0, 0, 0, 5, 2, 3]);
+        assert_eq!(batch.positions(), [0, 1, 2, 3, 4, 0, 0, 0, 1, 2]);
+        assert_eq!(batch.last_real(), [3, 9]);
+    }
+
+    #[test]
+    fn a_real_token_with_the_pad_id_stays_real() {
+        let batch = TokenBatch::right_padded(&[&[4, 2], &[2]], 2, 3);
+        assert_eq!(batch.mask, [true, true, false, true, false, false]);
+    }
+}

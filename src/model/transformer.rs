@@ -1,0 +1,365 @@
+//! The decoder: embedding, blocks, final norm; one implementation for every supported family.
+//!
+//! Pre-norm blocks as in GPT-2 and Llama: x ← x + attention(norm(x)); x ← x + mlp(norm(x)). The residual stream is kept
+//! as `[batch · time, hidden]`, so that every projection is one large matrix product. Language-model and scalar heads are
+//! in [`heads`](super::heads).
+
+use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::attention::{Attention, Context, KvCache, QueryKeyValue};
+use super::config::{Activation, Architecture, DecoderConfig};
+use super::linear::{Layout, Linear};
+use super::lora::LoraConfig;
+use super::norm::Norm;
+use super::parameters::{Parameters, Visitor};
+use super::rope::{Rotary, inverse_frequencies};
+use super::tokens::{TokenBatch, indices};
+use super::weights::{TensorSource, WeightsError};
+
+/// The feed-forward block.
+#[derive(Debug, Clone)]
+pub enum Mlp {
+    /// down(activation(gate(x)) · up(x)): Shazeer 2020, arXiv:2002.05202.
+    Gated {
+        /// `gate_proj`, `up_proj`, `down_proj`.
+        projections: Box<[Linear; 3]>,
+        /// Applied to the gate.
+        activation: Activation,
+    },
+    /// out(activation(in(x))).
+    Plain {
+        /// `c_fc`, `c_proj`.
+        projections: Box<[Linear; 2]>,
+        /// Applied between.
+        activation: Activation,
+    },
+}
+
+impl Mlp {
+    fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        match self {
+            Self::Gated { projections, activation } => {
+                let [gate, up, down] = projections.as_ref();
+                let gated = activate(*activation, gate.forward(x.clone()));
+                down.forward(gated * up.forward(x))
+            }
+            Self::Plain { projections, activation } => {
+                let [inner, outer] = projections.as_ref();
+                outer.forward(activate(*activation, inner.forward(x)))
+            }
+        }
+    }
+
+    fn projections(&mut self) -> &mut [Linear] {
+        match self {
+            Self::Gated { projections, .. } => projections.as_mut_slice(),
+            Self::Plain { projections, .. } => projections.as_mut_slice(),
+        }
+    }
+}
+
+fn activate(activation: Activation, x: Tensor<2>) -> Tensor<2> {
+    match activation {
+        Activation::Silu => silu(x),
+        Activation::Gelu => gelu(x),
+        Activation::GeluTanh => gelu_approximate(x),
+        Activation::Relu => relu(x),
+    }
+}
+
+/// One layer.
+#[derive(Debug, Clone)]
+pub struct Block {
+    attention_norm: Norm,
+    attention: Attention,
+    mlp_norm: Norm,
+    mlp: Mlp,
+}
+
+/// A decoder without its heads' chunking: tokens in, hidden states out.
+///
+/// Copies share storage. With adapters attached or `frozen` set, the dense weights are not trained.
+#[derive(Debug, Clone)]
+pub struct Decoder {
+    /// Sizes and family.
+    pub config: DecoderConfig,
+    /// `[vocabulary, hidden]`.
+    pub embedding: Tensor<2>,
+    /// Learned positions `[positions, hidden]` (GPT-2).
+    pub positions: Option<Tensor<2>>,
+    /// Layers.
+    pub blocks: Vec<Block>,
+    /// After the last layer.
+    pub final_norm: Norm,
+    /// Language-model head `[vocabulary, hidden]`; none when tied, or in a classifier.
+    pub head: Option<Tensor<2>>,
+    /// Dense weights are constants in training.
+    pub frozen: bool,
+    frequencies: Vec<f64>,
+}
+
+impl Decoder {
+    /// Takes every tensor from `source`, shapes checked.
+    pub fn from_source(config: DecoderConfig, source: &mut dyn TensorSource, device: &Device) -> Result<Self, WeightsError> {
+        let mut build = Build { config: &config, source, device };
+        let gpt2 = config.architecture == Architecture::Gpt2;
+        let hidden = config.hidden_size;
+        let [embedding, final_norm] = if gpt2 {
+            ["transformer.wte", "transformer.ln_f"]
+        } else {
+            ["model.embed_tokens", "model.norm"]
+        };
+        let embedding = build.tensor(&format!("{embedding}.weight"), [config.vocab_size, hidden])?;
+        let positions = if gpt2 {
+            Some(build.tensor("transformer.wpe.weight", [config.max_position_embeddings, hidden])?)
+        } else {
+            None
+        };
+        let blocks = (0..config.num_hidden_layers)
+            .map(|layer| if gpt2 { build.gpt2_block(layer) } else { build.llama_block(layer) })
+            .collect::<Result<_, _>>()?;
+        let final_norm = build.norm(final_norm, hidden, gpt2)?;
+        let head = if config.tie_word_embeddings || config.num_labels.is_some() {
+            None
+        } else {
+            Some(build.tensor("lm_head.weight", [config.vocab_size, hidden])?)
+        };
+        let frequencies = if gpt2 { Vec::new() } else { inverse_frequencies(&config) };
+        Ok(Self { config, embedding, positions, blocks, final_norm, head, frozen: false, frequencies })
+    }
+
+    /// Hidden states after the final norm.
+    ///
+    /// # Shapes
+    /// Result: `[batch · time, hidden]`, meaningless at pads.
+    pub fn hidden(&self, tokens: &TokenBatch) -> Tensor<2> {
+        self.run(tokens, 0, tokens, None)
+    }
+
+    /// Hidden states of new tokens that follow those in `cache`, which grows by them.
+    ///
+    /// # Shapes
+    /// `new`: the next columns of every row in the cache; result `[batch · new time, hidden]`.
+    pub fn extend(&self, new: &TokenBatch, cache: &mut KvCache) -> Tensor<2> {
+        let start = cache.append(new);
+        let keys = cache.tokens.clone();
+        self.run(new, start, &keys, Some(cache))
+    }
+
+    fn run(&self, new: &TokenBatch, start: usize, keys: &TokenBatch, mut cache: Option<&mut KvCache>) -> Tensor<2> {
+        let device = self.embedding.device();
+        let positions = new_positions(keys, start);
+        let rotary = (!self.frequencies.is_empty())
+            .then(|| Rotary::new(&self.frequencies, &positions, new.batch, &device));
+        let context = Context::new(&self.config, keys, start, rotary, &device);
+        let mut x = self.embedding.clone().select(0, new.ids_tensor(&device));
+        if let Some(table) = &self.positions {
+            x = x + table.clone().select(0, indices(positions.into_iter(), &device));
+        }
+        for (index, block) in self.blocks.iter().enumerate() {
+            let layer_cache = cache.as_mut().map(|cache| (&mut cache.layers[index], start));
+            let attended = block.attention.forward(block.attention_norm.forward(x.clone()), &context, layer_cache);
+            x = x + attended;
+            x = x.clone() + block.mlp.forward(block.mlp_norm.forward(x));
+        }
+        self.final_norm.forward(x)
+    }
+
+    /// The matrix that turns hidden states into logits, `[vocabulary, hidden]`.
+    pub fn head_weight(&self) -> Tensor<2> {
+        self.head.as_ref().unwrap_or(&self.embedding).clone()
+    }
+
+    /// The name under which the head's gradient belongs.
+    pub fn head_name(&self) -> &'static str {
+        match (&self.head, self.config.architecture) {
+            (Some(_), _) => "lm_head.weight",
+            (None, Architecture::Gpt2) => "transformer.wte.weight",
+            (None, _) => "model.embed_tokens.weight",
+        }
+    }
+
+    /// Whether the language-model head is trained.
+    pub fn trains_head(&self) -> bool {
+        !self.frozen
+    }
+
+    /// Freezes the dense weights and puts adapters on the targeted projections.
+    ///
+    /// # Errors
+    /// If no projection is targeted.
+    pub fn attach_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), WeightsError> {
+        let device = self.embedding.device();
+        self.frozen = true;
+        let mut attached = 0;
+        for projection in self.projections() {
+            projection.attach_lora(config, seed, &device);
+            attached += usize::from(projection.lora.is_some());
+        }
+        if attached == 0 {
+            let targets = config.target_modules.join(", ");
+            let known = self.projections().iter().take(7).map(|p| last_part(&p.name)).collect::<Vec<_>>().join(", ");
+            return Err(WeightsError::NoTarget { targets, known });
+        }
+        Ok(())
+    }
+
+    /// Adds every adapter into its weight, for export.
+    pub fn merged(&self) -> Self {
+        let mut dense = self.clone();
+        dense.projections().into_iter().for_each(Linear::merge);
+        dense.frozen = false;
+        dense
+    }
+
+    /// The same trunk without adapters, frozen: the reference of an adapter-trained policy.
+    pub fn base(&self) -> Self {
+        let mut base = self.clone();
+        base.projections().into_iter().for_each(|p| p.lora = None);
+        base.frozen = true;
+        base
+    }
+
+    /// Does any projection carry an adapter?
+    pub fn has_lora(&mut self) -> bool {
+        self.projections().iter().any(|p| p.lora.is_some())
+    }
+
+    /// Every projection of every layer.
+    pub fn projections(&mut self) -> Vec<&mut Linear> {
+        let mut all = Vec::new();
+        for block in &mut self.blocks {
+            all.extend(block.attention.projections());
+            all.extend(block.mlp.projections());
+        }
+        all
+    }
+}
+
+impl Parameters for Decoder {
+    fn visit(&mut self, visitor: &mut impl Visitor) {
+        let trained = !self.frozen;
+        let gpt2 = self.config.architecture == Architecture::Gpt2;
+        let embedding = if gpt2 { "transformer.wte.weight" } else { "model.embed_tokens.weight" };
+        visitor.visit(embedding, trained, &mut self.embedding);
+        if let Some(positions) = &mut self.positions {
+            visitor.visit("transformer.wpe.weight", trained, positions);
+        }
+        for block in &mut self.blocks {
+            block.attention_norm.visit(trained, visitor);
+            block.attention.visit(trained, visitor);
+            block.mlp_norm.visit(trained, visitor);
+            for projection in block.mlp.projections() {
+                projection.visit(trained, visitor);
+            }
+        }
+        self.final_norm.visit(trained, visitor);
+        if let Some(head) = &mut self.head {
+            visitor.visit("lm_head.weight", trained, head);
+        }
+    }
+}
+
+fn last_part(name: &str) -> &str {
+    name.rsplit('.').next().unwrap_or(name)
+}
+
+/// Position ids of the columns from `start` on.
+fn new_positions(keys: &TokenBatch, start: usize) -> Vec<usize> {
+    let all = keys.positions();
+    all.chunks(keys.time.max(1)).flat_map(|row| row[start..].iter().copied()).collect()
+}
+
+/// Assembles blocks from named tensors.
+struct Build<'a> {
+    config: &'a DecoderConfig,
+    source: &'a mut dyn TensorSource,
+    device: &'a Device,
+}
+
+impl Build<'_> {
+    fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Result<Tensor<D>, WeightsError> {
+        let values = self.source.take(name, &shape)?;
+        Ok(Tensor::from_data(TensorData::new(values, shape), self.device))
+    }
+
+    fn norm(&mut self, name: &str, width: usize, biased: bool) -> Result<Norm, WeightsError> {
+        let weight = self.tensor(&format!("{name}.weight"), [width])?;
+        let bias = if biased { Some(self.tensor(&format!("{name}.bias"), [width])?) } else { None };
+        Ok(Norm { name: name.to_owned(), weight, bias, epsilon: self.config.norm_epsilon })
+    }
+
+    fn linear(&mut self, name: &str, [inputs, outputs]: [usize; 2], biased: bool) -> Result<Linear, WeightsError> {
+        let layout = match self.config.architecture {
+            Architecture::Gpt2 => Layout::InOut,
+            _ => Layout::OutIn,
+        };
+        let shape = match layout {
+            Layout::OutIn => [outputs, inputs],
+            Layout::InOut => [inputs, outputs],
+        };
+        let weight = self.tensor(&format!("{name}.weight"), shape)?;
+        let bias = if biased { Some(self.tensor(&format!("{name}.bias"), [outputs])?) } else { None };
+        Ok(Linear { name: name.to_owned(), weight, bias, layout, lora: None })
+    }
+
+    fn attention(&self, layer: usize, qkv: QueryKeyValue, head_norms: Option<Box<[Norm; 2]>>, output: Linear) -> Attention {
+        Attention {
+            qkv,
+            head_norms,
+            output,
+            heads: self.config.num_attention_heads,
+            kv_heads: self.config.num_key_value_heads,
+            scale: self.config.attention_scales[layer],
+            window: self.config.window(layer),
+        }
+    }
+
+    fn gpt2_block(&mut self, layer: usize) -> Result<Block, WeightsError> {
+        let (hidden, inner) = (self.config.hidden_size, self.config.intermediate_size);
+        let name = |part: &str| format!("transformer.h.{layer}.{part}");
+        let qkv = self.linear(&name("attn.c_attn"), [hidden, 3 * hidden], true)?;
+        let output = self.linear(&name("attn.c_proj"), [hidden, hidden], true)?;
+        let projections = [
+            self.linear(&name("mlp.c_fc"), [hidden, inner], true)?,
+            self.linear(&name("mlp.c_proj"), [inner, hidden], true)?,
+        ];
+        Ok(Block {
+            attention_norm: self.norm(&name("ln_1"), hidden, true)?,
+            attention: self.attention(layer, QueryKeyValue::Fused(Box::new(qkv)), None, output),
+            mlp_norm: self.norm(&name("ln_2"), hidden, true)?,
+            mlp: Mlp::Plain { projections: Box::new(projections), activation: self.config.activation },
+        })
+    }
+
+    fn llama_block(&mut self, layer: usize) -> Result<Block, WeightsError> {
+        let config = self.config;
+        let (hidden, inner, width) = (config.hidden_size, config.intermediate_size, config.head_dim);
+        let (queries, keys) = (config.num_attention_heads * width, config.num_key_value_heads * width);
+        let name = |part: &str| format!("model.layers.{layer}.{part}");
+        let qkv = [
+            self.linear(&name("self_attn.q_proj"), [hidden, queries], config.qkv_bias)?,
+            self.linear(&name("self_attn.k_proj"), [hidden, keys], config.qkv_bias)?,
+            self.linear(&name("self_attn.v_proj"), [hidden, keys], config.qkv_bias)?,
+        ];
+        let output = self.linear(&name("self_attn.o_proj"), [queries, hidden], config.output_bias)?;
+        let head_norms = if config.architecture == Architecture::Qwen3 {
+            let query = self.norm(&name("self_attn.q_norm"), width, false)?;
+            Some(Box::new([query, self.norm(&name("self_attn.k_norm"), width, false)?]))
+        } else {
+            None
+        };
+        let projections = [
+            self.linear(&name("mlp.gate_proj"), [hidden, inner], config.mlp_bias)?,
+            self.linear(&name("mlp.up_proj"), [hidden, inner], config.mlp_bias)?,
+            self.linear(&name("mlp.down_proj"), [inner, hidden], config.mlp_bias)?,
+        ];
+        Ok(Block {
+            attention_norm: self.norm(&name("input_layernorm"), hidden, false)?,
+            attention: self.attention(layer, QueryKeyValue::Split(Box::new(qkv)), head_norms, output),
+            mlp_norm: self.norm(&name("post_attention_layernorm"), hidden, false)?,
+            mlp: Mlp::Gated { projections: Box::new(projections), activation: config.activation },
+        })
+    }
+}
