@@ -4,7 +4,6 @@ use ratatui::layout::Rect;
 
 use super::draw::{Canvas, duration};
 use super::layout::{self, Regions, centred, inside};
-use super::scale::Decision;
 use super::state::{App, Screen};
 use crate::tui::text::wrap;
 
@@ -105,26 +104,4 @@ fn dialog(app: &App, canvas: &mut Canvas, title: &str, text: &str) {
     let area = centred(width, rows.len() as u16 + 2, app.size);
     canvas.frame(area, &format!(" {title} "), "", true);
     canvas.put_rows(inside(area), &rows);
-}
-
-/// How often each decision was made.
-pub(super) fn count(decisions: impl Iterator<Item = Decision>) -> String {
-    let mut counts = [0_usize; 5];
-    for decision in decisions {
-        counts[match decision {
-            Decision::Prefer { .. } => 0,
-            Decision::Tie => 1,
-            Decision::BothBad => 2,
-            Decision::CannotJudge(_) => 3,
-            Decision::Skip(_) => 4,
-        }] += 1;
-    }
-    let judged: usize = counts[..4].iter().sum();
-    let names = ["preferred", "ties", "both bad", "cannot judge", "skipped"];
-    let parts = counts.iter().zip(names).filter(|(n, _)| **n > 0);
-    let parts: Vec<String> = parts.map(|(n, name)| format!("{n} {name}")).collect();
-    if parts.is_empty() {
-        return "0 judged".to_owned();
-    }
-    format!("{judged} judged ({})", parts.join(", "))
 }

@@ -6,9 +6,14 @@
 //! | [`update`] | what happens on each event: pure |
 //! | [`layout`] | where everything goes: pure |
 //! | [`draw`], `dialog` | state → cells |
-//! | [`scale`], [`clock`], [`pane`], [`draft`] | grades, times, scrolling, what is written |
+//! | [`scale`], [`clock`], [`pane`] | grades, times, scrolling |
+//! | [`desk`], [`draft`] | from the store, to the store |
+//!
+//! [`run`] is the driver: it owns the terminal and the store, carries out effects, and feeds what
+//! came of them back. A judgement is on disk before the next pair appears.
 
 pub mod clock;
+pub mod desk;
 mod dialog;
 pub mod draft;
 pub mod draw;
@@ -17,3 +22,195 @@ pub mod pane;
 pub mod scale;
 pub mod state;
 pub mod update;
+
+use std::collections::VecDeque;
+use std::path::Path;
+use std::time::Duration;
+
+use self::desk::{Rules, lay_out};
+use self::state::{App, Ending, Setup};
+use self::update::{Effect, Event, update};
+use super::terminal::{self, Input, Screen};
+use super::theme::Theme;
+use crate::feedback::item::Item;
+use crate::feedback::store::StoreError;
+use crate::feedback::store::session::Session;
+use crate::feedback::store::stamps::Stamps;
+use crate::run::control::StopFlag;
+
+/// How long the driver waits for a key before it looks at the clock and the stop flag.
+const TICK: Duration = Duration::from_millis(200);
+
+/// What is to be labelled, where the judgements go, and how.
+#[derive(Debug, Clone)]
+pub struct Job<'a> {
+    /// The project's `feedback/` folder.
+    pub feedback: &'a Path,
+    /// The items; those with more than two answers are left out and counted.
+    pub items: &'a [Item],
+    /// Seed of the order and of the sides: the same one on resuming.
+    pub seed: u64,
+    /// Who judges and how.
+    pub setup: Setup,
+}
+
+/// How it went.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// Why the screen was left.
+    pub ending: Ending,
+    /// What was decided in this session, in words.
+    pub counts: String,
+    /// Decisions of this session that stand.
+    pub decided: usize,
+    /// Pairs done in all, earlier sessions included.
+    pub judged: usize,
+    /// Ids of the items that are left, in order.
+    pub left: Vec<String>,
+    /// Active time of this session in milliseconds.
+    pub active_ms: u64,
+    /// Items with more than two answers, which are not compared here.
+    pub not_pairs: usize,
+}
+
+/// Why labelling could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum LabelError {
+    /// Labelling needs a person at a terminal.
+    #[error(
+        "labelling needs a terminal, and standard input or output is not one; run it in a \
+         terminal, or let a program judge with --annotator sim:gold"
+    )]
+    NoTerminal,
+    /// The judgements could not be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The terminal failed.
+    #[error("the terminal failed: {0}")]
+    Terminal(#[from] std::io::Error),
+}
+
+/// Opens the screen and stays until the annotator leaves, the batch is done, or the process is
+/// asked to end. Every judgement is on disk when this returns.
+///
+/// # Errors
+/// [`LabelError`]; what was judged before is saved.
+pub fn run(job: &Job) -> Result<Report, LabelError> {
+    if !terminal::is_interactive() {
+        return Err(LabelError::NoTerminal);
+    }
+    // Before the terminal is taken: a damaged store is reported on the ordinary screen.
+    let opened = match open(job) {
+        Err(error) if !matches!(error, StoreError::Locked { .. }) => return Err(error.into()),
+        opened => opened,
+    };
+    let mut screen = Screen::enter()?;
+    let app = App::new(job.setup.clone(), screen.size()?, screen.now_ms());
+    let mut driver = Driver { job, app, session: None, theme: Theme::from_env() };
+    let first = driver.opened(opened, screen.now_ms())?;
+    let ending = driver.stay(&mut screen, first)?;
+    drop(screen);
+    driver.leave(ending)
+}
+
+type Opened = Result<(Session, state::Desk), StoreError>;
+
+/// Locks and loads the annotator's judgements and lays out what is left.
+fn open(job: &Job) -> Opened {
+    let setup = &job.setup;
+    let guidelines_sha256 = setup.guidelines.as_ref().map(|guidelines| guidelines.sha256);
+    let session = Session::open(job.feedback, &setup.annotator, Stamps::system())?;
+    let session = session.asking(&setup.question, guidelines_sha256);
+    let rules = Rules { seed: job.seed, scale: setup.scale, guidelines_sha256 };
+    let desk = lay_out(job.items, session.history(), rules)?;
+    Ok((session, desk))
+}
+
+/// The impure half of the screen.
+struct Driver<'a> {
+    job: &'a Job<'a>,
+    app: App,
+    session: Option<Session>,
+    theme: Theme,
+}
+
+impl Driver<'_> {
+    fn stay(&mut self, screen: &mut Screen, first: Event) -> Result<Ending, LabelError> {
+        let stop = StopFlag::on_ctrl_c();
+        let mut events = VecDeque::from([first]);
+        loop {
+            let mut dirty = false;
+            while let Some(event) = events.pop_front() {
+                let idle = self.app.clock.is_idle();
+                let quiet = matches!(event, Event::Tick(_));
+                for effect in update(&mut self.app, event) {
+                    match effect {
+                        Effect::Quit(ending) => return Ok(ending),
+                        other => events.extend(self.carry_out(other, screen)?),
+                    }
+                }
+                dirty |= !quiet || idle != self.app.clock.is_idle();
+            }
+            if dirty {
+                screen.draw(|frame| draw::draw(&self.app, self.theme, frame.buffer_mut()))?;
+            }
+            events.push_back(match screen.next(TICK) {
+                _ if stop.is_set() => Event::Terminate,
+                Some(Input::Key(key, at)) => Event::Key(key, at),
+                Some(Input::Resize(width, height)) => Event::Resize(width, height),
+                Some(Input::Closed) => Event::Terminate,
+                None => Event::Tick(screen.now_ms()),
+            });
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, screen: &mut Screen) -> Result<Option<Event>, LabelError> {
+        Ok(match effect {
+            Effect::Commit(draft) => {
+                let Some(session) = &mut self.session else { return Ok(None) };
+                Some(match draft.save(session) {
+                    Ok(id) => Event::Committed(id, screen.now_ms()),
+                    Err(error) => Event::CommitFailed(error.to_string()),
+                })
+            }
+            Effect::Open => Some(self.opened(open(self.job), screen.now_ms())?),
+            Effect::Redraw => {
+                screen.redraw()?;
+                None
+            }
+            Effect::Suspend => {
+                screen.suspend()?;
+                let (width, height) = screen.size()?;
+                Some(Event::Resize(width, height))
+            }
+            Effect::Quit(_) => None,
+        })
+    }
+
+    fn opened(&mut self, opened: Opened, now_ms: u64) -> Result<Event, LabelError> {
+        match opened {
+            Ok((session, desk)) => {
+                self.session = Some(session);
+                Ok(Event::Opened(desk, now_ms))
+            }
+            Err(error @ StoreError::Locked { .. }) => Ok(Event::StillLocked(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn leave(self, ending: Ending) -> Result<Report, LabelError> {
+        if let (Some(session), false) = (self.session, matches!(ending, Ending::WriteFailed(_))) {
+            session.close()?;
+        }
+        let app = self.app;
+        Ok(Report {
+            ending,
+            counts: app.counts(),
+            decided: app.this_session().len(),
+            judged: app.judged(),
+            left: app.queue.iter().map(|pair| pair.item.id.clone()).collect(),
+            active_ms: app.clock.session_active_ms(),
+            not_pairs: self.job.items.iter().filter(|item| !desk::is_pair(item)).count(),
+        })
+    }
+}

@@ -135,6 +135,28 @@ impl Decision {
     }
 }
 
+/// How often each decision was made, in words.
+pub fn tally(decisions: impl Iterator<Item = Decision>) -> String {
+    let mut counts = [0_usize; 5];
+    for decision in decisions {
+        counts[match decision {
+            Decision::Prefer { .. } => 0,
+            Decision::Tie => 1,
+            Decision::BothBad => 2,
+            Decision::CannotJudge(_) => 3,
+            Decision::Skip(_) => 4,
+        }] += 1;
+    }
+    let judged: usize = counts[..4].iter().sum();
+    let names = ["preferred", "ties", "both bad", "cannot judge", "skipped"];
+    let parts = counts.iter().zip(names).filter(|(n, _)| **n > 0);
+    let parts: Vec<String> = parts.map(|(n, name)| format!("{n} {name}")).collect();
+    if parts.is_empty() {
+        return "0 judged".to_owned();
+    }
+    format!("{judged} judged ({})", parts.join(", "))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -166,5 +188,8 @@ mod tests {
         assert_eq!(b.describe(Scale::Seven), "B better");
         let skip = Decision::Skip(&SKIP_REASONS[1]);
         assert_eq!(skip.describe(Scale::Nine), "skipped: it would take too long");
+        let decisions = [b, Decision::Tie, skip, b];
+        assert_eq!(tally(decisions.into_iter()), "3 judged (2 preferred, 1 ties, 1 skipped)");
+        assert_eq!(tally([].into_iter()), "0 judged");
     }
 }

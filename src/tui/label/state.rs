@@ -94,7 +94,9 @@ pub struct Setup {
 pub struct Desk {
     /// What is left to judge, in order.
     pub pairs: Vec<Pair>,
-    /// How many were judged before.
+    /// The last decisions of earlier sessions, oldest first: undo reaches back to them.
+    pub earlier: Vec<Done>,
+    /// How many pairs were done before those.
     pub judged: usize,
     /// These guidelines were shown to this annotator before.
     pub guidelines_read: bool,
@@ -153,7 +155,7 @@ pub enum Ending {
 }
 
 /// A decision that is on disk.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Done {
     /// About what.
     pub pair: Rc<Pair>,
@@ -197,11 +199,13 @@ pub struct App {
     pub selected: Option<Decision>,
     /// What is being written.
     pub committing: Option<Draft>,
-    /// What was decided in this session, for undo.
+    /// What was decided, for undo; the first `earlier` in sessions before this one.
     pub done: Vec<Done>,
+    /// How many of `done` are not from this session.
+    pub earlier: usize,
     /// What was taken back, for redo.
     pub undone: Vec<Done>,
-    /// How many pairs were judged in earlier sessions.
+    /// How many pairs were done in earlier sessions and are not in `done`.
     pub judged_before: usize,
     /// The row above the footer.
     pub message: String,
@@ -221,6 +225,7 @@ impl App {
             selected: None,
             committing: None,
             done: Vec::new(),
+            earlier: 0,
             undone: Vec::new(),
             judged_before: 0,
             message: String::new(),
@@ -298,15 +303,21 @@ impl App {
         self.judged() + self.queue.len()
     }
 
+    /// What was decided in this session.
+    pub fn this_session(&self) -> &[Done] {
+        &self.done[self.earlier.min(self.done.len())..]
+    }
+
     /// Judgements per active minute in this session, once there are enough to tell.
     pub fn rate(&self) -> Option<f64> {
         let minutes = self.clock.session_active_ms() as f64 / 60_000.0;
-        (self.done.len() >= 3 && minutes > 0.0).then(|| self.done.len() as f64 / minutes)
+        let done = self.this_session().len();
+        (done >= 3 && minutes > 0.0).then(|| done as f64 / minutes)
     }
 
     /// The decisions of this session in words.
     pub fn counts(&self) -> String {
-        super::dialog::count(self.done.iter().map(|done| done.decision))
+        scale::tally(self.this_session().iter().map(|done| done.decision))
     }
 
     /// The text of the page that is open over the pair.

@@ -88,6 +88,8 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
 fn open(app: &mut App, desk: Desk, now: u64) {
     app.queue = desk.pairs.into_iter().map(Rc::new).collect();
     app.judged_before = desk.judged;
+    app.earlier = desk.earlier.len();
+    app.done = desk.earlier;
     show(app, now);
     if app.setup.guidelines.is_some() && !desk.guidelines_read && !app.queue.is_empty() {
         app.screen = Screen::Guidelines { first: true };
@@ -190,7 +192,7 @@ fn choose_reason(app: &mut App, key: Key) -> Vec<Effect> {
 
 fn undo(app: &mut App) -> Vec<Effect> {
     let Some(last) = app.done.last() else {
-        app.message = "Nothing to take back in this session.".to_owned();
+        app.message = "Nothing to take back.".to_owned();
         return vec![];
     };
     let target = last.id;
@@ -249,6 +251,7 @@ fn settle(app: &mut App, done: Done) {
 
 fn take_back(app: &mut App) {
     let Some(done) = app.done.pop() else { return };
+    app.earlier = app.earlier.min(app.done.len());
     let words = done.decision.describe(app.setup.scale);
     app.message = format!("taken back: {words} · U redo");
     app.selected = Some(done.decision);
