@@ -2,7 +2,9 @@
 //!
 //! Every field is a key of `[reward]` in `rlhf.toml` and a flag; its comment is the flag's help.
 
-use crate::run::optimizer::{LoraSettings, LrSchedulerType, warmup_updates};
+use crate::algo::adamw::{AdamWConfig, EpsilonPlacement};
+use crate::model::LoraConfig;
+use crate::run::optimizer::{LrSchedulerType, warmup_updates};
 use crate::run::settings::{InvalidSetting, check, settings};
 
 settings! {
@@ -64,9 +66,20 @@ settings! {
 }
 
 impl RewardConfig {
+    /// Moments, ε and weight decay of the optimiser.
+    pub fn adamw(&self) -> AdamWConfig {
+        AdamWConfig {
+            beta1: self.adam_beta1,
+            beta2: self.adam_beta2,
+            epsilon: self.adam_epsilon,
+            epsilon_placement: EpsilonPlacement::PyTorch,
+            weight_decay: self.weight_decay,
+        }
+    }
+
     /// The adapters to train, or `None` for full fine-tuning.
-    pub fn lora(&self) -> Option<LoraSettings> {
-        self.use_peft.then(|| LoraSettings {
+    pub fn lora(&self) -> Option<LoraConfig> {
+        self.use_peft.then(|| LoraConfig {
             r: self.lora_r,
             alpha: self.lora_alpha,
             target_modules: self.lora_target_modules.clone(),

@@ -116,6 +116,17 @@ impl RunDirectory {
         self.write_provenance(provenance)
     }
 
+    /// Records in `run.json` that the job goes on at `now` (RFC 3339).
+    pub fn resume(&self, now: &str) -> Result<(), DirectoryError> {
+        let mut provenance = self.provenance()?;
+        provenance.resumed.push(now.to_owned());
+        self.write_provenance(&Provenance {
+            status: Status::Running,
+            ended: None,
+            ..provenance
+        })
+    }
+
     /// Records in `run.json` how the job ended, at `ended` (RFC 3339).
     pub fn finish(&self, status: Status, ended: &str) -> Result<(), DirectoryError> {
         let provenance = Provenance {

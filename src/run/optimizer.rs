@@ -1,4 +1,4 @@
-//! Choices that every training job has in common: schedule, AdamW, low-rank adapters.
+//! Choices that every training job has in common: schedule and AdamW.
 //!
 //! Plain values without tensors, so that the three trainers name them alike and `run` stays free of burn.
 
@@ -24,17 +24,6 @@ choices! {
         /// `α·√(1−β₂ᵗ)/(1−β₁ᵗ) · m / (√v + ε)`, as in TensorFlow 1 and OpenAI's 2019 code.
         Tensorflow = "tensorflow",
     }
-}
-
-/// Low-rank adapters as PEFT describes them; TRL spreads these over `lora_*` keys.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LoraSettings {
-    /// Rank of the update.
-    pub r: usize,
-    /// Scale: the update is multiplied by `alpha / r`.
-    pub alpha: f64,
-    /// Names of the linear layers that get an adapter; `all-linear` means all in the blocks.
-    pub target_modules: Vec<String>,
 }
 
 /// Updates of warm-up in a job of `total` updates: `steps` if positive, otherwise `ratio·total`

@@ -100,7 +100,9 @@ fn hash_folder(path: &Path) -> io::Result<(String, u64)> {
 
 /// Two lower-case digits per byte.
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |hex, b| hex + &format!("{b:02x}"))
+    bytes
+        .iter()
+        .fold(String::new(), |hex, b| hex + &format!("{b:02x}"))
 }
 
 /// Contents of `run.json`.
@@ -114,6 +116,9 @@ pub struct Provenance {
     pub status: Status,
     /// Begin, RFC 3339.
     pub started: String,
+    /// Later begins, of a run that was stopped and continued.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed: Vec<String>,
     /// End, RFC 3339.
     pub ended: Option<String>,
     /// The command line.
@@ -140,6 +145,7 @@ impl Provenance {
             kind: kind.to_owned(),
             status: Status::Running,
             started: started.to_owned(),
+            resumed: Vec::new(),
             ended: None,
             argv: std::env::args().collect(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -1,0 +1,330 @@
+//! What every training command has in common: project, configuration, device, output folder, provenance.
+//!
+//! ```text
+//! #[derive(Debug, clap::Args)]
+//! #[command(after_help = "Example:\n  rlhf ppo --model embedded --reward-model runs/reward-001/model")]
+//! pub struct PpoArgs {
+//!     #[command(flatten)]
+//!     job: JobArgs<PpoConfig>,
+//! }
+//!
+//! pub fn run(args: PpoArgs) -> Result<ExitCode> {
+//!     let Some(job) = args.job.resolve()? else { return Ok(ExitCode::SUCCESS) }; // --dry-run
+//!     let run = job.open_run("ppo", job.settings.seed, &device.name, Some(&model_folder), &[prompts])?;
+//!     let result = ppo::train(&job.settings, &mut args.job.progress(1), …);
+//!     conclude(&run, result.map(|outcome| outcome.interrupted))
+//! }
+//! ```
+
+use std::io::{Write as _, stdout};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use color_eyre::Result;
+
+use crate::cli::INTERRUPTED;
+use crate::cli::flags::Flags;
+use crate::cli::progress::Progress;
+use crate::config::{self, ConfigError, File, Overrides, ProjectConfig};
+use crate::run::settings::Settings;
+use crate::run::{Input, Provenance, RunDirectory, Status};
+
+/// Arguments of a training command with the settings `S`.
+#[derive(Debug, Clone, Args)]
+pub struct JobArgs<S: Settings + Clone + Send + Sync + 'static> {
+    /// Model to start from: a folder, `embedded`, or a hub id such as HuggingFaceTB/SmolLM2-135M-Instruct
+    #[arg(long, value_name = "MODEL")]
+    pub model: Option<String>,
+
+    /// Where to compute: auto, cpu, wgpu[:n] or cuda[:n]
+    #[arg(long, value_name = "DEVICE")]
+    pub device: Option<String>,
+
+    /// Folder of the project, with rlhf.toml and runs/
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub project: PathBuf,
+
+    /// Configuration file instead of the project's rlhf.toml; a run's config.toml repeats that run
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+
+    /// Folder for the results instead of the next runs/<kind>-<nnn>; must be absent or empty
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+
+    /// Continue a run that was stopped, from its last checkpoint and with its configuration
+    #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "config"])]
+    pub resume: Option<PathBuf>,
+
+    /// Print the resolved configuration and stop
+    #[arg(long)]
+    pub dry_run: bool,
+
+    /// Print nothing but errors
+    #[arg(long, short, conflicts_with = "json")]
+    pub quiet: bool,
+
+    /// Print progress as JSON lines
+    #[arg(long)]
+    pub json: bool,
+
+    #[command(flatten)]
+    flags: Flags<S>,
+}
+
+/// A training command's resolved configuration.
+#[derive(Debug, Clone)]
+pub struct Job<S> {
+    /// Hyperparameters.
+    pub settings: S,
+    /// `[project]`, with `--model` and `--device` applied.
+    pub project: ProjectConfig,
+    root: PathBuf,
+    out: Option<PathBuf>,
+    /// The run to continue.
+    pub resume: Option<PathBuf>,
+}
+
+impl<S: Settings + Clone + Send + Sync + 'static> JobArgs<S> {
+    /// Defaults, file and flags together; `None` after `--dry-run`, which prints them.
+    pub fn resolve(&self) -> Result<Option<Job<S>>> {
+        let file = self.file()?;
+        let mut flags = Overrides::default();
+        for (key, value) in [("model", &self.model), ("device", &self.device)] {
+            if let Some(value) = value {
+                flags.push(key, value);
+            }
+        }
+        let job = Job {
+            settings: config::resolve(&file, self.flags.overrides())?,
+            project: config::resolve(&file, &flags)?,
+            root: self.project.clone(),
+            out: self.out.clone(),
+            resume: self.resume.clone(),
+        };
+        if self.dry_run {
+            write!(stdout(), "{}", job.to_toml()?)?;
+            return Ok(None);
+        }
+        Ok(Some(job))
+    }
+
+    /// Shows progress every `logging_steps` steps, in the way that terminal and flags ask for.
+    pub fn progress(&self, logging_steps: usize) -> Progress {
+        Progress::new(self.json, self.quiet, logging_steps)
+    }
+
+    fn file(&self) -> Result<File, ConfigError> {
+        match (&self.resume, &self.config) {
+            (Some(run), _) => File::read(&run.join("config.toml")),
+            (None, Some(path)) => File::read(path),
+            (None, None) => File::of_project(&self.project),
+        }
+    }
+}
+
+impl<S: Settings> Job<S> {
+    /// The configuration as `config.toml`: reading it gives the same job again.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        Ok(format!(
+            "{}\n{}",
+            config::to_toml(&self.project)?,
+            config::to_toml(&self.settings)?
+        ))
+    }
+
+    /// The run's folder: a new one that says where the run comes from (it hashes `parent`, the model's folder, and `inputs`), or
+    /// the one to continue.
+    pub fn open_run(
+        &self,
+        kind: &str,
+        seed: u64,
+        device: &str,
+        parent: Option<&Path>,
+        inputs: &[PathBuf],
+    ) -> Result<RunDirectory> {
+        if let Some(path) = &self.resume {
+            let run = RunDirectory::open(path)?;
+            run.resume(&now())?;
+            return Ok(run);
+        }
+        let mut provenance = Provenance::new(kind, &now(), device, threads(), seed);
+        provenance.parent = parent.map(Input::read).transpose()?;
+        provenance.inputs = inputs
+            .iter()
+            .map(|path| Input::read(path))
+            .collect::<Result<_, _>>()?;
+        let run = match &self.out {
+            Some(out) => RunDirectory::create_at(out)?,
+            None => RunDirectory::create(&self.root, kind)?,
+        };
+        run.start(&self.to_toml()?, &provenance)?;
+        Ok(run)
+    }
+}
+
+/// Records how the job ended (`Ok(true)`: stopped by Ctrl-C) and chooses the exit code.
+pub fn conclude(run: &RunDirectory, result: Result<bool>) -> Result<ExitCode> {
+    let status = match &result {
+        Ok(false) => Status::Finished,
+        Ok(true) => Status::Interrupted,
+        Err(_) => Status::Failed,
+    };
+    let recorded = run.finish(status, &now());
+    let interrupted = result?; // The job's own error matters more than one of recording it.
+    recorded?;
+    Ok(if interrupted {
+        ExitCode::from(INTERRUPTED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// The present moment, RFC 3339 in UTC, to the second.
+pub fn now() -> String {
+    let now = jiff::Timestamp::now();
+    jiff::Timestamp::from_second(now.as_second())
+        .unwrap_or(now)
+        .to_string()
+}
+
+/// Threads that the CPU backend uses.
+fn threads() -> usize {
+    let asked = std::env::var("RAYON_NUM_THREADS")
+        .ok()
+        .and_then(|n| n.parse().ok());
+    let all = || std::thread::available_parallelism().map_or(1, usize::from);
+    asked.filter(|&n| n > 0).unwrap_or_else(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use clap::{CommandFactory, Parser};
+
+    use super::*;
+    use crate::policy::config::PpoConfig;
+
+    /// As a training command declares itself.
+    #[derive(Debug, Parser)]
+    struct Ppo {
+        #[command(flatten)]
+        job: JobArgs<PpoConfig>,
+    }
+
+    fn parse(arguments: &[&str]) -> Result<JobArgs<PpoConfig>, clap::Error> {
+        let arguments = ["ppo"].iter().chain(arguments);
+        Ppo::try_parse_from(arguments).map(|ppo| ppo.job)
+    }
+
+    #[test]
+    fn the_flags_are_consistent_and_leave_the_commands_description_alone() {
+        let command = Ppo::command();
+        command.clone().debug_assert();
+        assert_eq!(
+            command.get_about().unwrap().to_string(),
+            "As a training command declares itself"
+        );
+        let flag = command
+            .get_arguments()
+            .find(|a| a.get_long() == Some("kl-coef"))
+            .unwrap();
+        let help =
+            "β: weight of the KL divergence from the reference in the reward. [default: 0.05]";
+        assert_eq!(flag.get_help().unwrap().to_string(), help);
+    }
+
+    fn resolve(arguments: &[&str]) -> Job<PpoConfig> {
+        parse(arguments).unwrap().resolve().unwrap().unwrap()
+    }
+
+    #[test]
+    fn flags_override_the_projects_file() {
+        let project = tempfile::tempdir().unwrap();
+        let file = "[project]\nmodel = \"a\"\ndevice = \"cpu\"\n[ppo]\nkl_coef = 0.2\nlam = 0.9\n";
+        fs::write(project.path().join("rlhf.toml"), file).unwrap();
+        let root = project.path().to_str().unwrap();
+        let flags = [
+            "--project",
+            root,
+            "--kl-coef",
+            "0.3",
+            "--whiten-rewards",
+            "--model",
+            "b",
+        ];
+        let job = resolve(&flags);
+        assert_eq!((job.settings.kl_coef, job.settings.lam), (0.3, 0.9));
+        assert!(job.settings.whiten_rewards);
+        assert_eq!(
+            (job.project.model.as_deref(), job.project.device.as_str()),
+            (Some("b"), "cpu")
+        );
+    }
+
+    #[test]
+    fn negative_numbers_and_false_are_values() {
+        let job = resolve(&["--missing-eos-score", "-1", "--whiten-advantages", "false"]);
+        assert_eq!(job.settings.missing_eos_score, Some(-1.0));
+        assert!(!job.settings.whiten_advantages);
+    }
+
+    #[test]
+    fn a_run_records_its_origin_and_its_configuration_repeats_it() {
+        let project = tempfile::tempdir().unwrap();
+        let root = project.path().to_str().unwrap();
+        let prompts = project.path().join("prompts.jsonl");
+        fs::write(&prompts, "abc").unwrap();
+        let job = resolve(&["--project", root, "--kl-coef", "0.3", "--model", "embedded"]);
+        let run = job
+            .open_run("ppo", 42, "cpu", None, std::slice::from_ref(&prompts))
+            .unwrap();
+        let provenance = run.provenance().unwrap();
+        assert_eq!((provenance.status, provenance.seed), (Status::Running, 42));
+        assert_eq!(
+            (&provenance.inputs[0].path, provenance.inputs[0].bytes),
+            (&prompts, 3)
+        );
+
+        let again = resolve(&["--config", run.config().to_str().unwrap()]);
+        assert_eq!((again.settings, again.project), (job.settings, job.project));
+    }
+
+    #[test]
+    fn the_end_of_a_job_is_recorded_and_decides_the_exit_code() {
+        let project = tempfile::tempdir().unwrap();
+        let root = project.path().to_str().unwrap();
+        let run = resolve(&["--project", root])
+            .open_run("ppo", 1, "cpu", None, &[])
+            .unwrap();
+        let status = || run.provenance().unwrap().status;
+        let code = conclude(&run, Ok(true)).unwrap();
+        assert_eq!((code, status()), (ExitCode::from(130), Status::Interrupted));
+
+        let resumed = resolve(&["--resume", run.path().to_str().unwrap()]);
+        let same = resumed.open_run("ppo", 1, "cpu", None, &[]).unwrap();
+        assert_eq!(same, run);
+        assert_eq!(
+            (status(), run.provenance().unwrap().resumed.len()),
+            (Status::Running, 1)
+        );
+
+        assert_eq!(conclude(&run, Ok(false)).unwrap(), ExitCode::SUCCESS);
+        assert_eq!(status(), Status::Finished);
+        let error = conclude(&run, Err(color_eyre::eyre::eyre!("no memory"))).unwrap_err();
+        assert_eq!(
+            (error.to_string().as_str(), status()),
+            ("no memory", Status::Failed)
+        );
+    }
+
+    #[test]
+    fn resuming_excludes_another_folder_or_configuration() {
+        for other in ["--out", "--config"] {
+            let error = parse(&["--resume", "runs/ppo-001", other, "x"]).unwrap_err();
+            assert_eq!(error.kind(), clap::error::ErrorKind::ArgumentConflict);
+        }
+    }
+}
