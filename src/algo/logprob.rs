@@ -158,7 +158,7 @@ fn tempered(logits: Tensor<2>, temperature: f64) -> Tensor<2> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::{Device, Tolerance, activation::log_softmax};
+    use burn::tensor::{Device, TensorData, Tolerance, activation::log_softmax};
 
     use super::*;
 
@@ -204,16 +204,45 @@ mod tests {
             .grad(&(reference * weights.clone()).sum().backward())
             .unwrap();
 
-        let (logits, labels) = (logits.inner(), labels.inner());
-        let known = forward(logits.clone(), labels.clone(), temperature);
-        let got = backward(
-            logits,
-            labels,
-            temperature,
-            known.log_normalisers,
-            weights.inner(),
-        );
+        let (logits, labels, weights) = (logits.inner(), labels.inner(), weights.inner());
+        let norms = forward(logits.clone(), labels.clone(), temperature).log_normalisers;
+        for backward in [by_row::backward as Backward, backward_by_tensors] {
+            let (logits, labels) = (logits.clone(), labels.clone());
+            let got = backward(logits, labels, temperature, norms.clone(), weights.clone());
+            near(got, expected.clone());
+        }
+    }
+
+    /// Enough rows to be shared out among cores.
+    #[test]
+    fn rows_and_tensors_agree_on_a_large_vocabulary() {
+        let (tokens, vocabulary) = (11, 40_001);
+        let numbers: Vec<f32> = (0..tokens * vocabulary)
+            .map(|i| ((i * 7919) % 1013) as f32 * 0.01)
+            .collect();
+        let device = Device::flex();
+        let logits =
+            Tensor::<2>::from_data(TensorData::new(numbers, [tokens, vocabulary]), &device);
+        let labels = Tensor::<1, Int>::arange(0..tokens as i64, &device) * 3000;
+        let by_row = by_row::forward(logits.clone(), labels.clone(), 0.9);
+        let by_tensors = forward_by_tensors(logits.clone(), labels.clone(), 0.9);
+        near(by_row.logprobs, by_tensors.logprobs);
+        near(by_row.entropies, by_tensors.entropies);
+        near(by_row.log_normalisers.clone(), by_tensors.log_normalisers);
+
+        let gradients = Tensor::<1, Int>::arange(0..tokens as i64, &device).float();
+        let backward = |backward: Backward| {
+            let (norms, gradients) = (by_row.log_normalisers.clone(), gradients.clone());
+            backward(logits.clone(), labels.clone(), 0.9, norms, gradients)
+        };
+        near(backward(by_row::backward), backward(backward_by_tensors));
+    }
+
+    type Backward = fn(Tensor<2>, Tensor<1, Int>, f64, Tensor<1>, Tensor<1>) -> Tensor<2>;
+
+    fn near<const D: usize>(got: Tensor<D>, expected: Tensor<D>) {
+        let tolerance = Tolerance::rel_abs(1e-5, 1e-6);
         got.into_data()
-            .assert_approx_eq::<f32>(&expected.into_data(), Tolerance::rel_abs(1e-5, 1e-6));
+            .assert_approx_eq::<f32>(&expected.into_data(), tolerance);
     }
 }

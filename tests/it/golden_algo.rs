@@ -10,6 +10,7 @@ use rlhf::algo::dpo::{PairLogprobs, PreferenceLoss};
 use rlhf::algo::kl::{KlController, KlEstimator};
 use rlhf::algo::ppo::{PolicyBatch, PolicyClip, ValueBatch, policy_loss, value_loss};
 use rlhf::algo::ppo_stats::PolicyStats;
+use rlhf::algo::rewards::{self, MissingEos};
 use rlhf::algo::{bradley_terry, davidson, dpo, gae, group, logprob, masked, plackett_luce};
 use serde_json::Value;
 
@@ -200,6 +201,37 @@ fn gae_over_ragged_responses() {
             case.all_near("returns", got.returns);
         });
     }
+}
+
+/// From log-probabilities, values and scores to whitened advantages, as PyTorch (in f32) did them for
+/// the eight ragged responses of `ppo_update.json`, two of them without EOS.
+#[test]
+fn rewards_and_advantages_of_a_whole_rollout() {
+    static UPDATE: LazyLock<Value> = LazyLock::new(|| {
+        serde_json::from_str(include_str!("../fixtures/ppo_update.json"))
+            .unwrap_or_else(|error| panic!("ppo_update.json: {error}"))
+    });
+    let case = &Case {
+        name: "ppo_update",
+        entry: &UPDATE,
+        dtype: DType::F32,
+        tolerance: 1e-5,
+    };
+    let mask = case.tensor::<2>("response_mask").greater_scalar(0.5);
+    let finished = case.tensor::<1>("has_eos").greater_scalar(0.5);
+    let rule = MissingEos::Score(case.scalar("missing_eos_score"));
+    let scores = rewards::adjust_scores(case.tensor("raw_score"), &finished, rule);
+    let log_ratio = case.tensor::<2>("logprobs") - case.tensor("ref_logprobs");
+    let kl = KlEstimator::K1.estimate(log_ratio);
+    let rewards = rewards::token_rewards(kl, scores, &mask, case.scalar("kl_coef"));
+    case.all_near("rewards", rewards.clone());
+
+    let (gamma, lam) = (case.scalar("gamma"), case.scalar("lam"));
+    let got = gae::estimate(rewards, case.tensor("values"), &mask, gamma, lam);
+    case.all_near("advantages", got.advantages.clone());
+    case.all_near("returns", got.returns);
+    let whitened = masked::whiten(got.advantages, &mask, true);
+    case.all_near("advantages_whitened", whitened);
 }
 
 fn policy_batch(case: &Case, logprobs: Tensor<2>) -> PolicyBatch {
