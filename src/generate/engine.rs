@@ -1,0 +1,361 @@
+//! Batched decoding with a key-value cache.
+//!
+//! Prompts are left-padded, so that every row's next token stands in the same column. Requests with the same prompt are
+//! computed once up to their first token; rows that have finished leave the batch. Requests are grouped by length, which
+//! changes nothing but the speed: each has random numbers of its own, and padding is masked.
+
+use std::ops::Range;
+
+use burn::tensor::Tensor;
+use rand_chacha::ChaCha8Rng;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::model::attention::KvCache;
+use crate::model::tokens::indices;
+use crate::model::{Decoder, TokenBatch};
+
+use super::sampler::{Sampler, SamplerConfig, SamplerError, stream};
+
+/// Rows decoded together unless the caller knows better.
+pub const DEFAULT_BATCH_SIZE: usize = 32;
+
+/// Why decoding fails.
+#[derive(Debug, Error)]
+pub enum GenerateError {
+    /// Nothing to continue.
+    #[error(
+        "prompt {0} is empty; a model needs at least one token to continue (pass its beginning-of-sequence token)"
+    )]
+    EmptyPrompt(usize),
+    /// No room for an answer.
+    #[error(
+        "prompt {request} has {tokens} tokens, but the model's context is {context} tokens with the answer; shorten the prompt"
+    )]
+    PromptTooLong {
+        /// Index of the request.
+        request: usize,
+        /// Its length.
+        tokens: usize,
+        /// `max_position_embeddings`.
+        context: usize,
+    },
+    /// An id that the model has no embedding for.
+    #[error("token id {id} is outside the vocabulary of {vocab_size} (ids 0 to {})", vocab_size - 1)]
+    OutsideVocabulary {
+        /// The id.
+        id: u32,
+        /// Rows of the embedding.
+        vocab_size: usize,
+    },
+    /// Sampler settings, or an output that is no distribution.
+    #[error(transparent)]
+    Sampler(#[from] SamplerError),
+    /// The listener asked to stop.
+    #[error("generation was stopped")]
+    Stopped,
+}
+
+/// One response wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The prompt's tokens.
+    pub prompt: Vec<u32>,
+    /// Identifies the prompt's random numbers: its index, or [`prompt_key`].
+    pub key: u64,
+    /// Which of the prompt's responses this is.
+    pub sample: u64,
+}
+
+/// A key made of the tokens themselves: the first 64 bits of their SHA-256.
+pub fn prompt_key(ids: &[u32]) -> u64 {
+    let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+    let digest = Sha256::digest(bytes);
+    digest
+        .iter()
+        .take(8)
+        .fold(0, |key, &byte| key << 8 | u64::from(byte))
+}
+
+/// Why a response ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FinishReason {
+    /// With a stop token.
+    Stop,
+    /// At `max_new_tokens` or at the end of the context.
+    Length,
+}
+
+/// One response.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Completion {
+    /// Its tokens, with the stop token if one was drawn.
+    pub ids: Vec<u32>,
+    /// Log-probability of each, in nats, in the whole distribution at the sampler's temperature.
+    pub logprobs: Vec<f32>,
+    /// Why it ended.
+    pub finish_reason: FinishReason,
+}
+
+/// Hears what is drawn. Every method may be left out.
+pub trait Listener {
+    /// `id` was drawn for the request at index `request`.
+    fn token(&mut self, request: usize, id: u32) {
+        let _ = (request, id);
+    }
+
+    /// `done` of `total` responses are complete.
+    fn finished(&mut self, done: usize, total: usize) {
+        let _ = (done, total);
+    }
+
+    /// Asked before every step: give up?
+    fn stop(&self) -> bool {
+        false
+    }
+}
+
+/// Listens to nothing.
+impl Listener for () {}
+
+/// What stays the same for all requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings<'a> {
+    /// How tokens are drawn.
+    pub sampler: &'a SamplerConfig,
+    /// Tokens that end a response.
+    pub stop_ids: &'a [u32],
+    /// Most rows decoded together; memory for keys and values grows with it. 0 is taken as 1.
+    pub batch_size: usize,
+}
+
+/// Decodes all requests; the responses are in the order of the requests.
+///
+/// # Errors
+/// For a prompt that is empty, too long or outside the vocabulary, for unusable sampler settings, for NaN in the model's
+/// output, and when the listener stops it.
+pub fn generate(
+    decoder: &Decoder,
+    requests: &[Request],
+    settings: Settings<'_>,
+    listener: &mut dyn Listener,
+) -> Result<Vec<Completion>, GenerateError> {
+    check(decoder, requests)?;
+    let sampler = Sampler::new(settings.sampler)?;
+    let mut run = Run {
+        decoder,
+        requests,
+        settings,
+        sampler,
+        listener,
+        done: vec![None; requests.len()],
+        finished: 0,
+    };
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    order.sort_by_key(|&i| (requests[i].prompt.len(), &requests[i].prompt)); // equal prompts side by side
+    for group in order.chunks(settings.batch_size.max(1)) {
+        run.decode(group)?;
+    }
+    Ok(run.done.into_iter().flatten().collect())
+}
+
+fn check(decoder: &Decoder, requests: &[Request]) -> Result<(), GenerateError> {
+    let context = decoder.config.max_position_embeddings;
+    for (request, Request { prompt, .. }) in requests.iter().enumerate() {
+        if prompt.is_empty() {
+            return Err(GenerateError::EmptyPrompt(request));
+        }
+        if prompt.len() >= context {
+            return Err(GenerateError::PromptTooLong {
+                request,
+                tokens: prompt.len(),
+                context,
+            });
+        }
+        check_vocabulary(decoder, prompt)?;
+    }
+    Ok(())
+}
+
+/// Every id must have an embedding.
+///
+/// # Errors
+/// [`GenerateError::OutsideVocabulary`] for the first that has none.
+pub fn check_vocabulary(decoder: &Decoder, ids: &[u32]) -> Result<(), GenerateError> {
+    let vocab_size = decoder.config.vocab_size;
+    match ids.iter().find(|&&id| id as usize >= vocab_size) {
+        Some(&id) => Err(GenerateError::OutsideVocabulary { id, vocab_size }),
+        None => Ok(()),
+    }
+}
+
+/// A response in the making.
+struct Row {
+    request: usize,
+    rng: ChaCha8Rng,
+    budget: usize,
+    ids: Vec<u32>,
+    logprobs: Vec<f32>,
+}
+
+struct Run<'a> {
+    decoder: &'a Decoder,
+    requests: &'a [Request],
+    settings: Settings<'a>,
+    sampler: Sampler,
+    listener: &'a mut dyn Listener,
+    done: Vec<Option<Completion>>,
+    finished: usize,
+}
+
+impl Run<'_> {
+    /// Decodes one batch to its end.
+    fn decode(&mut self, group: &[usize]) -> Result<(), GenerateError> {
+        let mut rows: Vec<Row> = group.iter().map(|&request| self.row(request)).collect();
+        let (mut cache, logits, prompt_of) = self.prefill(group, &rows);
+        let live = self.draw(&mut rows, &logits, &prompt_of)?;
+        let prompt_rows: Vec<usize> = live.iter().map(|&row| prompt_of[row]).collect();
+        keep(&mut cache, &prompt_rows, self.decoder);
+        while !rows.is_empty() {
+            if self.listener.stop() {
+                return Err(GenerateError::Stopped);
+            }
+            let last = rows
+                .iter()
+                .filter_map(|row| row.ids.last().copied())
+                .collect();
+            let next = TokenBatch {
+                ids: last,
+                mask: vec![true; rows.len()],
+                batch: rows.len(),
+                time: 1,
+            };
+            let logits = self.logits(self.decoder.extend(&next, &mut cache));
+            let live = self.draw(&mut rows, &logits, &identity(next.batch))?;
+            keep(&mut cache, &live, self.decoder);
+        }
+        Ok(())
+    }
+
+    fn row(&self, request: usize) -> Row {
+        let Request {
+            prompt,
+            key,
+            sample,
+        } = &self.requests[request];
+        let room = self.decoder.config.max_position_embeddings - prompt.len();
+        let SamplerConfig {
+            seed,
+            max_new_tokens,
+            ..
+        } = *self.settings.sampler;
+        let budget = room.min(max_new_tokens);
+        Row {
+            request,
+            rng: stream(seed, *key, *sample),
+            budget,
+            ids: Vec::new(),
+            logprobs: Vec::new(),
+        }
+    }
+
+    /// Runs each different prompt of the group once. Returns the cache and the logits of the first new token, with a row
+    /// for each prompt, and which prompt belongs to each row of the group.
+    fn prefill(&self, group: &[usize], rows: &[Row]) -> (KvCache, Vec<f32>, Vec<usize>) {
+        let mut prompts: Vec<&[u32]> = Vec::new();
+        let mut prompt_of = Vec::with_capacity(group.len());
+        for &request in group {
+            let prompt = self.requests[request].prompt.as_slice();
+            if prompts.last() != Some(&prompt) {
+                prompts.push(prompt);
+            }
+            prompt_of.push(prompts.len() - 1);
+        }
+        let tokens = TokenBatch::left_padded(&prompts, 0, 0);
+        let budget = rows.iter().map(|row| row.budget).max().unwrap_or(0);
+        let device = self.decoder.embedding.device();
+        let mut cache = KvCache::new(
+            &self.decoder.config,
+            prompts.len(),
+            tokens.time + budget,
+            &device,
+        );
+        let hidden = self.decoder.extend(&tokens, &mut cache);
+        let last = (1..=prompts.len()).map(|row| row * tokens.time - 1);
+        let logits = self.logits(hidden.select(0, indices(last, &device)));
+        (cache, logits, prompt_of)
+    }
+
+    /// Logits `[n, vocabulary]` of hidden states `[n, hidden]`, on the host.
+    fn logits(&self, hidden: Tensor<2>) -> Vec<f32> {
+        let logits = hidden.matmul(self.decoder.head_weight().transpose());
+        logits
+            .into_data()
+            .convert::<f32>()
+            .try_into_vec()
+            .unwrap_or_default()
+    }
+
+    /// Draws each row's next token from the given row of `logits`, takes out the rows that are complete, and returns the
+    /// indices of those that remain.
+    fn draw(
+        &mut self,
+        rows: &mut Vec<Row>,
+        logits: &[f32],
+        from: &[usize],
+    ) -> Result<Vec<usize>, GenerateError> {
+        let vocabulary = self.decoder.config.vocab_size;
+        let mut live = Vec::with_capacity(rows.len());
+        for (index, mut row) in std::mem::take(rows).into_iter().enumerate() {
+            let drawn = self
+                .sampler
+                .draw(&logits[span(from[index], vocabulary)], &mut row.rng)?;
+            row.ids.push(drawn.id);
+            row.logprobs.push(drawn.logprob);
+            self.listener.token(row.request, drawn.id);
+            if self.settings.stop_ids.contains(&drawn.id) {
+                self.complete(row, FinishReason::Stop);
+            } else if row.ids.len() == row.budget {
+                self.complete(row, FinishReason::Length);
+            } else {
+                rows.push(row);
+                live.push(index);
+            }
+        }
+        Ok(live)
+    }
+
+    fn complete(&mut self, row: Row, finish_reason: FinishReason) {
+        let Row {
+            request,
+            ids,
+            logprobs,
+            ..
+        } = row;
+        self.done[request] = Some(Completion {
+            ids,
+            logprobs,
+            finish_reason,
+        });
+        self.finished += 1;
+        self.listener.finished(self.finished, self.requests.len());
+    }
+}
+
+fn identity(count: usize) -> Vec<usize> {
+    (0..count).collect()
+}
+
+fn span(row: usize, width: usize) -> Range<usize> {
+    row * width..(row + 1) * width
+}
+
+/// Makes the cache's rows these; nothing to do while all remain.
+fn keep(cache: &mut KvCache, rows: &[usize], decoder: &Decoder) {
+    if rows.len() != cache.tokens.batch || rows.iter().enumerate().any(|(index, &row)| index != row)
+    {
+        cache.keep_rows(rows, &decoder.embedding.device());
+    }
+}

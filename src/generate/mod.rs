@@ -1,0 +1,8 @@
+//! Text from a model: [`sampler`] draws one token, [`engine`] decodes many responses at once, [`inspect`] reads what a
+//! model thinks of given tokens.
+
+pub mod engine;
+pub mod sampler;
+
+pub use engine::{Completion, FinishReason, GenerateError, Listener, Request, Settings, generate, prompt_key};
+pub use sampler::{SamplerConfig, SamplerError};
