@@ -242,7 +242,11 @@ impl Tokenizer {
     /// Ids of the special tokens among the added ones, ascending.
     pub fn special_ids(&self) -> Vec<u32> {
         let added = self.inner.get_added_tokens_decoder();
-        let mut ids: Vec<u32> = added.iter().filter(|(_, t)| t.special).map(|(&id, _)| id).collect();
+        let mut ids: Vec<u32> = added
+            .iter()
+            .filter(|(_, t)| t.special)
+            .map(|(&id, _)| id)
+            .collect();
         ids.sort_unstable();
         ids
     }
