@@ -7,7 +7,7 @@ use clap::Args;
 use clap_complete::Shell;
 use color_eyre::Result;
 
-/// Print a completion script for your shell
+/// Arguments of `rlhf completions`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   rlhf completions bash > ~/.local/share/bash-completion/completions/rlhf")]

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::Args;
 use color_eyre::Result;
 
-use crate::cli::flags::doc_text;
+use crate::cli::flags::doc_with_choices;
 use crate::config::{
     self, ConfigError, File, LabelConfig, Overrides, ProjectConfig, SECTIONS, SampleConfig,
 };
@@ -16,7 +16,7 @@ use crate::policy::config::{PpoConfig, SftConfig};
 use crate::reward::config::RewardConfig;
 use crate::run::settings::Field;
 
-/// Print the configuration, every setting explained
+/// Arguments of `rlhf config`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   rlhf config > rlhf.toml      start a project's configuration
@@ -26,14 +26,14 @@ pub struct ConfigArgs {
     #[arg(value_name = "SECTION", value_parser = ["project", "sft", "sample", "label", "reward", "ppo"])]
     sections: Vec<String>,
 
-    /// Folder of the project, with rlhf.toml
+    /// Project directory, with rlhf.toml
     #[arg(long, value_name = "DIR", default_value = ".")]
-    project: PathBuf,
+    dir: PathBuf,
 }
 
 /// Prints the sections.
 pub fn run(args: ConfigArgs) -> Result<ExitCode> {
-    let file = File::of_project(&args.project)?;
+    let file = File::of_project(&args.dir)?;
     let mut text = String::new();
     for (section, fields) in SECTIONS {
         if args.sections.is_empty() || args.sections.iter().any(|name| name == section) {
@@ -60,7 +60,7 @@ fn resolved(section: &str, file: &File) -> Result<String, ConfigError> {
 fn explained(text: &mut String, toml: &str, fields: &[Field]) {
     for (n, line) in toml.lines().enumerate() {
         if let Some(field) = n.checked_sub(1).and_then(|n| fields.get(n)) {
-            let _ = writeln!(text, "# {}", doc_text(field));
+            let _ = writeln!(text, "# {}", doc_with_choices(field));
         } else {
             text.push('\n');
         }

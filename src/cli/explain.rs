@@ -8,11 +8,11 @@ use clap::Args;
 use color_eyre::Result;
 
 use crate::cli::USAGE;
-use crate::cli::flags::doc_text;
+use crate::cli::flags::doc_with_choices;
 use crate::config::{SECTIONS, trl};
 use crate::run::metric_table::METRICS;
 
-/// Explain a setting, or a metric of metrics.jsonl; without a name, list the metrics
+/// Arguments of `rlhf explain`.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
   rlhf explain clip_fraction")]
@@ -47,7 +47,7 @@ fn explanation(name: &str) -> String {
     let mut text = String::new();
     for (section, fields) in SECTIONS {
         for field in fields.iter().filter(|field| field.name == name) {
-            let _ = writeln!(text, "[{section}] {name}: {}", doc_text(field));
+            let _ = writeln!(text, "[{section}] {name}: {}", doc_with_choices(field));
         }
     }
     for metric in METRICS.iter().filter(|metric| metric.name == name) {

@@ -98,3 +98,11 @@ pub fn doc_text(field: &Field) -> String {
     let words: Vec<&str> = field.doc.split_whitespace().collect();
     words.join(" ").replace('`', "")
 }
+
+/// The same where no flag shows the words to choose from.
+pub fn doc_with_choices(field: &Field) -> String {
+    match field.kind {
+        Kind::Choice(words) => format!("{} One of: {}.", doc_text(field), words.join(", ")),
+        _ => doc_text(field),
+    }
+}

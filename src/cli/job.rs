@@ -41,9 +41,9 @@ pub struct JobArgs<S: Settings + Clone + Send + Sync + 'static> {
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
 
-    /// Folder of the project, with rlhf.toml and runs/
+    /// Project directory, with rlhf.toml and runs/
     #[arg(long, value_name = "DIR", default_value = ".")]
-    pub project: PathBuf,
+    pub dir: PathBuf,
 
     /// Configuration file instead of the project's rlhf.toml; a run's config.toml repeats that run
     #[arg(long, value_name = "FILE")]
@@ -99,7 +99,7 @@ impl<S: Settings + Clone + Send + Sync + 'static> JobArgs<S> {
         let job = Job {
             settings: config::resolve(&file, self.flags.overrides())?,
             project: config::resolve(&file, &flags)?,
-            root: self.project.clone(),
+            root: self.dir.clone(),
             out: self.out.clone(),
             resume: self.resume.clone(),
         };
@@ -119,7 +119,7 @@ impl<S: Settings + Clone + Send + Sync + 'static> JobArgs<S> {
         match (&self.resume, &self.config) {
             (Some(run), _) => File::read(&run.join("config.toml")),
             (None, Some(path)) => File::read(path),
-            (None, None) => File::of_project(&self.project),
+            (None, None) => File::of_project(&self.dir),
         }
     }
 }
@@ -247,7 +247,7 @@ mod tests {
         fs::write(project.path().join("rlhf.toml"), file).unwrap();
         let root = project.path().to_str().unwrap();
         let flags = [
-            "--project",
+            "--dir",
             root,
             "--kl-coef",
             "0.3",
@@ -277,7 +277,7 @@ mod tests {
         let root = project.path().to_str().unwrap();
         let prompts = project.path().join("prompts.jsonl");
         fs::write(&prompts, "abc").unwrap();
-        let job = resolve(&["--project", root, "--kl-coef", "0.3", "--model", "embedded"]);
+        let job = resolve(&["--dir", root, "--kl-coef", "0.3", "--model", "embedded"]);
         let run = job
             .open_run("ppo", 42, "cpu", None, std::slice::from_ref(&prompts))
             .unwrap();
@@ -296,7 +296,7 @@ mod tests {
     fn the_end_of_a_job_is_recorded_and_decides_the_exit_code() {
         let project = tempfile::tempdir().unwrap();
         let root = project.path().to_str().unwrap();
-        let run = resolve(&["--project", root])
+        let run = resolve(&["--dir", root])
             .open_run("ppo", 1, "cpu", None, &[])
             .unwrap();
         let status = || run.provenance().unwrap().status;

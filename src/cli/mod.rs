@@ -1,7 +1,7 @@
 //! The command line: one file per subcommand, each turning arguments into one library call and printing the result.
 //!
-//! To add a command, write `cli/<name>.rs` with `<Name>Args` (its doc comment is the help, its `after_help` an example) and
-//! `run(args) -> Result<ExitCode>`, and add a line to [`Command`] and to [`dispatch`]. The pipeline's commands are listed first by
+//! To add a command, write `cli/<name>.rs` with `<Name>Args` (its `after_help` is an example) and `run(args) -> Result<ExitCode>`, and
+//! add it to [`Command`], with its description, and to [`dispatch`]. The pipeline's commands are listed first by
 //! `rlhf --help`, in the order of [`PIPELINE`]; all others follow under *More*.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 stopped by Ctrl-C.
@@ -11,6 +11,7 @@ pub mod config;
 pub mod explain;
 pub mod flags;
 pub mod job;
+pub mod label;
 pub mod progress;
 
 use std::error::Error;
@@ -53,13 +54,19 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Compare pairs of answers in the terminal
+    Label(label::LabelArgs),
+    /// Print the configuration, every setting explained
     Config(config::ConfigArgs),
+    /// Explain a setting or a logged metric; without a name, list the metrics
     Explain(explain::ExplainArgs),
+    /// Print a completion script for your shell
     Completions(completions::CompletionsArgs),
 }
 
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Label(args) => label::run(&args),
         Command::Config(args) => config::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Completions(args) => completions::run(args),
@@ -92,7 +99,7 @@ pub fn announce_stop() {
 pub fn command() -> clap::Command {
     let command = with_underscores(Cli::command());
     let template = format!(
-        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{}\n{}\n{{after-help}}",
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}\n{}\n{}{{after-help}}",
         listing(&command),
         heading(&command, "Options:") + "\n{options}",
     );

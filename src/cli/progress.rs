@@ -168,9 +168,9 @@ mod tests {
 
     #[test]
     fn the_time_left_follows_the_pace() {
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         assert_eq!(remaining(minute, 0, 9), None);
-        assert_eq!(remaining(minute, 3, 9), Some(Duration::from_secs(180)));
+        assert_eq!(remaining(minute, 3, 9), Some(Duration::from_mins(3)));
         assert_eq!(remaining(minute, 3, 0), Some(Duration::ZERO));
     }
 
