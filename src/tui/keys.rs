@@ -144,10 +144,21 @@ pub struct Binding {
     pub action: Action,
     /// Where they do it.
     pub modes: &'static [Mode],
-    /// The word in the footer and how urgently it belongs there (0 most).
-    pub footer: Option<(&'static str, u8)>,
+    /// Its place in the footer, if it has one.
+    pub footer: Option<Footer>,
     /// The line in the help.
     pub help: &'static str,
+}
+
+/// How a row of the key table appears in the footer.
+#[derive(Debug, Clone, Copy)]
+pub struct Footer {
+    /// The word beside the keys.
+    pub word: &'static str,
+    /// The word where there is little room.
+    pub narrow: &'static str,
+    /// How urgently it belongs there, 0 most.
+    pub rank: u8,
 }
 
 /// What decides which rows of the table apply right now.
@@ -157,6 +168,8 @@ pub struct Context {
     pub mode: Mode,
     /// The keys of the rating scale, such as `1-9`.
     pub scale_keys: &'static str,
+    /// The keys of the reasons to choose from, such as `1-4`.
+    pub reason_keys: &'static str,
     /// Digits select and Enter commits.
     pub select_first: bool,
     /// Only one answer is visible at a time.
@@ -167,6 +180,9 @@ pub struct Context {
 
 /// Footer entries shown at once: only the keys that matter now.
 const FOOTER_KEYS: usize = 6;
+
+/// Below this many columns the footer uses its shorter words.
+const NARROW: usize = 100;
 
 const DIGITS: &[Key] = &[
     Char('1'),
@@ -197,7 +213,16 @@ const JUDGING: &[Mode] = &[Mode::Judging];
 const PANES: &[Mode] = &[Mode::Judging, Mode::ReadOnly];
 const UNDOING: &[Mode] = &[Mode::Judging, Mode::Done];
 const READING: &[Mode] = &[Mode::Judging, Mode::ReadOnly, Mode::Guidelines, Mode::Help];
-const CLOSING: &[Mode] = &[Mode::Reason, Mode::HandOver, Mode::Help, Mode::Guidelines];
+const DIALOG: &[Mode] = &[Mode::Reason, Mode::HandOver, Mode::Help];
+/// Where `q` leaves; in a dialog it closes the dialog, as in a pager.
+const LEAVING: &[Mode] = &[
+    Mode::Locked,
+    Mode::Guidelines,
+    Mode::Judging,
+    Mode::ReadOnly,
+    Mode::Done,
+    Mode::TooSmall,
+];
 const ANYWHERE: &[Mode] = &[
     Mode::Locked,
     Mode::Guidelines,
@@ -224,7 +249,12 @@ const fn bind(
 impl Binding {
     /// The row with its word in the footer; the lower the rank, the longer it stays on a narrow screen.
     const fn footer(self, word: &'static str, rank: u8) -> Self {
-        Self { footer: Some((word, rank)), ..self }
+        self.footer_or(word, word, rank)
+    }
+
+    /// The same with a shorter word for narrow screens.
+    const fn footer_or(self, word: &'static str, narrow: &'static str, rank: u8) -> Self {
+        Self { footer: Some(Footer { word, narrow, rank }), ..self }
     }
 }
 
@@ -235,7 +265,7 @@ pub const TABLE: &[Binding] = &[
     bind("Enter", &[Key::Enter], CommitSelected, JUDGING, "save the selected judgement")
         .footer("save", 1),
     bind("X", &[Char('X')], HandOver, JUDGING, "a simulated labeller judges the rest (asks first)")
-        .footer("hand over to simulated labeller", 1),
+        .footer_or("hand over to the simulated labeller", "simulated labeller", 1),
     bind("b", &[Char('b')], BothBad, JUDGING, "both answers are bad"),
     bind("0", &[Char('0')], CannotJudge, JUDGING, "cannot judge this pair (asks why)"),
     bind("s", &[Char('s')], Skip, JUDGING, "skip this pair (asks why)").footer("skip", 5),
@@ -248,7 +278,8 @@ pub const TABLE: &[Binding] = &[
         .footer("go on", 0),
     bind("Enter", &[Key::Enter], Confirm, &[Mode::Done], "finish").footer("finish", 0),
     bind("Enter", &[Key::Enter], Retry, &[Mode::Locked], "try again").footer("try again", 0),
-    bind("Esc", &[Key::Esc], Back, CLOSING, "back to the pair").footer("back", 1),
+    bind("Esc", &[Key::Esc], Back, DIALOG, "back to the pair").footer("back", 1),
+    bind("", &[Key::Esc], Back, &[Mode::Guidelines], ""),
     bind("j k ↓ ↑", &[Char('j'), Key::Down], Scroll(Step::Down), READING, "scroll both answers")
         .footer("scroll", 6),
     bind("", &[Char('k'), Key::Up], Scroll(Step::Up), READING, ""),
@@ -265,12 +296,13 @@ pub const TABLE: &[Binding] = &[
     bind("", &[Char('l')], FocusSide(1), PANES, ""),
     bind("i", &[Char('i')], Guidelines, JUDGING, "read the guidelines again"),
     bind("?", &[Char('?')], Help, JUDGING, "this help").footer("help", 4),
-    bind("", &[Char('?'), Char('q')], Back, &[Mode::Help], ""),
-    bind("", &[Char('q'), Char('n')], Back, &[Mode::Reason, Mode::HandOver], ""),
+    bind("", &[Char('?')], Back, &[Mode::Help], ""),
+    bind("", &[Char('q')], Back, DIALOG, ""),
+    bind("", &[Char('n')], Back, &[Mode::HandOver], ""),
     bind("Ctrl-L", &[Key::Ctrl('l')], Redraw, ANYWHERE, "draw the screen afresh"),
     bind("Ctrl-Z", &[Key::Ctrl('z')], Suspend, ANYWHERE, "suspend; fg brings it back"),
-    bind("q", &[Char('q'), Key::Ctrl('c')], Quit, ANYWHERE, "quit; everything is saved already")
-        .footer("quit", 7),
+    bind("q", &[Char('q')], Quit, LEAVING, "quit; everything is saved already").footer("quit", 7),
+    bind("", &[Key::Ctrl('c')], Quit, ANYWHERE, ""),
 ];
 
 impl Context {
@@ -290,17 +322,22 @@ impl Context {
 
     /// The keys of a row as they are written here.
     fn shown(&self, binding: &Binding) -> &'static str {
-        if binding.action == Judge { self.scale_keys } else { binding.shown }
+        match binding.action {
+            Judge => self.scale_keys,
+            ChooseReason => self.reason_keys,
+            _ => binding.shown,
+        }
     }
 
     /// The footer: keys and their words, at most six, the most urgent that fit `width` columns.
     pub fn footer(&self, width: usize) -> Vec<(&'static str, &'static str)> {
         let mut rows: Vec<(u8, usize, &str, &str)> = Vec::new();
         for (place, binding) in TABLE.iter().enumerate() {
-            if let Some((word, rank)) = binding.footer
+            if let Some(Footer { word, narrow, rank }) = binding.footer
                 && self.applies(binding)
                 && (self.flip || binding.action != NextPane)
             {
+                let word = if width < NARROW { narrow } else { word };
                 rows.push((rank, place, self.shown(binding), word));
             }
         }

@@ -2,6 +2,7 @@
 
 use ratatui::layout::Rect;
 
+use super::draft::Act;
 use super::draw::{Canvas, duration};
 use super::layout::{self, Regions, centred, inside};
 use super::state::{App, Screen};
@@ -51,12 +52,12 @@ fn hand_over(app: &App, canvas: &mut Canvas) {
 fn read_only(app: &App, canvas: &mut Canvas, regions: &Regions, error: &str) {
     let decision = app.committing.as_ref().map(|draft| draft.act);
     let what = match decision {
-        Some(super::draft::Act::Decide(decision)) => decision.describe(app.setup.scale),
+        Some(Act::Decide(decision)) => decision.describe(app.setup.scale),
         _ => "undo".to_owned(),
     };
     let text = format!(
         "This could not be written: {what}.\n{error}\nEverything before it is saved. Quit with q, \
-         fix the cause and start again: this pair will come up first."
+         fix the cause and start again: this pair comes up again."
     );
     let width = app.size.0;
     let rows = wrap(&text, usize::from(width.saturating_sub(4)));

@@ -6,6 +6,7 @@ use ratatui::style::Style;
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use super::dialog;
+use super::draft::Act;
 use super::layout::{Answers, Regions, inside};
 use super::pane::Pane;
 use super::scale::{Decision, grades};
@@ -86,7 +87,7 @@ pub fn draw(app: &App, theme: Theme, buffer: &mut Buffer) {
         Screen::Locked(holder) => dialog::locked(app, &mut canvas, holder),
         Screen::BatchDone => {
             dialog::batch_done(app, &mut canvas);
-            canvas.put(regions.last, 1, &app.message, theme.faint());
+            last(app, &mut canvas, regions.last);
         }
         _ => {
             pair(app, &mut canvas, &regions);
@@ -176,7 +177,15 @@ fn pair(app: &App, canvas: &mut Canvas, regions: &Regions) {
     }
     scale(app, canvas, regions.scale);
     beside(app, canvas, regions.beside);
-    canvas.put(regions.last, 1, &app.message, canvas.theme.text());
+    last(app, canvas, regions.last);
+}
+
+fn last(app: &App, canvas: &mut Canvas, area: Rect) {
+    let (text, style) = match app.hint.as_str() {
+        "" => (&app.message, canvas.theme.text()),
+        _ => (&app.hint, canvas.theme.warning()),
+    };
+    canvas.put(area, 1, &fit(text, usize::from(area.width).saturating_sub(2)), style);
 }
 
 fn prompt_title(pair: &Pair) -> String {
@@ -207,28 +216,27 @@ fn answer(canvas: &mut Canvas, area: Rect, name: &str, pane: &Pane, focused: boo
 /// The scale in full words, with words at its ends, or as bare digits: whatever fits.
 fn scale(app: &App, canvas: &mut Canvas, area: Rect) {
     let chosen = match app.committing.as_ref().map(|draft| draft.act) {
-        Some(super::draft::Act::Decide(decision)) => Some(decision),
+        Some(Act::Decide(decision)) => Some(decision),
         _ => app.selected,
     };
-    let words = [Words::All, Words::Some, Words::None];
-    let cells = words.map(|words| scale_cells(app.setup.scale, words));
-    let fits = |cells: &&Vec<(String, Option<Decision>)>| {
-        let needed: usize = cells.iter().map(|(text, _)| columns(text) + 2).sum();
-        needed < usize::from(area.width)
+    let cells = [Words::All, Words::Some, Words::None].map(|w| scale_cells(app.setup.scale, w));
+    let fits = |cells: &&Vec<Cell>| {
+        let needed: usize = cells.iter().map(|cell| columns(&cell.text) + 2 + cell.gap).sum();
+        needed <= usize::from(area.width)
     };
     let cells = cells.iter().find(fits).unwrap_or(&cells[2]);
-    let mut x = 1;
-    for (text, decision) in cells {
-        let selected = decision.is_some() && *decision == chosen;
-        let (text, style) = match (selected, decision) {
-            (true, _) => (format!("[{text}]"), canvas.theme.selected()),
-            (false, Some(_)) => (format!(" {text} "), canvas.theme.text()),
-            (false, None) => (format!(" {text} "), canvas.theme.strong()),
+    let mut x = 0;
+    for Cell { gap, text, decision } in cells {
+        let (text, style) = match decision {
+            Some(_) if *decision == chosen => (format!("[{text}]"), canvas.theme.selected()),
+            Some(_) => (format!(" {text} "), canvas.theme.text()),
+            None => (format!(" {text} "), canvas.theme.strong()),
         };
-        x = canvas.put(area, x, &text, style);
+        x = canvas.put(area, x + *gap as u16, &text, style);
     }
 }
 
+/// How many grades of the scale are named: all, the ends and the tie, or none.
 #[derive(Clone, Copy, PartialEq)]
 enum Words {
     All,
@@ -236,19 +244,34 @@ enum Words {
     None,
 }
 
-/// The scale from A to B. With some words, only the ends and the middle keep theirs.
-fn scale_cells(scale: Scale, words: Words) -> Vec<(String, Option<Decision>)> {
+/// One entry of the scale row.
+struct Cell {
+    /// Empty columns before it.
+    gap: usize,
+    text: String,
+    decision: Option<Decision>,
+}
+
+/// The scale from A to B, the two sides apart from the tie.
+fn scale_cells(scale: Scale, words: Words) -> Vec<Cell> {
     let grades = grades(scale);
-    let last = grades.len().saturating_sub(1);
-    let mut cells = vec![("A".to_owned(), None)];
+    let wide = if words == Words::All { 2 } else { 0 };
+    let end = |name: &str| Cell { gap: wide, text: name.to_owned(), decision: None };
+    let mut cells = vec![end("A")];
     for (i, grade) in grades.iter().enumerate() {
-        let named = words == Words::All
-            || (words == Words::Some && (i == 0 || i == last || grade.decision == Decision::Tie));
-        let text =
-            if named { format!("{} {}", grade.key, grade.word) } else { grade.key.to_string() };
-        cells.push((text, Some(grade.decision)));
+        let tie = grade.decision == Decision::Tie;
+        let after_tie = i > 0 && grades[i - 1].decision == Decision::Tie;
+        let named = match words {
+            Words::All => true,
+            Words::Some => tie || i == 0 || i + 1 == grades.len(),
+            Words::None => false,
+        };
+        let word = if named { format!(" {}", grade.word) } else { String::new() };
+        let text = format!("{}{word}", grade.key);
+        let gap = if tie || after_tie { wide } else { 0 };
+        cells.push(Cell { gap, text, decision: Some(grade.decision) });
     }
-    cells.push(("B".to_owned(), None));
+    cells.push(end("B"));
     cells
 }
 

@@ -157,6 +157,6 @@ mod tests {
         p.fit(&text, 50, 5);
         p.go_to(0.5);
         p.fit(&text, 25, 5);
-        assert_eq!((p.rows().len(), p.slack(), p.range().0), (20, 15, 9));
+        assert_eq!((p.rows().len(), p.slack(), p.range().0), (20, 15, 10));
     }
 }

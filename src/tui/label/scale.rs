@@ -115,6 +115,11 @@ pub fn keys(scale: Scale) -> &'static str {
     }
 }
 
+/// The same for a list of reasons.
+pub fn reason_keys(reasons: &[Reason]) -> &'static str {
+    if reasons.len() == CANNOT_JUDGE_REASONS.len() { "1-4" } else { "1-5" }
+}
+
 impl Decision {
     /// The decision in a few words, such as `B slightly better`.
     pub fn describe(self, scale: Scale) -> String {
@@ -148,7 +153,7 @@ pub fn tally(decisions: impl Iterator<Item = Decision>) -> String {
         }] += 1;
     }
     let judged: usize = counts[..4].iter().sum();
-    let names = ["preferred", "ties", "both bad", "cannot judge", "skipped"];
+    let names = ["preferred", "tied", "both bad", "cannot judge", "skipped"];
     let parts = counts.iter().zip(names).filter(|(n, _)| **n > 0);
     let parts: Vec<String> = parts.map(|(n, name)| format!("{n} {name}")).collect();
     if parts.is_empty() {
@@ -189,7 +194,13 @@ mod tests {
         let skip = Decision::Skip(&SKIP_REASONS[1]);
         assert_eq!(skip.describe(Scale::Nine), "skipped: it would take too long");
         let decisions = [b, Decision::Tie, skip, b];
-        assert_eq!(tally(decisions.into_iter()), "3 judged (2 preferred, 1 ties, 1 skipped)");
+        assert_eq!(tally(decisions.into_iter()), "3 judged (2 preferred, 1 tied, 1 skipped)");
         assert_eq!(tally([].into_iter()), "0 judged");
+    }
+
+    #[test]
+    fn the_footer_names_as_many_reasons_as_there_are() {
+        assert_eq!((reason_keys(CANNOT_JUDGE_REASONS), CANNOT_JUDGE_REASONS.len()), ("1-4", 4));
+        assert_eq!((reason_keys(SKIP_REASONS), SKIP_REASONS.len()), ("1-5", 5));
     }
 }

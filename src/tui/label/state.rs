@@ -207,8 +207,10 @@ pub struct App {
     pub undone: Vec<Done>,
     /// How many pairs were done in earlier sessions and are not in `done`.
     pub judged_before: usize,
-    /// The row above the footer.
+    /// The row above the footer: what was decided last.
     pub message: String,
+    /// What the last key could not do, or what it selected; shown instead until the next key.
+    pub hint: String,
     /// Times.
     pub clock: Clock,
 }
@@ -229,6 +231,7 @@ impl App {
             undone: Vec::new(),
             judged_before: 0,
             message: String::new(),
+            hint: String::new(),
             clock: Clock::new(now_ms),
         }
     }
@@ -275,6 +278,7 @@ impl App {
         Context {
             mode,
             scale_keys: scale::keys(self.setup.scale),
+            reason_keys: scale::reason_keys(self.screen.reasons()),
             select_first: !self.setup.auto_commit,
             flip: self.flips(),
             hand_over: self.setup.hand_over.is_some(),

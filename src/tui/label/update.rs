@@ -107,6 +107,7 @@ fn show(app: &mut App, now: u64) {
 
 fn press(app: &mut App, key: Key, at: u64) -> Vec<Effect> {
     app.clock.key(at);
+    app.hint.clear();
     let writing = app.committing.is_some() && !matches!(app.screen, Screen::ReadOnly(_));
     let Some(action) = app.context().action(key) else { return vec![] };
     if decides(action) && (writing || app.clock.is_stale(at)) {
@@ -157,7 +158,7 @@ fn judge(app: &mut App, key: Key) -> Vec<Effect> {
     }
     app.selected = Some(decision);
     let words = decision.describe(app.setup.scale);
-    app.message = format!("selected: {words} · Enter saves it");
+    app.hint = format!("selected: {words} · Enter saves it");
     vec![]
 }
 
@@ -166,7 +167,7 @@ fn decide(app: &mut App, decision: Decision) -> Vec<Effect> {
     let unjudged = matches!(decision, Decision::CannotJudge(_) | Decision::Skip(_));
     if !unjudged && let Some(side) = unseen_side(app) {
         let side = ["A", "B"][side];
-        app.message = format!("Answer {side} has not been on the screen yet: Tab shows it.");
+        app.hint = format!("Answer {side} has not been on the screen yet: Tab shows it.");
         return vec![];
     }
     commit(app, Act::Decide(decision))
@@ -192,7 +193,7 @@ fn choose_reason(app: &mut App, key: Key) -> Vec<Effect> {
 
 fn undo(app: &mut App) -> Vec<Effect> {
     let Some(last) = app.done.last() else {
-        app.message = "Nothing to take back.".to_owned();
+        app.hint = "Nothing to take back.".to_owned();
         return vec![];
     };
     let target = last.id;
@@ -201,7 +202,7 @@ fn undo(app: &mut App) -> Vec<Effect> {
 
 fn redo(app: &mut App) -> Vec<Effect> {
     let Some(undone) = app.undone.last() else {
-        app.message = "Nothing to redo.".to_owned();
+        app.hint = "Nothing to redo.".to_owned();
         return vec![];
     };
     let decision = undone.decision;
@@ -261,7 +262,7 @@ fn take_back(app: &mut App) {
 
 fn open_page(app: &mut App, screen: Screen) {
     if matches!(screen, Screen::Guidelines { .. }) && app.setup.guidelines.is_none() {
-        app.message = "This project has no guidelines.md.".to_owned();
+        app.hint = "This project has no guidelines.md.".to_owned();
         return;
     }
     app.screen = screen;

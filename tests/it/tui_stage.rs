@@ -1,0 +1,165 @@
+//! A labelling screen without terminal, clock or disk: keys in, state and cells out.
+
+use std::collections::VecDeque;
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use rlhf::feedback::digest::Sha256;
+use rlhf::feedback::item::{Candidate, Item, Message, Prompt, PromptText, Selector};
+use rlhf::feedback::record::{Purpose, Scale};
+use rlhf::tui::keys::Key;
+use rlhf::tui::label::draft::Draft;
+use rlhf::tui::label::draw::draw;
+use rlhf::tui::label::state::{App, Desk, Guidelines, Pair, Setup};
+use rlhf::tui::label::update::{Effect, Event, update};
+use rlhf::tui::theme::Theme;
+use ulid::Ulid;
+
+pub struct Stage {
+    pub app: App,
+    /// Every draft that was to be written, in order.
+    pub drafts: Vec<Draft>,
+    /// Effects that are not commits.
+    pub effects: Vec<Effect>,
+    /// What the disk says from now on.
+    pub disk_error: Option<&'static str>,
+    /// Writes drafts to a real store; without it they are only counted.
+    pub saver: Option<Box<dyn FnMut(&Draft) -> Ulid>>,
+    pub now: u64,
+}
+
+pub fn setup() -> Setup {
+    Setup {
+        annotator: "ann_7f3a".into(),
+        scale: Scale::Nine,
+        auto_commit: true,
+        show_rate: true,
+        question: "Which answer is better?".into(),
+        guidelines: None,
+        hand_over: None,
+    }
+}
+
+pub fn guidelines(text: &str) -> Option<Guidelines> {
+    Some(Guidelines { text: text.into(), sha256: Sha256::of(text) })
+}
+
+pub fn item(prompt: PromptText, answers: &[&str]) -> Item {
+    let prompt = Prompt::new(None, prompt).unwrap();
+    let policies = ["policy-one", "policy-two", "policy-three"];
+    let candidates =
+        answers.iter().zip(policies).map(|(a, p)| Candidate::new((*a).into(), p)).collect();
+    let selector = Selector { name: "all".into(), score: None, seed: 0 };
+    Item::new("b", 3, prompt, candidates, selector).unwrap()
+}
+
+/// A pair with the first answer on side A.
+pub fn pair(prompt: &str, a: &str, b: &str) -> Pair {
+    let item = item(PromptText::Text(prompt.into()), &[a, b]);
+    Pair { item, slot: 0, purpose: Purpose::Train, sides: [0, 1], order_seed: 7 }
+}
+
+pub fn conversation(turns: &[(&str, &str)], a: &str, b: &str) -> Pair {
+    let message = |(role, content): &(&str, &str)| Message {
+        role: (*role).into(),
+        content: (*content).into(),
+    };
+    let item = item(PromptText::Messages(turns.iter().map(message).collect()), &[a, b]);
+    Pair { item, slot: 0, purpose: Purpose::Train, sides: [0, 1], order_seed: 7 }
+}
+
+/// `n` short pairs: `question 1` with `one 1` and `two 1`, and so on.
+pub fn pairs(n: usize) -> Vec<Pair> {
+    let text = |what: &str, i: usize| format!("{what} {i}");
+    (1..=n).map(|i| pair(&text("question", i), &text("one", i), &text("two", i))).collect()
+}
+
+impl Stage {
+    pub fn new(setup: Setup, size: (u16, u16), pairs: Vec<Pair>) -> Self {
+        let mut stage = Self::locked(setup, size);
+        stage.event(Event::Opened(Desk { pairs, ..Desk::default() }, 0));
+        stage
+    }
+
+    pub fn locked(setup: Setup, size: (u16, u16)) -> Self {
+        let app = App::new(setup, size, 0);
+        Self { app, drafts: vec![], effects: vec![], disk_error: None, saver: None, now: 0 }
+    }
+
+    /// Applies an event and plays the driver's part for commits.
+    pub fn event(&mut self, event: Event) {
+        let mut events = VecDeque::from([event]);
+        while let Some(event) = events.pop_front() {
+            for effect in update(&mut self.app, event) {
+                let Effect::Commit(draft) = effect else {
+                    self.effects.push(effect);
+                    continue;
+                };
+                self.drafts.push(draft);
+                events.push_back(self.commit());
+            }
+        }
+    }
+
+    fn commit(&mut self) -> Event {
+        let (Some(draft), None) = (self.drafts.last(), self.disk_error) else {
+            return Event::CommitFailed(self.disk_error.unwrap_or_default().into());
+        };
+        let id = match &mut self.saver {
+            Some(save) => save(draft),
+            None => Ulid::from_parts(0, self.drafts.len() as u128),
+        };
+        Event::Committed(id, self.now + 10)
+    }
+
+    /// Presses keys, one a second: `7 u <tab> <ctrl-r>`, separated by spaces.
+    pub fn press(&mut self, keys: &str) -> &mut Self {
+        for name in keys.split_whitespace() {
+            self.now += 1000;
+            self.event(Event::Key(key(name), self.now));
+        }
+        self
+    }
+
+    /// The state in one line: mode, the item on the screen, what was done, what can be redone.
+    pub fn describe(&self) -> String {
+        let app = &self.app;
+        let list = |done: &[rlhf::tui::label::state::Done]| {
+            let words = done.iter().map(|done| done.decision.describe(app.setup.scale));
+            words.collect::<Vec<_>>().join(", ")
+        };
+        let on_screen = app.pair().map_or("-".into(), |pair| pair.prompt_text());
+        let (done, undone) = (list(&app.done), list(&app.undone));
+        format!("{:?} {on_screen} done[{done}] redo[{undone}]", app.mode())
+    }
+
+    /// The screen as text.
+    pub fn screen(&self) -> String {
+        let (width, height) = self.app.size;
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        let theme = Theme::new(true);
+        terminal.draw(|frame| draw(&self.app, theme, frame.buffer_mut())).unwrap();
+        let lines = terminal.backend().to_string();
+        let unquoted = lines.lines().map(|line| line.trim_matches('"').trim_end());
+        unquoted.collect::<Vec<_>>().join("\n")
+    }
+}
+
+fn key(name: &str) -> Key {
+    match name {
+        "<tab>" => Key::Tab,
+        "<backtab>" => Key::BackTab,
+        "<enter>" => Key::Enter,
+        "<esc>" => Key::Esc,
+        "<pgdn>" => Key::PageDown,
+        "<pgup>" => Key::PageUp,
+        "<left>" => Key::Left,
+        "<right>" => Key::Right,
+        "<down>" => Key::Down,
+        "<ctrl-c>" => Key::Ctrl('c'),
+        "<ctrl-r>" => Key::Ctrl('r'),
+        "<ctrl-z>" => Key::Ctrl('z'),
+        "<ctrl-l>" => Key::Ctrl('l'),
+        _ => Key::Char(name.chars().next().unwrap()),
+    }
+}
