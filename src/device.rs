@@ -107,6 +107,11 @@ pub fn cpu() -> ChosenDevice {
     ChosenDevice { device: Device::flex(), name: format!("cpu ({threads} threads)") }
 }
 
+/// Does the CPU itself compute on this device?
+pub fn is_cpu(device: &Device) -> bool {
+    *device == Device::flex()
+}
+
 #[cfg(feature = "wgpu")]
 fn wgpu(index: usize, software: bool) -> Result<ChosenDevice, DeviceError> {
     use burn::tensor::DeviceKind;

@@ -6,16 +6,14 @@
 
 use std::ops::Range;
 
-use burn::tensor::Tensor;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::model::attention::KvCache;
-use crate::model::tokens::indices;
-use crate::model::{Decoder, TokenBatch};
+use crate::model::Decoder;
 
+use super::network::Network;
 use super::sampler::{Sampler, SamplerConfig, SamplerError, stream};
 
 /// Rows decoded together unless the caller knows better.
@@ -143,9 +141,12 @@ pub fn generate(
     listener: &mut dyn Listener,
 ) -> Result<Vec<Completion>, GenerateError> {
     check(decoder, requests)?;
+    let batch_size = settings.batch_size.max(1);
+    let network = Network::new(decoder, batch_size.min(requests.len()));
     let sampler = Sampler::new(settings.sampler)?;
     let mut run = Run {
         decoder,
+        network,
         requests,
         settings,
         sampler,
@@ -155,7 +156,7 @@ pub fn generate(
     };
     let mut order: Vec<usize> = (0..requests.len()).collect();
     order.sort_by_key(|&i| (requests[i].prompt.len(), &requests[i].prompt)); // equal prompts side by side
-    for group in order.chunks(settings.batch_size.max(1)) {
+    for group in order.chunks(batch_size) {
         run.decode(group)?;
     }
     Ok(run.done.into_iter().flatten().collect())
@@ -202,6 +203,7 @@ struct Row {
 
 struct Run<'a> {
     decoder: &'a Decoder,
+    network: Network<'a>,
     requests: &'a [Request],
     settings: Settings<'a>,
     sampler: Sampler,
@@ -214,10 +216,12 @@ impl Run<'_> {
     /// Decodes one batch to its end.
     fn decode(&mut self, group: &[usize]) -> Result<(), GenerateError> {
         let mut rows: Vec<Row> = group.iter().map(|&request| self.row(request)).collect();
-        let (mut cache, logits, prompt_of) = self.prefill(group, &rows);
+        let (prompts, prompt_of) = self.distinct_prompts(group);
+        let budget = rows.iter().map(|row| row.budget).max().unwrap_or(0);
+        let (mut cache, logits) = self.network.prefill(&prompts, budget);
         let live = self.draw(&mut rows, &logits, &prompt_of)?;
-        let prompt_rows: Vec<usize> = live.iter().map(|&row| prompt_of[row]).collect();
-        keep(&mut cache, &prompt_rows, self.decoder);
+        let live: Vec<usize> = live.into_iter().map(|row| prompt_of[row]).collect();
+        self.network.keep(&mut cache, &live);
         while !rows.is_empty() {
             if self.listener.stop() {
                 return Err(GenerateError::Stopped);
@@ -226,15 +230,10 @@ impl Run<'_> {
                 .iter()
                 .filter_map(|row| row.ids.last().copied())
                 .collect();
-            let next = TokenBatch {
-                ids: last,
-                mask: vec![true; rows.len()],
-                batch: rows.len(),
-                time: 1,
-            };
-            let logits = self.logits(self.decoder.extend(&next, &mut cache));
-            let live = self.draw(&mut rows, &logits, &identity(next.batch))?;
-            keep(&mut cache, &live, self.decoder);
+            let logits = self.network.step(last, &mut cache);
+            let own: Vec<usize> = (0..rows.len()).collect();
+            let live = self.draw(&mut rows, &logits, &own)?;
+            self.network.keep(&mut cache, &live);
         }
         Ok(())
     }
@@ -251,19 +250,18 @@ impl Run<'_> {
             max_new_tokens,
             ..
         } = *self.settings.sampler;
-        let budget = room.min(max_new_tokens);
+        let (budget, rng) = (room.min(max_new_tokens), stream(seed, *key, *sample));
         Row {
             request,
-            rng: stream(seed, *key, *sample),
+            rng,
             budget,
             ids: Vec::new(),
             logprobs: Vec::new(),
         }
     }
 
-    /// Runs each different prompt of the group once. Returns the cache and the logits of the first new token, with a row
-    /// for each prompt, and which prompt belongs to each row of the group.
-    fn prefill(&self, group: &[usize], rows: &[Row]) -> (KvCache, Vec<f32>, Vec<usize>) {
+    /// The different prompts of a group, equal ones standing side by side, and which of them each row has.
+    fn distinct_prompts(&self, group: &[usize]) -> (Vec<&'_ [u32]>, Vec<usize>) {
         let mut prompts: Vec<&[u32]> = Vec::new();
         let mut prompt_of = Vec::with_capacity(group.len());
         for &request in group {
@@ -273,29 +271,7 @@ impl Run<'_> {
             }
             prompt_of.push(prompts.len() - 1);
         }
-        let tokens = TokenBatch::left_padded(&prompts, 0, 0);
-        let budget = rows.iter().map(|row| row.budget).max().unwrap_or(0);
-        let device = self.decoder.embedding.device();
-        let mut cache = KvCache::new(
-            &self.decoder.config,
-            prompts.len(),
-            tokens.time + budget,
-            &device,
-        );
-        let hidden = self.decoder.extend(&tokens, &mut cache);
-        let last = (1..=prompts.len()).map(|row| row * tokens.time - 1);
-        let logits = self.logits(hidden.select(0, indices(last, &device)));
-        (cache, logits, prompt_of)
-    }
-
-    /// Logits `[n, vocabulary]` of hidden states `[n, hidden]`, on the host.
-    fn logits(&self, hidden: Tensor<2>) -> Vec<f32> {
-        let logits = hidden.matmul(self.decoder.head_weight().transpose());
-        logits
-            .into_data()
-            .convert::<f32>()
-            .try_into_vec()
-            .unwrap_or_default()
+        (prompts, prompt_of)
     }
 
     /// Draws each row's next token from the given row of `logits`, takes out the rows that are complete, and returns the
@@ -344,18 +320,6 @@ impl Run<'_> {
     }
 }
 
-fn identity(count: usize) -> Vec<usize> {
-    (0..count).collect()
-}
-
 fn span(row: usize, width: usize) -> Range<usize> {
     row * width..(row + 1) * width
-}
-
-/// Makes the cache's rows these; nothing to do while all remain.
-fn keep(cache: &mut KvCache, rows: &[usize], decoder: &Decoder) {
-    if rows.len() != cache.tokens.batch || rows.iter().enumerate().any(|(index, &row)| index != row)
-    {
-        cache.keep_rows(rows, &decoder.embedding.device());
-    }
 }

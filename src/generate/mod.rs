@@ -2,7 +2,10 @@
 //! model thinks of given tokens.
 
 pub mod engine;
+mod network;
 pub mod sampler;
 
-pub use engine::{Completion, FinishReason, GenerateError, Listener, Request, Settings, generate, prompt_key};
+pub use engine::{
+    Completion, FinishReason, GenerateError, Listener, Request, Settings, generate, prompt_key,
+};
 pub use sampler::{SamplerConfig, SamplerError};

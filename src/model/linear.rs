@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor};
 
 use super::lora::{Lora, LoraConfig};
+use super::packed::Packed;
 use super::parameters::Visitor;
 
 /// Which way round a weight matrix is stored.
@@ -27,18 +28,20 @@ pub struct Linear {
     pub layout: Layout,
     /// Low-rank adapter.
     pub lora: Option<Lora>,
+    /// The weight once more, laid out for decoding; only in copies made for that.
+    pub packed: Option<Packed>,
 }
 
 impl Linear {
     /// # Shapes
     /// `x`: `[n, in]`; result `[n, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        let weight = match self.layout {
-            Layout::OutIn => self.weight.clone().transpose(),
-            Layout::InOut => self.weight.clone(),
-        };
         let adapted = self.lora.as_ref().map(|lora| lora.forward(x.clone()));
-        let mut y = x.matmul(weight);
+        let mut y = match (&self.packed, self.layout) {
+            (Some(packed), _) => packed.forward(x),
+            (None, Layout::OutIn) => x.matmul(self.weight.clone().transpose()),
+            (None, Layout::InOut) => x.matmul(self.weight.clone()),
+        };
         if let Some(bias) = &self.bias {
             y = y + bias.clone().unsqueeze();
         }
@@ -66,6 +69,7 @@ impl Linear {
 
     /// Adds the adapter's update into the weight and drops the adapter.
     pub fn merge(&mut self) {
+        self.packed = None;
         if let Some(lora) = self.lora.take() {
             let delta = match self.layout {
                 Layout::OutIn => lora.delta(),
@@ -77,6 +81,7 @@ impl Linear {
 
     /// Shows weight and bias, then the adapter. `trained` says whether the dense weights are trained.
     pub fn visit(&mut self, trained: bool, visitor: &mut impl Visitor) {
+        self.packed = None; // it would not follow what the visitor makes of the weight
         visitor.visit(&format!("{}.weight", self.name), trained, &mut self.weight);
         if let Some(bias) = &mut self.bias {
             visitor.visit(&format!("{}.bias", self.name), trained, bias);

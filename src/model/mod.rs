@@ -9,6 +9,7 @@ pub mod linear;
 pub mod lora;
 pub mod norm;
 pub mod optimizer;
+pub mod packed;
 pub mod parameters;
 pub mod rope;
 pub mod scorer;

@@ -12,6 +12,7 @@ use super::config::{Activation, Architecture, DecoderConfig};
 use super::linear::{Layout, Linear};
 use super::lora::LoraConfig;
 use super::norm::Norm;
+use super::packed::Packed;
 use super::parameters::{Parameters, Visitor};
 use super::rope::{Rotary, inverse_frequencies};
 use super::tokens::{TokenBatch, indices};
@@ -221,6 +222,16 @@ impl Decoder {
         base
     }
 
+    /// A copy for decoding on the CPU, where the matrix product of a few rows needs the weights in another layout (see
+    /// [`packed`](super::packed)). It takes as much memory again; adapters and everything else are shared.
+    pub fn packed(&self) -> Self {
+        let mut copy = self.clone();
+        for projection in copy.projections() {
+            projection.packed = Some(Packed::new(&projection.weight, projection.layout));
+        }
+        copy
+    }
+
     /// Does any projection carry an adapter?
     pub fn has_lora(&mut self) -> bool {
         self.projections().iter().any(|p| p.lora.is_some())
@@ -301,7 +312,7 @@ impl Build<'_> {
         };
         let weight = self.tensor(&format!("{name}.weight"), shape)?;
         let bias = if biased { Some(self.tensor(&format!("{name}.bias"), [outputs])?) } else { None };
-        Ok(Linear { name: name.to_owned(), weight, bias, layout, lora: None })
+        Ok(Linear { name: name.to_owned(), weight, bias, layout, lora: None, packed: None })
     }
 
     fn attention(&self, layer: usize, qkv: QueryKeyValue, head_norms: Option<Box<[Norm; 2]>>, output: Linear) -> Attention {
