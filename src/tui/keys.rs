@@ -181,6 +181,9 @@ pub struct Context {
 /// Footer entries shown at once: only the keys that matter now.
 const FOOTER_KEYS: usize = 6;
 
+/// Columns between two entries of the footer.
+pub const GAP: usize = 3;
+
 /// Below this many columns the footer uses its shorter words.
 const NARROW: usize = 100;
 
@@ -243,7 +246,14 @@ const fn bind(
     modes: &'static [Mode],
     help: &'static str,
 ) -> Binding {
-    Binding { keys, shown, action, modes, footer: None, help }
+    Binding {
+        keys,
+        shown,
+        action,
+        modes,
+        footer: None,
+        help,
+    }
 }
 
 impl Binding {
@@ -254,11 +264,15 @@ impl Binding {
 
     /// The same with a shorter word for narrow screens.
     const fn footer_or(self, word: &'static str, narrow: &'static str, rank: u8) -> Self {
-        Self { footer: Some(Footer { word, narrow, rank }), ..self }
+        Self {
+            footer: Some(Footer { word, narrow, rank }),
+            ..self
+        }
     }
 }
 
 /// The key table. Its order is the order of footer and help.
+#[rustfmt::skip] // one row a line, as a table is read
 pub const TABLE: &[Binding] = &[
     bind("1-9", GRADES, Judge, JUDGING, "judge: low prefers A, high prefers B, the middle is a tie")
         .footer("judge", 0),
@@ -290,7 +304,7 @@ pub const TABLE: &[Binding] = &[
     bind("J K", &[Char('J')], ScrollFocused(Step::Down), PANES, "scroll only the focused answer"),
     bind("", &[Char('K')], ScrollFocused(Step::Up), PANES, ""),
     bind("Tab", &[Key::Tab], NextPane, PANES, "to the other answer, or to a prompt that overflows")
-        .footer("other answer", 2),
+        .footer_or("other answer", "A/B", 2),
     bind("", &[Key::BackTab], PreviousPane, PANES, ""),
     bind("h l", &[Char('h')], FocusSide(0), PANES, "to answer A, to answer B"),
     bind("", &[Char('l')], FocusSide(1), PANES, ""),
@@ -317,7 +331,10 @@ impl Context {
 
     /// What a key does here, if anything.
     pub fn action(&self, key: Key) -> Option<Action> {
-        TABLE.iter().find(|b| self.applies(b) && b.keys.contains(&key)).map(|b| b.action)
+        TABLE
+            .iter()
+            .find(|b| self.applies(b) && b.keys.contains(&key))
+            .map(|b| b.action)
     }
 
     /// The keys of a row as they are written here.
@@ -342,21 +359,25 @@ impl Context {
             }
         }
         rows.sort_unstable();
-        let mut left = width;
+        let mut left = width + GAP;
         rows.retain(|(_, _, keys, word)| {
-            let needs = columns(keys) + columns(word) + 4;
+            let needs = columns(keys) + 1 + columns(word) + GAP;
             let fits = needs <= left;
             left -= if fits { needs } else { 0 };
             fits
         });
         rows.truncate(FOOTER_KEYS);
         rows.sort_unstable_by_key(|row| row.1);
-        rows.into_iter().map(|(_, _, keys, word)| (keys, word)).collect()
+        rows.into_iter()
+            .map(|(_, _, keys, word)| (keys, word))
+            .collect()
     }
 
     /// The help: keys and what they do, for this mode.
     pub fn help(&self) -> Vec<(&'static str, &'static str)> {
-        let rows = TABLE.iter().filter(|b| self.applies(b) && !b.help.is_empty());
+        let rows = TABLE
+            .iter()
+            .filter(|b| self.applies(b) && !b.help.is_empty());
         rows.map(|b| (self.shown(b), b.help)).collect()
     }
 }

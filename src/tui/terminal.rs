@@ -67,7 +67,12 @@ pub fn restore() {
 fn take() -> io::Result<()> {
     ENTERED.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
-    execute!(stdout(), EnterAlternateScreen, EnableBracketedPaste, cursor::Hide)
+    execute!(
+        stdout(),
+        EnterAlternateScreen,
+        EnableBracketedPaste,
+        cursor::Hide
+    )
 }
 
 /// The terminal while a screen owns it.
@@ -95,7 +100,13 @@ impl Screen {
             let ended = Arc::clone(&ended);
             std::thread::spawn(move || read_inputs(&sender, &ended, started))
         };
-        Ok(Self { terminal, inputs, reader: Some(reader), ended, started })
+        Ok(Self {
+            terminal,
+            inputs,
+            reader: Some(reader),
+            ended,
+            started,
+        })
     }
 
     /// Milliseconds since the terminal was taken, by a clock that never goes backwards.
@@ -232,8 +243,14 @@ mod tests {
 
     #[test]
     fn keys_are_translated_and_alt_is_ignored() {
-        assert_eq!(key(KeyCode::Char('G'), KeyModifiers::SHIFT), Some(Key::Char('G')));
-        assert_eq!(key(KeyCode::Char('Z'), KeyModifiers::CONTROL), Some(Key::Ctrl('z')));
+        assert_eq!(
+            key(KeyCode::Char('G'), KeyModifiers::SHIFT),
+            Some(Key::Char('G'))
+        );
+        assert_eq!(
+            key(KeyCode::Char('Z'), KeyModifiers::CONTROL),
+            Some(Key::Ctrl('z'))
+        );
         assert_eq!(key(KeyCode::Char('5'), KeyModifiers::ALT), None);
         assert_eq!(key(KeyCode::Backspace, KeyModifiers::NONE), None);
     }
@@ -241,6 +258,9 @@ mod tests {
     #[test]
     fn pasted_text_is_not_keys() {
         assert_eq!(translate(&Event::Paste("1959".into()), 0), None);
-        assert_eq!(translate(&Event::Resize(80, 24), 0), Some(Input::Resize(80, 24)));
+        assert_eq!(
+            translate(&Event::Resize(80, 24), 0),
+            Some(Input::Resize(80, 24))
+        );
     }
 }

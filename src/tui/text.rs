@@ -60,7 +60,11 @@ fn wrap_line(line: &str, width: usize, rows: &mut Vec<String>) {
     let mut previous = "";
     for grapheme in line.graphemes(true) {
         // A cluster wider than the whole row (never seen outside hostile text) becomes one mark.
-        let grapheme = if columns_of(grapheme) > width { "\u{fffd}" } else { grapheme };
+        let grapheme = if columns_of(grapheme) > width {
+            "\u{fffd}"
+        } else {
+            grapheme
+        };
         let columns = columns_of(grapheme);
         if row.ink && may_break(previous, grapheme) {
             row.cut = Some((row.text.len(), row.columns));
@@ -161,10 +165,14 @@ fn sanitise_cluster(cluster: &str, out: &mut String) {
     }
     let left_out = cluster.chars().skip(CLUSTER_CHARS).count();
     if left_out > 0 {
-        visible.push_str(&format!("⟨+{left_out}⟩"));
+        visible.extend([format!("⟨+{left_out}⟩")]);
     }
     for grapheme in visible.graphemes(true) {
-        if columns_of(grapheme) == 0 { push_based(grapheme, out) } else { out.push_str(grapheme) }
+        if columns_of(grapheme) == 0 {
+            push_based(grapheme, out);
+        } else {
+            out.push_str(grapheme);
+        }
     }
 }
 
@@ -189,7 +197,7 @@ fn push_visible(c: char, previous: Option<char>, out: &mut String) {
 }
 
 fn push_mark(c: char, out: &mut String) {
-    out.push_str(&format!("⟨U+{:04X}⟩", u32::from(c)));
+    out.extend([format!("⟨U+{:04X}⟩", u32::from(c))]);
 }
 
 /// Characters that change or hide text without a glyph of their own (`Default_Ignorable`, bidi
@@ -206,7 +214,9 @@ fn is_invisible(c: char) -> bool {
 /// Whether an invisible character does honest work here: a joiner or variation selector inside an
 /// emoji or a script that needs it, or the tags of a flag. After ASCII, or twice, it only hides.
 fn is_joining(c: char, previous: Option<char>) -> bool {
-    let Some(previous) = previous else { return false };
+    let Some(previous) = previous else {
+        return false;
+    };
     match c {
         '\u{200c}' | '\u{200d}' => !previous.is_ascii() && previous != '\u{200c}' && previous != c,
         '\u{fe0e}' | '\u{fe0f}' => {

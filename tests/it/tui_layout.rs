@@ -9,22 +9,42 @@ fn rects(width: u16, height: u16) -> Option<Vec<Rect>> {
         Answers::Split(panes) => panes.to_vec(),
         Answers::Flip(pane) => vec![pane],
     };
-    Some([vec![r.header, r.prompt], panes, vec![r.scale, r.beside, r.last, r.footer]].concat())
+    Some(
+        [
+            vec![r.header, r.prompt],
+            panes,
+            vec![r.scale, r.beside, r.last, r.footer],
+        ]
+        .concat(),
+    )
 }
 
 #[test]
 fn every_size_from_1x1_to_300x100_keeps_its_promises() {
     for (width, height) in (1..=300).flat_map(|w| (1..=100).map(move |h| (w, h))) {
         let Some(rects) = rects(width, height) else {
-            assert!(width < 40 || height < 12, "{width}x{height} could have been used");
+            assert!(
+                width < 40 || height < 12,
+                "{width}x{height} could have been used"
+            );
             continue;
         };
-        assert!(width >= 40 && height >= 12, "{width}x{height} is too small to judge on");
+        assert!(
+            width >= 40 && height >= 12,
+            "{width}x{height} is too small to judge on"
+        );
         let screen = Rect::new(0, 0, width, height);
         for (i, a) in rects.iter().enumerate() {
-            assert_eq!(a.intersection(screen), *a, "{width}x{height}: {a:?} leaves the screen");
+            assert_eq!(
+                a.intersection(screen),
+                *a,
+                "{width}x{height}: {a:?} leaves the screen"
+            );
             for b in &rects[i + 1..] {
-                assert!(a.intersection(*b).is_empty(), "{width}x{height}: {a:?} meets {b:?}");
+                assert!(
+                    a.intersection(*b).is_empty(),
+                    "{width}x{height}: {a:?} meets {b:?}"
+                );
             }
         }
         let rows: u16 = rects.iter().filter(|r| r.x == 0).map(|r| r.height).sum();

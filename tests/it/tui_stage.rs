@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
+use ratatui::buffer::CellWidth;
 use rlhf::feedback::digest::Sha256;
 use rlhf::feedback::item::{Candidate, Item, Message, Prompt, PromptText, Selector};
 use rlhf::feedback::record::{Purpose, Scale};
@@ -15,6 +16,9 @@ use rlhf::tui::label::update::{Effect, Event, update};
 use rlhf::tui::theme::Theme;
 use ulid::Ulid;
 
+/// Writes a draft and returns the id of its record.
+pub type Saver = Box<dyn FnMut(&Draft) -> Ulid>;
+
 pub struct Stage {
     pub app: App,
     /// Every draft that was to be written, in order.
@@ -24,7 +28,7 @@ pub struct Stage {
     /// What the disk says from now on.
     pub disk_error: Option<&'static str>,
     /// Writes drafts to a real store; without it they are only counted.
-    pub saver: Option<Box<dyn FnMut(&Draft) -> Ulid>>,
+    pub saver: Option<Saver>,
     pub now: u64,
 }
 
@@ -40,23 +44,39 @@ pub fn setup() -> Setup {
     }
 }
 
-pub fn guidelines(text: &str) -> Option<Guidelines> {
-    Some(Guidelines { text: text.into(), sha256: Sha256::of(text) })
+pub fn guidelines(text: &str) -> Guidelines {
+    Guidelines {
+        text: text.into(),
+        sha256: Sha256::of(text),
+    }
 }
 
 pub fn item(prompt: PromptText, answers: &[&str]) -> Item {
     let prompt = Prompt::new(None, prompt).unwrap();
     let policies = ["policy-one", "policy-two", "policy-three"];
-    let candidates =
-        answers.iter().zip(policies).map(|(a, p)| Candidate::new((*a).into(), p)).collect();
-    let selector = Selector { name: "all".into(), score: None, seed: 0 };
+    let candidates = answers
+        .iter()
+        .zip(policies)
+        .map(|(a, p)| Candidate::new((*a).into(), p))
+        .collect();
+    let selector = Selector {
+        name: "all".into(),
+        score: None,
+        seed: 0,
+    };
     Item::new("b", 3, prompt, candidates, selector).unwrap()
 }
 
 /// A pair with the first answer on side A.
 pub fn pair(prompt: &str, a: &str, b: &str) -> Pair {
     let item = item(PromptText::Text(prompt.into()), &[a, b]);
-    Pair { item, slot: 0, purpose: Purpose::Train, sides: [0, 1], order_seed: 7 }
+    Pair {
+        item,
+        slot: 0,
+        purpose: Purpose::Train,
+        sides: [0, 1],
+        order_seed: 7,
+    }
 }
 
 pub fn conversation(turns: &[(&str, &str)], a: &str, b: &str) -> Pair {
@@ -64,26 +84,50 @@ pub fn conversation(turns: &[(&str, &str)], a: &str, b: &str) -> Pair {
         role: (*role).into(),
         content: (*content).into(),
     };
-    let item = item(PromptText::Messages(turns.iter().map(message).collect()), &[a, b]);
-    Pair { item, slot: 0, purpose: Purpose::Train, sides: [0, 1], order_seed: 7 }
+    let item = item(
+        PromptText::Messages(turns.iter().map(message).collect()),
+        &[a, b],
+    );
+    Pair {
+        item,
+        slot: 0,
+        purpose: Purpose::Train,
+        sides: [0, 1],
+        order_seed: 7,
+    }
 }
 
 /// `n` short pairs: `question 1` with `one 1` and `two 1`, and so on.
 pub fn pairs(n: usize) -> Vec<Pair> {
     let text = |what: &str, i: usize| format!("{what} {i}");
-    (1..=n).map(|i| pair(&text("question", i), &text("one", i), &text("two", i))).collect()
+    (1..=n)
+        .map(|i| pair(&text("question", i), &text("one", i), &text("two", i)))
+        .collect()
 }
 
 impl Stage {
     pub fn new(setup: Setup, size: (u16, u16), pairs: Vec<Pair>) -> Self {
         let mut stage = Self::locked(setup, size);
-        stage.event(Event::Opened(Desk { pairs, ..Desk::default() }, 0));
+        stage.event(Event::Opened(
+            Desk {
+                pairs,
+                ..Desk::default()
+            },
+            0,
+        ));
         stage
     }
 
     pub fn locked(setup: Setup, size: (u16, u16)) -> Self {
         let app = App::new(setup, size, 0);
-        Self { app, drafts: vec![], effects: vec![], disk_error: None, saver: None, now: 0 }
+        Self {
+            app,
+            drafts: vec![],
+            effects: vec![],
+            disk_error: None,
+            saver: None,
+            now: 0,
+        }
     }
 
     /// Applies an event and plays the driver's part for commits.
@@ -125,7 +169,9 @@ impl Stage {
     pub fn describe(&self) -> String {
         let app = &self.app;
         let list = |done: &[rlhf::tui::label::state::Done]| {
-            let words = done.iter().map(|done| done.decision.describe(app.setup.scale));
+            let words = done
+                .iter()
+                .map(|done| done.decision.describe(app.setup.scale));
             words.collect::<Vec<_>>().join(", ")
         };
         let on_screen = app.pair().map_or("-".into(), |pair| pair.prompt_text());
@@ -138,10 +184,19 @@ impl Stage {
         let (width, height) = self.app.size;
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
         let theme = Theme::new(true);
-        terminal.draw(|frame| draw(&self.app, theme, frame.buffer_mut())).unwrap();
-        let lines = terminal.backend().to_string();
-        let unquoted = lines.lines().map(|line| line.trim_matches('"').trim_end());
-        unquoted.collect::<Vec<_>>().join("\n")
+        terminal
+            .draw(|frame| draw(&self.app, theme, frame.buffer_mut()))
+            .unwrap();
+        let buffer = terminal.backend().buffer();
+        let rows = (0..height).map(|y| {
+            let (mut row, mut x) = (String::new(), 0);
+            while x < width {
+                row.push_str(buffer[(x, y)].symbol());
+                x += buffer[(x, y)].cell_width().max(1);
+            }
+            row.trim_end().to_owned()
+        });
+        rows.collect::<Vec<_>>().join("\n")
     }
 }
 

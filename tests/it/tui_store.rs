@@ -17,12 +17,18 @@ use crate::tui_stage::{Stage, guidelines, item, setup};
 
 fn items(n: usize) -> Vec<Item> {
     let prompt = |i: usize| PromptText::Text(format!("question {i}"));
-    (0..n).map(|i| item(prompt(i), &[&format!("one {i}"), &format!("two {i}")])).collect()
+    (0..n)
+        .map(|i| item(prompt(i), &[&format!("one {i}"), &format!("two {i}")]))
+        .collect()
 }
 
 fn rules() -> Rules {
-    let guidelines_sha256 = guidelines("Be fair.").map(|g| g.sha256);
-    Rules { seed: 42, scale: Scale::Nine, guidelines_sha256 }
+    let guidelines_sha256 = Some(guidelines("Be fair.").sha256);
+    Rules {
+        seed: 42,
+        scale: Scale::Nine,
+        guidelines_sha256,
+    }
 }
 
 fn open(feedback: &Path) -> Session {
@@ -39,7 +45,9 @@ fn label(feedback: &Path, items: &[Item], keys: &str) -> Stage {
     let mut session = open(feedback);
     let mut stage = Stage::locked(setup(), (120, 36));
     let desk = lay_out(items, session.history(), rules()).unwrap();
-    stage.saver = Some(Box::new(move |draft: &Draft| draft.save(&mut session).unwrap()));
+    stage.saver = Some(Box::new(move |draft: &Draft| {
+        draft.save(&mut session).unwrap()
+    }));
     stage.event(Event::Opened(desk, 0));
     stage.press(keys);
     stage
@@ -47,7 +55,11 @@ fn label(feedback: &Path, items: &[Item], keys: &str) -> Stage {
 
 fn records(feedback: &Path) -> Vec<Record> {
     let history = load(feedback, "mia").unwrap();
-    history.events().iter().map(|event| history.record(event).unwrap()).collect()
+    history
+        .events()
+        .iter()
+        .map(|event| history.record(event).unwrap())
+        .collect()
 }
 
 #[test]
@@ -58,11 +70,16 @@ fn a_judgement_names_the_answer_that_stood_on_the_chosen_side() {
     let mut on_the_left = 0;
     for (draft, record) in stage.drafts.iter().zip(&records(dir.path())[1..]) {
         let strength_and_side = (record.strength, record.display.as_ref().unwrap());
-        let (Some(4), display) = strength_and_side else { panic!("{record:?}") };
+        let (Some(4), display) = strength_and_side else {
+            panic!("{record:?}")
+        };
         let left = display.order.first() == record.winner.as_ref();
         on_the_left += usize::from(left);
         assert_eq!(record.item.as_deref(), Some(draft.pair.item.id.as_str()));
-        assert_eq!((display.layout, display.blind, display.size), (Layout::Split, true, Some([120, 36])));
+        assert_eq!(
+            (display.layout, display.blind, display.size),
+            (Layout::Split, true, Some([120, 36]))
+        );
         assert_eq!(record.origin, Some(Origin::Screen));
         assert_eq!(record.guidelines_sha256, rules().guidelines_sha256);
     }
@@ -82,7 +99,12 @@ fn every_outcome_is_written_as_itself() {
         (Kind::SessionStart, None, None, None),
         (Kind::Judgement, Some(Outcome::Tie), None, None),
         (Kind::Judgement, Some(Outcome::BothBad), None, None),
-        (Kind::Judgement, Some(Outcome::CannotJudge), None, reason("broken")),
+        (
+            Kind::Judgement,
+            Some(Outcome::CannotJudge),
+            None,
+            reason("broken"),
+        ),
         (Kind::Skip, None, None, reason("too_long")),
         (Kind::Judgement, Some(Outcome::Prefer), Some(1), None),
         (Kind::Retract, None, None, None),
@@ -94,18 +116,33 @@ fn every_outcome_is_written_as_itself() {
 fn coming_back_finds_the_rest_in_the_same_order_and_undo_reaches_back() {
     let dir = tempfile::tempdir().unwrap();
     let items = items(10);
-    let ids = |desk: &Desk| desk.pairs.iter().map(|pair| pair.item.id.clone()).collect::<Vec<_>>();
+    let ids = |desk: &Desk| {
+        desk.pairs
+            .iter()
+            .map(|pair| pair.item.id.clone())
+            .collect::<Vec<_>>()
+    };
     let first = desk(dir.path(), &items);
     assert!(!first.guidelines_read);
     label(dir.path(), &items, "2 s 1 8");
     let second = desk(dir.path(), &items);
     assert_eq!(ids(&second), ids(&first)[3..]);
-    assert_eq!((second.judged, second.earlier.len(), second.guidelines_read), (0, 3, true));
+    assert_eq!(
+        (second.judged, second.earlier.len(), second.guidelines_read),
+        (0, 3, true)
+    );
     for (pair, again) in first.pairs[3..].iter().zip(&second.pairs) {
-        assert_eq!((pair.sides, pair.order_seed), (again.sides, again.order_seed));
+        assert_eq!(
+            (pair.sides, pair.order_seed),
+            (again.sides, again.order_seed)
+        );
     }
     let stage = label(dir.path(), &items, "u u");
-    assert!(stage.describe().ends_with("done[A better] redo[B better, skipped: the prompt is unclear]"));
+    assert!(
+        stage
+            .describe()
+            .ends_with("done[A better] redo[B better, skipped: the prompt is unclear]")
+    );
     assert_eq!(desk(dir.path(), &items).pairs.len(), 9);
 }
 
@@ -115,7 +152,10 @@ fn many_earlier_judgements_are_counted_and_twenty_can_be_taken_back() {
     let items = items(30);
     label(dir.path(), &items, &"7 ".repeat(25));
     let desk = desk(dir.path(), &items);
-    assert_eq!((desk.judged, desk.earlier.len(), desk.pairs.len()), (5, 20, 5));
+    assert_eq!(
+        (desk.judged, desk.earlier.len(), desk.pairs.len()),
+        (5, 20, 5)
+    );
     let mut stage = Stage::new(setup(), (120, 36), vec![]);
     stage.event(Event::Opened(desk, 0));
     assert_eq!((stage.app.judged(), stage.app.total()), (25, 30));
@@ -128,9 +168,15 @@ fn another_scale_ends_what_undo_can_show_again() {
     let items = items(4);
     label(dir.path(), &items, "1 9");
     let history = load(dir.path(), "mia").unwrap();
-    let seven = Rules { scale: Scale::Seven, ..rules() };
+    let seven = Rules {
+        scale: Scale::Seven,
+        ..rules()
+    };
     let desk = lay_out(&items, &history, seven).unwrap();
-    assert_eq!((desk.judged, desk.earlier.len(), desk.pairs.len()), (2, 0, 2));
+    assert_eq!(
+        (desk.judged, desk.earlier.len(), desk.pairs.len()),
+        (2, 0, 2)
+    );
 }
 
 #[test]

@@ -56,15 +56,24 @@ fn a_tower_of_accents_is_cut_and_counted() {
 #[test]
 fn rows_break_at_spaces_and_keep_indentation_and_blank_lines() {
     assert_eq!(wrap("the quick brown fox", 10), ["the quick ", "brown fox"]);
-    assert_eq!(wrap("    let x = 1;\n\nend", 9), ["    let x", "= 1;", "", "end"]);
-    assert_eq!(wrap("      verylongword", 8), ["      ve", "rylongwo", "rd"]);
+    assert_eq!(
+        wrap("    let x = 1;\n\nend", 9),
+        ["    let x", "= 1;", "", "end"]
+    );
+    assert_eq!(
+        wrap("      verylongword", 8),
+        ["      ve", "rylongwo", "rd"]
+    );
     assert_eq!(wrap("exact fit", 5), ["exact", "fit"]);
     assert_eq!(wrap("", 5), [""]);
 }
 
 #[test]
 fn wide_text_breaks_between_characters_but_not_before_a_full_stop() {
-    assert_eq!(wrap("外の皮は硬いです。", 6), ["外の皮", "は硬い", "です。"]);
+    assert_eq!(
+        wrap("外の皮は硬いです。", 6),
+        ["外の皮", "は硬い", "です。"]
+    );
     assert_eq!(wrap("皮は硬い。", 8), ["皮は硬", "い。"]);
     assert_eq!(wrap("see 外の皮", 7), ["see 外", "の皮"]);
     assert_eq!(wrap("🎉🎉🎉", 5), ["🎉🎉", "🎉"]);
@@ -92,10 +101,43 @@ fn a_text_too_long_for_its_place_ends_in_an_ellipsis() {
 /// Text from the characters that break terminals, mixed with ordinary ones.
 fn hostile() -> impl Strategy<Value = String> {
     let pieces = prop::sample::select(vec![
-        "a", " ", "word", "\t", "\n", "\r", "\u{1b}[2J", "\u{9b}", "\0", "\u{202e}", "\u{2067}",
-        "\u{200b}", "\u{200d}", "\u{fe0f}", "\u{301}", "\u{20e3}", "👩", "🏽", "🇩", "🇪", "中",
-        "。", "ｶ", "\u{ff9e}", "ᄀ", "\u{1161}", "\u{11a8}", "क", "\u{94d}", "\u{600}", "\u{e0041}",
-        "\u{3164}", "\u{3000}", "\u{a0}", "ﷺ", "لا", "🏴",
+        "a",
+        " ",
+        "word",
+        "\t",
+        "\n",
+        "\r",
+        "\u{1b}[2J",
+        "\u{9b}",
+        "\0",
+        "\u{202e}",
+        "\u{2067}",
+        "\u{200b}",
+        "\u{200d}",
+        "\u{fe0f}",
+        "\u{301}",
+        "\u{20e3}",
+        "👩",
+        "🏽",
+        "🇩",
+        "🇪",
+        "中",
+        "。",
+        "ｶ",
+        "\u{ff9e}",
+        "ᄀ",
+        "\u{1161}",
+        "\u{11a8}",
+        "क",
+        "\u{94d}",
+        "\u{600}",
+        "\u{e0041}",
+        "\u{3164}",
+        "\u{3000}",
+        "\u{a0}",
+        "ﷺ",
+        "لا",
+        "🏴",
     ]);
     let piece = prop_oneof![
         4 => pieces.prop_map(str::to_owned),

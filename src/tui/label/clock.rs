@@ -20,7 +20,12 @@ pub struct Clock {
 impl Clock {
     /// A clock that starts at `now`.
     pub fn new(now: u64) -> Self {
-        Self { shown_at: now, last_input: now, now, ..Self::default() }
+        Self {
+            shown_at: now,
+            last_input: now,
+            now,
+            ..Self::default()
+        }
     }
 
     /// Time passes without a key.
@@ -35,7 +40,8 @@ impl Clock {
         self.active += active;
         self.session_active += active;
         self.last_input = self.now;
-        self.first_key.get_or_insert(self.now.saturating_sub(self.shown_at));
+        self.first_key
+            .get_or_insert(self.now.saturating_sub(self.shown_at));
     }
 
     /// The decision was changed before it was committed.
@@ -47,7 +53,10 @@ impl Clock {
     pub fn show(&mut self, now: u64) {
         self.tick(now);
         let session_active = self.session_active_ms();
-        *self = Self { session_active, ..Self::new(self.now) };
+        *self = Self {
+            session_active,
+            ..Self::new(self.now)
+        };
     }
 
     /// Whether a key read at `at` is older than what is on the screen.
@@ -117,6 +126,12 @@ mod tests {
         clock.key(3_000);
         clock.show(1_000);
         clock.key(2_000);
-        assert_eq!(clock.time(), Time { first_key_ms: Some(0), ..Time::default() });
+        assert_eq!(
+            clock.time(),
+            Time {
+                first_key_ms: Some(0),
+                ..Time::default()
+            }
+        );
     }
 }

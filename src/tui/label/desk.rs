@@ -35,15 +35,28 @@ pub fn lay_out(items: &[Item], history: &History, rules: Rules) -> Result<Desk, 
     let mut queue = Queue::new(&pairs, history, rules.seed);
     let mut left = Vec::with_capacity(queue.left());
     while let Some(task) = queue.current() {
-        left.push(pair(&pairs[task.index], &history.annotator, task.slot, rules.seed));
+        left.push(pair(
+            &pairs[task.index],
+            &history.annotator,
+            task.slot,
+            rules.seed,
+        ));
         queue.finish();
     }
     let earlier = earlier(&pairs, history, rules)?;
     let judged = pairs.len().saturating_sub(left.len() + earlier.len());
-    let last = history.last_answer().map(|event| history.record(event)).transpose()?;
+    let last = history
+        .last_answer()
+        .map(|event| history.record(event))
+        .transpose()?;
     let read = last.and_then(|record| record.guidelines_sha256);
     let guidelines_read = read.is_some() && read == rules.guidelines_sha256;
-    Ok(Desk { pairs: left, earlier, judged, guidelines_read })
+    Ok(Desk {
+        pairs: left,
+        earlier,
+        judged,
+        guidelines_read,
+    })
 }
 
 /// Whether an item is two answers; more than two are ranked, not compared.
@@ -55,21 +68,42 @@ fn pair(item: &Item, annotator: &str, slot: u8, seed: u64) -> Pair {
     let (order_seed, order) = side_order(item, annotator, slot, seed);
     let first = usize::from(order.first() != item.candidates.first().map(|c| &c.id));
     let sides = [first, 1 - first];
-    Pair { item: item.clone(), slot, purpose: Purpose::Train, sides, order_seed }
+    Pair {
+        item: item.clone(),
+        slot,
+        purpose: Purpose::Train,
+        sides,
+        order_seed,
+    }
 }
 
 /// The last decisions that can be shown again, oldest first.
 fn earlier(items: &[Item], history: &History, rules: Rules) -> Result<Vec<Done>, StoreError> {
     let by_id: HashMap<&str, &Item> = items.iter().map(|item| (item.id.as_str(), item)).collect();
-    let answers = history.events().iter().rev().filter(|e| e.is_answer() && !e.retracted);
+    let answers = history
+        .events()
+        .iter()
+        .rev()
+        .filter(|e| e.is_answer() && !e.retracted);
     let mut earlier = Vec::new();
     for event in answers.take(EARLIER) {
         let item = event.item.as_deref().and_then(|id| by_id.get(id).copied());
-        let effective = event.item.as_deref().and_then(|id| history.effective(id, event.slot));
-        let (Some(item), true) = (item, effective.is_some_and(|e| e.id == event.id)) else { break };
+        let effective = event
+            .item
+            .as_deref()
+            .and_then(|id| history.effective(id, event.slot));
+        let (Some(item), true) = (item, effective.is_some_and(|e| e.id == event.id)) else {
+            break;
+        };
         let pair = pair(item, &history.annotator, event.slot, rules.seed);
-        let Some(decision) = decision(&history.record(event)?, &pair, rules.scale) else { break };
-        earlier.push(Done { pair: Rc::new(pair), id: event.id, decision });
+        let Some(decision) = decision(&history.record(event)?, &pair, rules.scale) else {
+            break;
+        };
+        earlier.push(Done {
+            pair: Rc::new(pair),
+            id: event.id,
+            decision,
+        });
     }
     earlier.reverse();
     Ok(earlier)
@@ -86,8 +120,13 @@ fn decision(record: &Record, pair: &Pair, scale: Scale) -> Option<Decision> {
     match record.outcome? {
         Outcome::Prefer => {
             let winner = record.winner.as_deref()?;
-            let side = [0, 1].into_iter().find(|&side| pair.answer(side).id == winner)?;
-            Some(Decision::Prefer { side, strength: record.strength })
+            let side = [0, 1]
+                .into_iter()
+                .find(|&side| pair.answer(side).id == winner)?;
+            Some(Decision::Prefer {
+                side,
+                strength: record.strength,
+            })
         }
         Outcome::Tie => Some(Decision::Tie),
         Outcome::BothBad => Some(Decision::BothBad),

@@ -31,8 +31,9 @@ pub(super) fn over_pair(app: &App, canvas: &mut Canvas, regions: &Regions) {
 
 fn reasons(app: &App, canvas: &mut Canvas, title: &str) {
     let reasons = app.screen.reasons().iter().enumerate();
-    let lines: Vec<String> =
-        reasons.map(|(i, reason)| format!("{}  {}", i + 1, reason.text)).collect();
+    let lines: Vec<String> = reasons
+        .map(|(i, reason)| format!("{}  {}", i + 1, reason.text))
+        .collect();
     dialog(app, canvas, title, &lines.join("\n"));
 }
 
@@ -61,9 +62,13 @@ fn read_only(app: &App, canvas: &mut Canvas, regions: &Regions, error: &str) {
     );
     let width = app.size.0;
     let rows = wrap(&text, usize::from(width.saturating_sub(4)));
-    let lowest = regions.answers.pane(0).bottom().saturating_sub(3);
-    let height = (rows.len() as u16 + 2).min(lowest.saturating_sub(1)).max(3);
-    let area = Rect { x: 0, y: 1, width, height };
+    let room = regions.answers.pane(0).bottom().saturating_sub(1);
+    let area = Rect {
+        x: 0,
+        y: 1,
+        width,
+        height: (rows.len() as u16 + 2).min(room),
+    };
     canvas.frame(area, " NOT SAVED: read-only ", "", true);
     canvas.put_rows(inside(area), &rows);
 }
@@ -82,7 +87,8 @@ pub(super) fn batch_done(app: &App, canvas: &mut Canvas) {
     let counts = app.counts();
     let text = format!(
         "Nothing is left to judge.\n\n\
-         this session  {counts} in {minutes}\n\
+         this session  {counts}\n\
+         active time   {minutes}\n\
          in all        {} of {}\n\n\
          Everything is saved. Enter finishes; u takes back the last judgement.",
         app.judged(),
@@ -94,7 +100,10 @@ pub(super) fn batch_done(app: &App, canvas: &mut Canvas) {
 /// The terminal cannot hold a pair.
 pub(super) fn too_small(canvas: &mut Canvas, area: Rect) {
     let (width, height) = layout::MIN_SIZE;
-    let text = format!("terminal too small: {}x{}, needs {width}x{height}", area.width, area.height);
+    let text = format!(
+        "terminal too small: {}x{}, needs {width}x{height}",
+        area.width, area.height
+    );
     canvas.put_rows(area, &wrap(&text, usize::from(area.width)));
 }
 

@@ -1,6 +1,5 @@
 //! What is to be written: everything that the screen knows about a decision, as data.
 
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use ulid::Ulid;
@@ -42,7 +41,7 @@ pub fn display(pair: &Pair, size: (u16, u16), layout: Layout, seen: [f64; 2]) ->
     // Thousandths: more digits would claim a precision that rows of text do not have.
     let shares = seen.map(|share| (share * 1000.0).round() / 1000.0);
     Display {
-        viewed: BTreeMap::from_iter(order.iter().cloned().zip(shares)),
+        viewed: order.iter().cloned().zip(shares).collect(),
         order: order.to_vec(),
         order_seed: pair.order_seed,
         blind: true,
@@ -75,9 +74,10 @@ impl Draft {
     /// The decision as the record states it: the winner is an answer, never a side.
     fn judgement(&self, decision: Decision) -> decision::Decision {
         let verdict = match decision {
-            Decision::Prefer { side, strength } => {
-                Verdict::Prefer { winner: self.pair.answer(side).id.clone(), strength }
-            }
+            Decision::Prefer { side, strength } => Verdict::Prefer {
+                winner: self.pair.answer(side).id.clone(),
+                strength,
+            },
             Decision::Tie => Verdict::Tie,
             Decision::BothBad => Verdict::BothBad,
             Decision::CannotJudge(_) | Decision::Skip(_) => Verdict::CannotJudge,

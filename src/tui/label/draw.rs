@@ -6,12 +6,11 @@ use ratatui::style::Style;
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use super::dialog;
-use super::draft::Act;
 use super::layout::{Answers, Regions, inside};
 use super::pane::Pane;
-use super::scale::{Decision, grades};
+use super::scale_row;
 use super::state::{App, Pair, Screen};
-use crate::feedback::record::Scale;
+use crate::tui::keys::GAP;
 use crate::tui::text::{columns, fit};
 use crate::tui::theme::Theme;
 
@@ -44,29 +43,54 @@ impl Canvas<'_> {
     pub(super) fn put_rows(&mut self, area: Rect, rows: &[String]) {
         for (row, y) in rows.iter().zip(area.y..area.bottom()) {
             let style = self.theme.text();
-            self.put(Rect { y, height: 1, ..area }, area.x, row, style);
+            self.put(
+                Rect {
+                    y,
+                    height: 1,
+                    ..area
+                },
+                area.x,
+                row,
+                style,
+            );
         }
     }
 
     /// A border with a title at the left and another at the right.
     pub(super) fn frame(&mut self, area: Rect, left: &str, right: &str, focused: bool) {
         let theme = self.theme;
-        let (kind, style) = match focused {
-            true => (BorderType::Double, theme.focus()),
-            false => (BorderType::Plain, theme.faint()),
+        let (kind, style) = if focused {
+            (BorderType::Double, theme.focus())
+        } else {
+            (BorderType::Plain, theme.faint())
         };
         Clear.render(area, self.buffer);
-        Block::bordered().border_type(kind).border_style(style).render(area, self.buffer);
-        let top = Rect { width: area.width.saturating_sub(1), height: 1, ..area };
+        Block::bordered()
+            .border_type(kind)
+            .border_style(style)
+            .render(area, self.buffer);
+        let top = Rect {
+            width: area.width.saturating_sub(1),
+            height: 1,
+            ..area
+        };
         let end = self.put(top, area.x + 2, left, theme.strong());
-        self.put_right(Rect { width: top.width.saturating_sub(1), ..top }, end + 1, right, theme.faint());
+        self.put_right(
+            Rect {
+                width: top.width.saturating_sub(1),
+                ..top
+            },
+            end + 1,
+            right,
+            theme.faint(),
+        );
     }
 
     /// Keys and words, such as `u undo   ? help`.
     fn put_keys(&mut self, area: Rect, x: u16, keys: &[(&str, &str)]) -> u16 {
         keys.iter().fold(x, |x, (key, word)| {
             let x = self.put(area, x, key, self.theme.strong());
-            self.put(area, x + 1, word, self.theme.text()) + 3
+            self.put(area, x + 1, word, self.theme.text()) + GAP as u16
         })
     }
 }
@@ -97,7 +121,9 @@ pub fn draw(app: &App, theme: Theme, buffer: &mut Buffer) {
 }
 
 fn header(app: &App, canvas: &mut Canvas, area: Rect) {
-    let round = app.pair().map_or(String::new(), |pair| format!("round {} · ", pair.item.round));
+    let round = app.pair().map_or(String::new(), |pair| {
+        format!("round {} · ", pair.item.round)
+    });
     let annotator = &app.setup.annotator;
     let left = match area.width {
         ..64 => " label".to_owned(),
@@ -107,8 +133,13 @@ fn header(app: &App, canvas: &mut Canvas, area: Rect) {
     let end = canvas.put(area, 0, &left, canvas.theme.strong());
     let mut parts = progress(app, area.width);
     parts.push(saved(app).to_owned());
-    let style = if saved(app) == "NOT SAVED" { canvas.theme.warning() } else { canvas.theme.text() };
-    while parts.len() > 1 && columns(&parts.join("   ")) + usize::from(end) + 2 > area.width.into() {
+    let style = if saved(app) == "NOT SAVED" {
+        canvas.theme.warning()
+    } else {
+        canvas.theme.text()
+    };
+    while parts.len() > 1 && columns(&parts.join("   ")) + usize::from(end) + 2 > area.width.into()
+    {
         // The rate and the remaining time go first, the count last.
         parts.remove(parts.len() - 2);
     }
@@ -118,6 +149,7 @@ fn header(app: &App, canvas: &mut Canvas, area: Rect) {
 fn saved(app: &App) -> &'static str {
     match app.screen {
         Screen::ReadOnly(_) => "NOT SAVED",
+        Screen::Locked(_) => "open elsewhere",
         _ if app.committing.is_some() => "saving…",
         _ if app.clock.is_idle() => "paused",
         _ => "saved",
@@ -126,12 +158,22 @@ fn saved(app: &App) -> &'static str {
 
 /// How far we are: count, share, rate, remaining time.
 fn progress(app: &App, width: u16) -> Vec<String> {
-    let (judged, total) = (app.judged(), app.total().max(1));
-    let bar = if width < 100 { String::new() } else { bar(judged, total) };
-    let mut parts = vec![format!("{judged}/{} {bar}{}%", app.total(), judged * 100 / total)];
+    let (judged, total) = (app.judged(), app.total());
+    if total == 0 {
+        return vec![];
+    }
+    let bar = if width < 100 {
+        String::new()
+    } else {
+        bar(judged, total)
+    };
+    let mut parts = vec![format!("{judged}/{total} {bar}{}%", judged * 100 / total)];
     if let Some(per_minute) = app.rate().filter(|_| app.setup.show_rate) {
         parts.push(format!("{per_minute:.1}/min"));
-        parts.push(format!("ETA {}", duration(app.queue.len() as f64 / per_minute * 60.0)));
+        let left = app.queue.len() as f64;
+        if left > 0.0 {
+            parts.push(format!("ETA {}", duration(left / per_minute * 60.0)));
+        }
     }
     parts
 }
@@ -152,7 +194,9 @@ pub fn duration(seconds: f64) -> String {
 }
 
 fn footer(app: &App, canvas: &mut Canvas, area: Rect) {
-    let keys = app.context().footer(usize::from(area.width.saturating_sub(1)));
+    let keys = app
+        .context()
+        .footer(usize::from(area.width.saturating_sub(1)));
     canvas.put_keys(area, 1, &keys);
 }
 
@@ -160,7 +204,12 @@ fn pair(app: &App, canvas: &mut Canvas, regions: &Regions) {
     let Some(pair) = app.pair() else { return };
     let view = &app.view;
     let focused = view.focused && view.on_prompt;
-    canvas.frame(regions.prompt, &prompt_title(pair), &prompt_range(&view.prompt), focused);
+    canvas.frame(
+        regions.prompt,
+        &prompt_title(pair),
+        &prompt_range(&view.prompt, regions.prompt.width),
+        focused,
+    );
     canvas.put_rows(inside(regions.prompt), view.prompt.visible());
     match regions.answers {
         Answers::Split(panes) => {
@@ -175,7 +224,7 @@ fn pair(app: &App, canvas: &mut Canvas, regions: &Regions) {
             canvas.put(Rect { height: 1, ..area }, x, name, canvas.theme.selected());
         }
     }
-    scale(app, canvas, regions.scale);
+    scale_row::draw(app, canvas, regions.scale);
     beside(app, canvas, regions.beside);
     last(app, canvas, regions.last);
 }
@@ -185,7 +234,12 @@ fn last(app: &App, canvas: &mut Canvas, area: Rect) {
         "" => (&app.message, canvas.theme.text()),
         _ => (&app.hint, canvas.theme.warning()),
     };
-    canvas.put(area, 1, &fit(text, usize::from(area.width).saturating_sub(2)), style);
+    canvas.put(
+        area,
+        1,
+        &fit(text, usize::from(area.width).saturating_sub(2)),
+        style,
+    );
 }
 
 fn prompt_title(pair: &Pair) -> String {
@@ -195,8 +249,15 @@ fn prompt_title(pair: &Pair) -> String {
     }
 }
 
-fn prompt_range(pane: &Pane) -> String {
-    if pane.overflows() { format!(" Tab reads on ·{}", range(pane)) } else { String::new() }
+fn prompt_range(pane: &Pane, width: u16) -> String {
+    if !pane.overflows() {
+        return String::new();
+    }
+    if width < 64 {
+        range(pane).replace("lines ", "")
+    } else {
+        format!(" Tab reads on ·{}", range(pane))
+    }
 }
 
 /// `lines 1–16/31 ▼`, or with a check mark when nothing is hidden below.
@@ -213,70 +274,11 @@ fn answer(canvas: &mut Canvas, area: Rect, name: &str, pane: &Pane, focused: boo
     canvas.put_rows(inside(area), pane.visible());
 }
 
-/// The scale in full words, with words at its ends, or as bare digits: whatever fits.
-fn scale(app: &App, canvas: &mut Canvas, area: Rect) {
-    let chosen = match app.committing.as_ref().map(|draft| draft.act) {
-        Some(Act::Decide(decision)) => Some(decision),
-        _ => app.selected,
-    };
-    let cells = [Words::All, Words::Some, Words::None].map(|w| scale_cells(app.setup.scale, w));
-    let fits = |cells: &&Vec<Cell>| {
-        let needed: usize = cells.iter().map(|cell| columns(&cell.text) + 2 + cell.gap).sum();
-        needed <= usize::from(area.width)
-    };
-    let cells = cells.iter().find(fits).unwrap_or(&cells[2]);
-    let mut x = 0;
-    for Cell { gap, text, decision } in cells {
-        let (text, style) = match decision {
-            Some(_) if *decision == chosen => (format!("[{text}]"), canvas.theme.selected()),
-            Some(_) => (format!(" {text} "), canvas.theme.text()),
-            None => (format!(" {text} "), canvas.theme.strong()),
-        };
-        x = canvas.put(area, x + *gap as u16, &text, style);
-    }
-}
-
-/// How many grades of the scale are named: all, the ends and the tie, or none.
-#[derive(Clone, Copy, PartialEq)]
-enum Words {
-    All,
-    Some,
-    None,
-}
-
-/// One entry of the scale row.
-struct Cell {
-    /// Empty columns before it.
-    gap: usize,
-    text: String,
-    decision: Option<Decision>,
-}
-
-/// The scale from A to B, the two sides apart from the tie.
-fn scale_cells(scale: Scale, words: Words) -> Vec<Cell> {
-    let grades = grades(scale);
-    let wide = if words == Words::All { 2 } else { 0 };
-    let end = |name: &str| Cell { gap: wide, text: name.to_owned(), decision: None };
-    let mut cells = vec![end("A")];
-    for (i, grade) in grades.iter().enumerate() {
-        let tie = grade.decision == Decision::Tie;
-        let after_tie = i > 0 && grades[i - 1].decision == Decision::Tie;
-        let named = match words {
-            Words::All => true,
-            Words::Some => tie || i == 0 || i + 1 == grades.len(),
-            Words::None => false,
-        };
-        let word = if named { format!(" {}", grade.word) } else { String::new() };
-        let text = format!("{}{word}", grade.key);
-        let gap = if tie || after_tie { wide } else { 0 };
-        cells.push(Cell { gap, text, decision: Some(grade.decision) });
-    }
-    cells.push(end("B"));
-    cells
-}
-
 fn beside(app: &App, canvas: &mut Canvas, area: Rect) {
     let end = canvas.put_keys(area, 2, &[("b", "both bad"), ("0", "cannot judge")]);
-    let question = fit(&app.setup.question, usize::from(area.width.saturating_sub(end + 1)));
+    let question = fit(
+        &app.setup.question,
+        usize::from(area.width.saturating_sub(end + 1)),
+    );
     canvas.put(area, end, &question, canvas.theme.faint());
 }

@@ -71,18 +71,38 @@ pub fn layout(width: u16, height: u16) -> Option<Regions> {
     if width < MIN_SIZE.0 || height < MIN_SIZE.1 {
         return None;
     }
-    let row = |y: u16| Rect { x: 0, y, width, height: 1 };
+    let row = |y: u16| Rect {
+        x: 0,
+        y,
+        width,
+        height: 1,
+    };
     let beside = u16::from(height >= 16);
-    let prompt = Rect { x: 0, y: 1, width, height: (height / 8).clamp(1, 12) + 2 };
+    let prompt = Rect {
+        x: 0,
+        y: 1,
+        width,
+        height: (height / 8).clamp(1, 12) + 2,
+    };
     let below = 3 + beside; // scale, beside, last, footer
     let top = prompt.bottom();
     let tall = height - top - below;
     let answers = if width >= SPLIT_SIZE.0 && height >= SPLIT_SIZE.1 {
         // An odd column stays empty at the right: both answers must wrap alike.
         let half = width / 2;
-        Answers::Split([0, half].map(|x| Rect { x, y: top, width: half, height: tall }))
+        Answers::Split([0, half].map(|x| Rect {
+            x,
+            y: top,
+            width: half,
+            height: tall,
+        }))
     } else {
-        Answers::Flip(Rect { x: 0, y: top, width, height: tall })
+        Answers::Flip(Rect {
+            x: 0,
+            y: top,
+            width,
+            height: tall,
+        })
     };
     let scale = top + tall;
     Some(Regions {
@@ -90,7 +110,10 @@ pub fn layout(width: u16, height: u16) -> Option<Regions> {
         prompt,
         answers,
         scale: row(scale),
-        beside: Rect { height: beside, ..row(scale + 1) },
+        beside: Rect {
+            height: beside,
+            ..row(scale + 1)
+        },
         last: row(height - 2),
         footer: row(height - 1),
     })
@@ -99,11 +122,21 @@ pub fn layout(width: u16, height: u16) -> Option<Regions> {
 /// A dialog in the middle of the screen, as large as it needs to be and the screen allows.
 pub fn centred(width: u16, height: u16, screen: (u16, u16)) -> Rect {
     let (width, height) = (width.min(screen.0), height.min(screen.1));
-    Rect { x: (screen.0 - width) / 2, y: (screen.1 - height) / 2, width, height }
+    Rect {
+        x: (screen.0 - width) / 2,
+        y: (screen.1 - height) / 2,
+        width,
+        height,
+    }
 }
 
 /// Where the guidelines and the help are read: most of the screen, without the header and footer.
 pub fn page(screen: (u16, u16)) -> Rect {
     let (width, height) = (screen.0.min(100), screen.1.saturating_sub(2));
-    Rect { x: (screen.0 - width) / 2, y: 1.min(height), width, height }
+    Rect {
+        x: (screen.0 - width) / 2,
+        y: 1.min(height),
+        width,
+        height,
+    }
 }

@@ -5,7 +5,7 @@
 //! | [`state`] | what the screen knows |
 //! | [`update`] | what happens on each event: pure |
 //! | [`layout`] | where everything goes: pure |
-//! | [`draw`], `dialog` | state → cells |
+//! | [`draw`], `scale_row`, `dialog` | state → cells |
 //! | [`scale`], [`clock`], [`pane`] | grades, times, scrolling |
 //! | [`desk`], [`draft`] | from the store, to the store |
 //!
@@ -20,6 +20,7 @@ pub mod draw;
 pub mod layout;
 pub mod pane;
 pub mod scale;
+mod scale_row;
 pub mod state;
 pub mod update;
 
@@ -106,7 +107,12 @@ pub fn run(job: &Job) -> Result<Report, LabelError> {
     };
     let mut screen = Screen::enter()?;
     let app = App::new(job.setup.clone(), screen.size()?, screen.now_ms());
-    let mut driver = Driver { job, app, session: None, theme: Theme::from_env() };
+    let mut driver = Driver {
+        job,
+        app,
+        session: None,
+        theme: Theme::from_env(),
+    };
     let first = driver.opened(opened, screen.now_ms())?;
     let ending = driver.stay(&mut screen, first)?;
     drop(screen);
@@ -118,10 +124,17 @@ type Opened = Result<(Session, state::Desk), StoreError>;
 /// Locks and loads the annotator's judgements and lays out what is left.
 fn open(job: &Job) -> Opened {
     let setup = &job.setup;
-    let guidelines_sha256 = setup.guidelines.as_ref().map(|guidelines| guidelines.sha256);
+    let guidelines_sha256 = setup
+        .guidelines
+        .as_ref()
+        .map(|guidelines| guidelines.sha256);
     let session = Session::open(job.feedback, &setup.annotator, Stamps::system())?;
     let session = session.asking(&setup.question, guidelines_sha256);
-    let rules = Rules { seed: job.seed, scale: setup.scale, guidelines_sha256 };
+    let rules = Rules {
+        seed: job.seed,
+        scale: setup.scale,
+        guidelines_sha256,
+    };
     let desk = lay_out(job.items, session.history(), rules)?;
     Ok((session, desk))
 }
@@ -159,15 +172,32 @@ impl Driver<'_> {
                 Some(Input::Key(key, at)) => Event::Key(key, at),
                 Some(Input::Resize(width, height)) => Event::Resize(width, height),
                 Some(Input::Closed) => Event::Terminate,
-                None => Event::Tick(screen.now_ms()),
+                None => self.look_up(screen)?,
             });
         }
     }
 
-    fn carry_out(&mut self, effect: Effect, screen: &mut Screen) -> Result<Option<Event>, LabelError> {
+    /// Without a key: the size, because a change before the first key was read is not announced,
+    /// and the clock.
+    fn look_up(&self, screen: &Screen) -> Result<Event, LabelError> {
+        let (width, height) = screen.size()?;
+        Ok(if (width, height) == self.app.size {
+            Event::Tick(screen.now_ms())
+        } else {
+            Event::Resize(width, height)
+        })
+    }
+
+    fn carry_out(
+        &mut self,
+        effect: Effect,
+        screen: &mut Screen,
+    ) -> Result<Option<Event>, LabelError> {
         Ok(match effect {
             Effect::Commit(draft) => {
-                let Some(session) = &mut self.session else { return Ok(None) };
+                let Some(session) = &mut self.session else {
+                    return Ok(None);
+                };
                 Some(match draft.save(session) {
                     Ok(id) => Event::Committed(id, screen.now_ms()),
                     Err(error) => Event::CommitFailed(error.to_string()),
@@ -210,7 +240,12 @@ impl Driver<'_> {
             judged: app.judged(),
             left: app.queue.iter().map(|pair| pair.item.id.clone()).collect(),
             active_ms: app.clock.session_active_ms(),
-            not_pairs: self.job.items.iter().filter(|item| !desk::is_pair(item)).count(),
+            not_pairs: self
+                .job
+                .items
+                .iter()
+                .filter(|item| !desk::is_pair(item))
+                .count(),
         })
     }
 }

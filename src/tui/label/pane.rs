@@ -21,7 +21,9 @@ impl Pane {
         if self.rows.is_empty() || width != self.width {
             self.rows = wrap(text, usize::from(width));
             let (old, new) = (self.seen.len(), self.rows.len());
-            self.seen = (0..new).map(|i| old > 0 && self.seen[i * old / new]).collect();
+            self.seen = (0..new)
+                .map(|i| old > 0 && self.seen[i * old / new])
+                .collect();
         }
         (self.width, self.height) = (width, usize::from(height));
         self.go_to(place);
@@ -56,7 +58,11 @@ impl Pane {
 
     /// How far it is scrolled: 0 at the beginning, 1 at the end.
     pub fn place(&self) -> f64 {
-        if self.slack() == 0 { 0.0 } else { self.top as f64 / self.slack() as f64 }
+        if self.slack() == 0 {
+            0.0
+        } else {
+            self.top as f64 / self.slack() as f64
+        }
     }
 
     /// Scrolls to a place between 0 and 1.
@@ -96,7 +102,11 @@ impl Pane {
 /// Scrolls two panes together: the longer one by the step, the other to the same place.
 pub fn scroll_both(panes: &mut [Pane; 2], step: Step) {
     let [a, b] = panes;
-    let (lead, follow) = if b.slack() > a.slack() { (b, a) } else { (a, b) };
+    let (lead, follow) = if b.slack() > a.slack() {
+        (b, a)
+    } else {
+        (a, b)
+    };
     lead.scroll(step);
     follow.go_to(lead.place());
 }

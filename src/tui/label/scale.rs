@@ -44,27 +44,65 @@ pub struct Reason {
 
 /// Why a pair cannot be judged, in the order of the digits.
 pub const CANNOT_JUDGE_REASONS: &[Reason] = &[
-    Reason { id: "need_expertise", text: "it needs expertise I do not have" },
-    Reason { id: "wrong_language", text: "it is in a language I do not read well" },
-    Reason { id: "broken", text: "an answer or the prompt is broken" },
-    Reason { id: "unsafe", text: "it is unsafe, and which is better does not matter" },
+    Reason {
+        id: "need_expertise",
+        text: "it needs expertise I do not have",
+    },
+    Reason {
+        id: "wrong_language",
+        text: "it is in a language I do not read well",
+    },
+    Reason {
+        id: "broken",
+        text: "an answer or the prompt is broken",
+    },
+    Reason {
+        id: "unsafe",
+        text: "it is unsafe, and which is better does not matter",
+    },
 ];
 
 /// Why a pair is skipped, in the order of the digits.
 pub const SKIP_REASONS: &[Reason] = &[
-    Reason { id: "unclear_prompt", text: "the prompt is unclear" },
-    Reason { id: "too_long", text: "it would take too long" },
-    Reason { id: "upsetting", text: "I do not want to read this" },
-    Reason { id: "not_blind", text: "I know where an answer comes from" },
-    Reason { id: "other", text: "another reason" },
+    Reason {
+        id: "unclear_prompt",
+        text: "the prompt is unclear",
+    },
+    Reason {
+        id: "too_long",
+        text: "it would take too long",
+    },
+    Reason {
+        id: "upsetting",
+        text: "I do not want to read this",
+    },
+    Reason {
+        id: "not_blind",
+        text: "I know where an answer comes from",
+    },
+    Reason {
+        id: "other",
+        text: "another reason",
+    },
 ];
 
 const fn grade(key: char, word: &'static str, side: usize, strength: u8) -> Grade {
-    Grade { key, word, decision: Decision::Prefer { side, strength: Some(strength) } }
+    Grade {
+        key,
+        word,
+        decision: Decision::Prefer {
+            side,
+            strength: Some(strength),
+        },
+    }
 }
 
 const fn tie(key: char) -> Grade {
-    Grade { key, word: "tie", decision: Decision::Tie }
+    Grade {
+        key,
+        word: "tie",
+        decision: Decision::Tie,
+    }
 }
 
 const NINE: &[Grade] = &[
@@ -91,9 +129,23 @@ const SEVEN: &[Grade] = &[
 
 /// The tie keeps the key that it has in the middle of the keyboard's digits.
 const BINARY: &[Grade] = &[
-    Grade { key: '1', word: "better", decision: Decision::Prefer { side: 0, strength: None } },
+    Grade {
+        key: '1',
+        word: "better",
+        decision: Decision::Prefer {
+            side: 0,
+            strength: None,
+        },
+    },
     tie('5'),
-    Grade { key: '2', word: "better", decision: Decision::Prefer { side: 1, strength: None } },
+    Grade {
+        key: '2',
+        word: "better",
+        decision: Decision::Prefer {
+            side: 1,
+            strength: None,
+        },
+    },
 ];
 
 /// The grades of a scale from A to B. A ranking has none: it is not made of grades.
@@ -117,7 +169,11 @@ pub fn keys(scale: Scale) -> &'static str {
 
 /// The same for a list of reasons.
 pub fn reason_keys(reasons: &[Reason]) -> &'static str {
-    if reasons.len() == CANNOT_JUDGE_REASONS.len() { "1-4" } else { "1-5" }
+    if reasons.len() == CANNOT_JUDGE_REASONS.len() {
+        "1-4"
+    } else {
+        "1-5"
+    }
 }
 
 impl Decision {
@@ -192,15 +248,27 @@ mod tests {
         assert_eq!(b.describe(Scale::Nine), "B slightly better");
         assert_eq!(b.describe(Scale::Seven), "B better");
         let skip = Decision::Skip(&SKIP_REASONS[1]);
-        assert_eq!(skip.describe(Scale::Nine), "skipped: it would take too long");
+        assert_eq!(
+            skip.describe(Scale::Nine),
+            "skipped: it would take too long"
+        );
         let decisions = [b, Decision::Tie, skip, b];
-        assert_eq!(tally(decisions.into_iter()), "3 judged (2 preferred, 1 tied, 1 skipped)");
+        assert_eq!(
+            tally(decisions.into_iter()),
+            "3 judged (2 preferred, 1 tied, 1 skipped)"
+        );
         assert_eq!(tally([].into_iter()), "0 judged");
     }
 
     #[test]
     fn the_footer_names_as_many_reasons_as_there_are() {
-        assert_eq!((reason_keys(CANNOT_JUDGE_REASONS), CANNOT_JUDGE_REASONS.len()), ("1-4", 4));
+        assert_eq!(
+            (
+                reason_keys(CANNOT_JUDGE_REASONS),
+                CANNOT_JUDGE_REASONS.len()
+            ),
+            ("1-4", 4)
+        );
         assert_eq!((reason_keys(SKIP_REASONS), SKIP_REASONS.len()), ("1-5", 5));
     }
 }

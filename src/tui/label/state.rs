@@ -41,7 +41,8 @@ impl Pair {
         match &self.item.prompt.text {
             PromptText::Text(text) => text.trim_end().to_owned(),
             PromptText::Messages(messages) => {
-                let turn = |role: &str, text: &str| format!("{} ▸ {}", short_role(role), text.trim());
+                let turn =
+                    |role: &str, text: &str| format!("{} ▸ {}", short_role(role), text.trim());
                 let turns = messages.iter().map(|m| turn(&m.role, &m.content));
                 turns.collect::<Vec<_>>().join("\n")
             }
@@ -294,7 +295,10 @@ impl App {
             _ => return None,
         };
         let grades = scale::grades(self.setup.scale);
-        grades.iter().find(|grade| grade.key == digit).map(|grade| grade.decision)
+        grades
+            .iter()
+            .find(|grade| grade.key == digit)
+            .map(|grade| grade.decision)
     }
 
     /// Pairs done, in this session and before.
@@ -335,10 +339,14 @@ impl App {
 
     /// Wraps everything for the current size; called after whatever changed text or size.
     pub fn fit(&mut self) {
-        let Some(regions) = self.regions() else { return };
+        let Some(regions) = self.regions() else {
+            return;
+        };
         if let Some(pair) = self.queue.front() {
             let prompt = inside(regions.prompt);
-            self.view.prompt.fit(&pair.prompt_text(), prompt.width, prompt.height);
+            self.view
+                .prompt
+                .fit(&pair.prompt_text(), prompt.width, prompt.height);
             for side in [0, 1] {
                 let pane = inside(regions.answers.pane(side));
                 self.view.answers[side].fit(&pair.answer(side).text, pane.width, pane.height);
@@ -367,5 +375,7 @@ impl App {
 /// The help page: every key that does something while a pair is on the screen.
 fn help_text(context: &Context) -> String {
     let rows = context.help().into_iter();
-    rows.map(|(keys, what)| format!("{keys:<10}{what}")).collect::<Vec<_>>().join("\n")
+    rows.map(|(keys, what)| format!("{keys:<10}{what}"))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

@@ -101,7 +101,11 @@ fn open(app: &mut App, desk: Desk, now: u64) {
 fn show(app: &mut App, now: u64) {
     app.clock.show(now);
     app.view = View::default();
-    app.screen = if app.queue.is_empty() { Screen::BatchDone } else { Screen::Judging };
+    app.screen = if app.queue.is_empty() {
+        Screen::BatchDone
+    } else {
+        Screen::Judging
+    };
     app.fit();
 }
 
@@ -109,7 +113,9 @@ fn press(app: &mut App, key: Key, at: u64) -> Vec<Effect> {
     app.clock.key(at);
     app.hint.clear();
     let writing = app.committing.is_some() && !matches!(app.screen, Screen::ReadOnly(_));
-    let Some(action) = app.context().action(key) else { return vec![] };
+    let Some(action) = app.context().action(key) else {
+        return vec![];
+    };
     if decides(action) && (writing || app.clock.is_stale(at)) {
         return vec![];
     }
@@ -144,12 +150,22 @@ fn press(app: &mut App, key: Key, at: u64) -> Vec<Effect> {
 /// pair appeared was meant for another one.
 fn decides(action: Action) -> bool {
     use Action::{BothBad, CannotJudge, ChooseReason, CommitSelected, HandOver, Judge, Redo, Skip};
-    let decisions = [BothBad, CannotJudge, ChooseReason, CommitSelected, HandOver, Judge, Redo];
+    let decisions = [
+        BothBad,
+        CannotJudge,
+        ChooseReason,
+        CommitSelected,
+        HandOver,
+        Judge,
+        Redo,
+    ];
     decisions.contains(&action) || matches!(action, Skip | Action::Undo)
 }
 
 fn judge(app: &mut App, key: Key) -> Vec<Effect> {
-    let Some(decision) = app.decision(key) else { return vec![] };
+    let Some(decision) = app.decision(key) else {
+        return vec![];
+    };
     if app.setup.auto_commit {
         return decide(app, decision);
     }
@@ -175,25 +191,42 @@ fn decide(app: &mut App, decision: Decision) -> Vec<Effect> {
 
 fn unseen_side(app: &App) -> Option<usize> {
     let pair = app.pair()?;
-    let again = app.undone.last().is_some_and(|undone| Rc::ptr_eq(&undone.pair, pair));
-    let unseen = app.view.answers.iter().position(|answer| answer.seen() == 0.0);
+    let again = app
+        .undone
+        .last()
+        .is_some_and(|undone| Rc::ptr_eq(&undone.pair, pair));
+    let unseen = app
+        .view
+        .answers
+        .iter()
+        .position(|answer| answer.seen() == 0.0);
     unseen.filter(|_| !again)
 }
 
 fn choose_reason(app: &mut App, key: Key) -> Vec<Effect> {
     let Key::Char(digit) = key else { return vec![] };
     let place = digit.to_digit(10).unwrap_or(0) as usize;
-    let Some(reason) = place.checked_sub(1).and_then(|i| app.screen.reasons().get(i)) else {
+    let Some(reason) = place
+        .checked_sub(1)
+        .and_then(|i| app.screen.reasons().get(i))
+    else {
         return vec![];
     };
     let skip = app.screen == Screen::SkipReason;
     app.screen = Screen::Judging;
-    decide(app, if skip { Decision::Skip(reason) } else { Decision::CannotJudge(reason) })
+    decide(
+        app,
+        if skip {
+            Decision::Skip(reason)
+        } else {
+            Decision::CannotJudge(reason)
+        },
+    )
 }
 
 fn undo(app: &mut App) -> Vec<Effect> {
     let Some(last) = app.done.last() else {
-        app.hint = "Nothing to take back.".to_owned();
+        app.hint.push_str("Nothing to take back.");
         return vec![];
     };
     let target = last.id;
@@ -202,7 +235,7 @@ fn undo(app: &mut App) -> Vec<Effect> {
 
 fn redo(app: &mut App) -> Vec<Effect> {
     let Some(undone) = app.undone.last() else {
-        app.hint = "Nothing to redo.".to_owned();
+        app.hint.push_str("Nothing to redo.");
         return vec![];
     };
     let decision = undone.decision;
@@ -215,7 +248,11 @@ fn commit(app: &mut App, act: Act) -> Vec<Effect> {
         Act::Retract(_) => app.done.last().map(|done| Rc::clone(&done.pair)),
     };
     let Some(pair) = pair else { return vec![] };
-    let layout = if app.flips() { Layout::Flip } else { Layout::Split };
+    let layout = if app.flips() {
+        Layout::Flip
+    } else {
+        Layout::Split
+    };
     let seen = [0, 1].map(|side| app.view.answers[side].seen());
     let draft = Draft {
         act,
@@ -229,9 +266,18 @@ fn commit(app: &mut App, act: Act) -> Vec<Effect> {
 }
 
 fn committed(app: &mut App, id: Ulid, now: u64) {
-    let Some(draft) = app.committing.take() else { return };
+    let Some(draft) = app.committing.take() else {
+        return;
+    };
     match draft.act {
-        Act::Decide(decision) => settle(app, Done { pair: draft.pair, id, decision }),
+        Act::Decide(decision) => settle(
+            app,
+            Done {
+                pair: draft.pair,
+                id,
+                decision,
+            },
+        ),
         Act::Retract(_) => take_back(app),
     }
     show(app, now);
@@ -239,7 +285,9 @@ fn committed(app: &mut App, id: Ulid, now: u64) {
 
 fn settle(app: &mut App, done: Done) {
     app.queue.pop_front();
-    let redone = app.undone.pop_if(|undone| Rc::ptr_eq(&undone.pair, &done.pair));
+    let redone = app
+        .undone
+        .pop_if(|undone| Rc::ptr_eq(&undone.pair, &done.pair));
     // Another decision than before starts a new history: the rest of the old one comes up anyway.
     if redone.is_none_or(|undone| undone.decision != done.decision) {
         app.undone.clear();
@@ -262,7 +310,7 @@ fn take_back(app: &mut App) {
 
 fn open_page(app: &mut App, screen: Screen) {
     if matches!(screen, Screen::Guidelines { .. }) && app.setup.guidelines.is_none() {
-        app.hint = "This project has no guidelines.md.".to_owned();
+        app.hint.push_str("This project has no guidelines.md.");
         return;
     }
     app.screen = screen;
@@ -300,16 +348,28 @@ fn scroll(app: &mut App, step: Step) {
 fn scroll_focused(app: &mut App, step: Step) {
     let view = &mut app.view;
     view.focused = true;
-    let pane = if view.on_prompt { &mut view.prompt } else { &mut view.answers[view.side] };
+    let pane = if view.on_prompt {
+        &mut view.prompt
+    } else {
+        &mut view.answers[view.side]
+    };
     pane.scroll(step);
 }
 
 /// A → B → the prompt, if it is longer than its box → A.
 fn focus_next(app: &mut App, step: isize) {
     let stops = if app.view.prompt.overflows() { 3 } else { 2 };
-    let here = if app.view.on_prompt { 2 } else { app.view.side as isize };
+    let here = if app.view.on_prompt {
+        2
+    } else {
+        app.view.side as isize
+    };
     // The first Tab on a split screen shows where the focus is; it need not move.
-    let step = if app.view.focused || app.flips() { step } else { 0 };
+    let step = if app.view.focused || app.flips() {
+        step
+    } else {
+        0
+    };
     focus(app, (here + step).rem_euclid(stops) as usize);
 }
 
