@@ -37,7 +37,11 @@ pub struct Answers {
 /// number of models that is not the number of responses, two rows that are the same item.
 pub fn read(path: &Path, batch: &str) -> Result<Answers, RowError> {
     let mut lines = Lines::open(path, MAX_ROW_BYTES)?;
-    let mut answers = Answers { items: Vec::new(), duplicates: 0, too_few: 0 };
+    let mut answers = Answers {
+        items: Vec::new(),
+        duplicates: 0,
+        too_few: 0,
+    };
     let mut seen = HashSet::new();
     while let Some(row) = lines.next_row()? {
         let (prompt, candidates) = parse(&row, batch)?;
@@ -47,7 +51,11 @@ pub fn read(path: &Path, batch: &str) -> Result<Answers, RowError> {
             answers.too_few += 1;
             continue;
         }
-        let selector = Selector { name: "all".into(), score: None, seed: 0 };
+        let selector = Selector {
+            name: "all".into(),
+            score: None,
+            seed: 0,
+        };
         let item = Item::new(batch, 0, prompt, candidates, selector).map_err(|e| row.error(e))?;
         if !seen.insert(item.id.clone()) {
             return Err(row.error("the same prompt and responses are on an earlier line"));
@@ -58,7 +66,12 @@ pub fn read(path: &Path, batch: &str) -> Result<Answers, RowError> {
 }
 
 fn parse(row: &Row, batch: &str) -> Result<(Prompt, Vec<Candidate>), RowError> {
-    let AnswerRow { id, prompt, responses, models } = row.parse()?;
+    let AnswerRow {
+        id,
+        prompt,
+        responses,
+        models,
+    } = row.parse()?;
     let prompt = Prompt::new(id, prompt.into()).map_err(|error| row.error(error))?;
     let models = models.unwrap_or_else(|| vec![batch.to_owned(); responses.len()]);
     if models.len() != responses.len() {
@@ -66,7 +79,12 @@ fn parse(row: &Row, batch: &str) -> Result<(Prompt, Vec<Candidate>), RowError> {
         return Err(row.error(format!("{models} models for {responses} responses")));
     }
     let candidates = responses.into_iter().zip(models);
-    Ok((prompt, candidates.map(|(text, model)| Candidate::new(text, model)).collect()))
+    Ok((
+        prompt,
+        candidates
+            .map(|(text, model)| Candidate::new(text, model))
+            .collect(),
+    ))
 }
 
 /// Adds the items that `samples/<batch>.jsonl` does not have yet; returns how many those were.
@@ -75,11 +93,15 @@ fn parse(row: &Row, batch: &str) -> Result<(Prompt, Vec<Candidate>), RowError> {
 /// [`SamplesError`] if the file cannot be read or written.
 pub fn add_new(samples: &Path, batch: &str, items: &[Item]) -> Result<usize, SamplesError> {
     let path = samples.join(format!("{batch}.jsonl"));
-    let known: HashSet<String> = match path.exists() {
-        true => item::read_batch(&path)?.into_iter().map(|item| item.id).collect(),
-        false => HashSet::new(),
-    };
-    let new: Vec<Item> = items.iter().filter(|item| !known.contains(&item.id)).cloned().collect();
+    let mut known = HashSet::new();
+    if path.exists() {
+        known.extend(item::read_batch(&path)?.into_iter().map(|item| item.id));
+    }
+    let new: Vec<Item> = items
+        .iter()
+        .filter(|item| !known.contains(&item.id))
+        .cloned()
+        .collect();
     if !new.is_empty() {
         item::append_batch(samples, batch, &new)?;
     }
@@ -105,8 +127,16 @@ mod tests {
             "{\"prompt\":\"He\",\"responses\":[\"a\",\"a\"]}\n",
         ))
         .unwrap();
-        assert_eq!((answers.items.len(), answers.duplicates, answers.too_few), (2, 2, 1));
-        let policies = |i: usize| answers.items[i].candidates.iter().map(|c| c.policy.as_str());
+        assert_eq!(
+            (answers.items.len(), answers.duplicates, answers.too_few),
+            (2, 2, 1)
+        );
+        let policies = |i: usize| {
+            answers.items[i]
+                .candidates
+                .iter()
+                .map(|c| c.policy.as_str())
+        };
         assert_eq!(policies(0).collect::<Vec<_>>(), ["x", "y"]);
         assert_eq!(policies(1).collect::<Vec<_>>(), ["mine", "mine"]);
         assert_eq!(answers.items[1].prompt.id, "q2");
@@ -130,6 +160,9 @@ mod tests {
         let items = read_text(row).unwrap().items;
         assert_eq!(add_new(dir.path(), "mine", &items).unwrap(), 1);
         assert_eq!(add_new(dir.path(), "mine", &items).unwrap(), 0);
-        assert_eq!(item::read_batch(&dir.path().join("mine.jsonl")).unwrap(), items);
+        assert_eq!(
+            item::read_batch(&dir.path().join("mine.jsonl")).unwrap(),
+            items
+        );
     }
 }
