@@ -30,7 +30,9 @@ pub enum DeviceError {
     #[error("--device {0:?}: expected auto, cpu, wgpu, wgpu:N, cuda or cuda:N")]
     Unknown(String),
     /// This binary was built without it.
-    #[error("--device {choice}: this binary was built without it; rebuild with `cargo build --release --features {feature}`, or use --device cpu")]
+    #[error(
+        "--device {choice}: this binary was built without it; rebuild with `cargo build --release --features {feature}`, or use --device cpu"
+    )]
     NotBuilt {
         /// As asked.
         choice: DeviceChoice,
@@ -96,7 +98,9 @@ impl DeviceChoice {
             Self::Cpu => Ok(cpu()),
             Self::Wgpu(n) => wgpu(n, true),
             Self::Cuda(n) => cuda(n),
-            Self::Auto => Ok(cuda(0).or_else(|_| wgpu(0, false)).unwrap_or_else(|_| cpu())),
+            Self::Auto => Ok(cuda(0)
+                .or_else(|_| wgpu(0, false))
+                .unwrap_or_else(|_| cpu())),
         }
     }
 }
@@ -104,7 +108,10 @@ impl DeviceChoice {
 /// The CPU, always there.
 pub fn cpu() -> ChosenDevice {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    ChosenDevice { device: Device::flex(), name: format!("cpu ({threads} threads)") }
+    ChosenDevice {
+        device: Device::flex(),
+        name: format!("cpu ({threads} threads)"),
+    }
 }
 
 /// Does the CPU itself compute on this device?
@@ -127,18 +134,29 @@ fn wgpu(index: usize, software: bool) -> Result<ChosenDevice, DeviceError> {
     for (kind, label) in kinds {
         match Device::wgpu_options().device_kind(kind).init() {
             Ok(device) => {
-                let part = device.identity().map_or_else(|| label.to_owned(), |id| format!("{label}, {}", id.name));
-                return Ok(ChosenDevice { device, name: format!("wgpu:{index} ({part})") });
+                let part = device
+                    .identity()
+                    .map_or_else(|| label.to_owned(), |id| format!("{label}, {}", id.name));
+                return Ok(ChosenDevice {
+                    device,
+                    name: format!("wgpu:{index} ({part})"),
+                });
             }
             Err(error) => reason = error.to_string(),
         }
     }
-    Err(DeviceError::NoAdapter { choice: DeviceChoice::Wgpu(index), reason })
+    Err(DeviceError::NoAdapter {
+        choice: DeviceChoice::Wgpu(index),
+        reason,
+    })
 }
 
 #[cfg(not(feature = "wgpu"))]
 fn wgpu(index: usize, _software: bool) -> Result<ChosenDevice, DeviceError> {
-    Err(DeviceError::NotBuilt { choice: DeviceChoice::Wgpu(index), feature: "wgpu" })
+    Err(DeviceError::NotBuilt {
+        choice: DeviceChoice::Wgpu(index),
+        feature: "wgpu",
+    })
 }
 
 #[cfg(feature = "cuda")]
@@ -150,17 +168,26 @@ fn cuda(index: usize) -> Result<ChosenDevice, DeviceError> {
         device
     };
     match std::panic::catch_unwind(open) {
-        Ok(device) => Ok(ChosenDevice { device, name: format!("cuda:{index}") }),
+        Ok(device) => Ok(ChosenDevice {
+            device,
+            name: format!("cuda:{index}"),
+        }),
         Err(_) => {
             let reason = "the CUDA driver could not be opened".to_owned();
-            Err(DeviceError::NoAdapter { choice: DeviceChoice::Cuda(index), reason })
+            Err(DeviceError::NoAdapter {
+                choice: DeviceChoice::Cuda(index),
+                reason,
+            })
         }
     }
 }
 
 #[cfg(not(feature = "cuda"))]
 fn cuda(index: usize) -> Result<ChosenDevice, DeviceError> {
-    Err(DeviceError::NotBuilt { choice: DeviceChoice::Cuda(index), feature: "cuda" })
+    Err(DeviceError::NotBuilt {
+        choice: DeviceChoice::Cuda(index),
+        feature: "cuda",
+    })
 }
 
 #[cfg(test)]

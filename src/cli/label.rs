@@ -15,6 +15,7 @@ use crate::feedback::sim::Simulated;
 use crate::feedback::store::session::Session;
 use crate::feedback::store::stamps::Stamps;
 use crate::feedback::{answers, gold};
+use crate::run::atomic::write_atomic;
 use crate::tui::label::draw::duration;
 use crate::tui::label::state::{Ending, Guidelines, Setup};
 use crate::tui::label::{self, Job, LabelError, Report};
@@ -165,11 +166,10 @@ fn remembered_annotator() -> color_eyre::Result<String> {
     }
     let name = ask_annotator()?;
     crate::feedback::store::annotator_folder(Path::new(""), &name)?;
-    let save = || {
-        std::fs::create_dir_all(folder.join("rlhf"))?;
-        std::fs::write(&path, format!("{name}\n"))
-    };
-    save().wrap_err_with(|| format!("cannot remember your name in {}", path.display()))?;
+    let folder = folder.join("rlhf");
+    std::fs::create_dir_all(&folder)
+        .wrap_err_with(|| format!("cannot make {}; say --annotator NAME", folder.display()))?;
+    write_atomic(&path, format!("{name}\n").as_bytes())?;
     Ok(name)
 }
 

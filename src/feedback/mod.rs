@@ -14,9 +14,13 @@
 //! Invariants: text lives in `samples/` only, and records point to it by id and SHA-256; a record
 //! is appended and never changed; [`record`] does no I/O and reads no clock.
 
+pub mod answers;
 pub mod digest;
+pub mod gold;
 pub mod item;
 pub mod lines;
 pub mod prompts;
+pub mod queue;
 pub mod record;
+pub mod sim;
 pub mod store;

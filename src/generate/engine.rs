@@ -47,6 +47,17 @@ pub enum GenerateError {
         /// Rows of the embedding.
         vocab_size: usize,
     },
+    /// Nothing to read.
+    #[error("there are no tokens to read; pass a text or ids that are not empty")]
+    NoTokens,
+    /// More tokens than the model has positions.
+    #[error("the text has {tokens} tokens, but the model's context is {context}; shorten it")]
+    TextTooLong {
+        /// Its length.
+        tokens: usize,
+        /// `max_position_embeddings`.
+        context: usize,
+    },
     /// Sampler settings, or an output that is no distribution.
     #[error(transparent)]
     Sampler(#[from] SamplerError),

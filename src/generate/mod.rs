@@ -2,6 +2,7 @@
 //! model thinks of given tokens.
 
 pub mod engine;
+pub mod inspect;
 mod network;
 pub mod sampler;
 

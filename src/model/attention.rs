@@ -53,7 +53,7 @@ pub struct Context {
     pub time: usize,
     /// Rotation angles, for models that rotate.
     pub rotary: Option<Rotary>,
-    bias: Tensor<5>,                    // [batch, 1, 1, time, keys]
+    bias: Tensor<5>,                   // [batch, 1, 1, time, keys]
     windowed: Vec<(usize, Tensor<5>)>, // the same for each window in use
 }
 
@@ -73,7 +73,13 @@ impl Context {
         windows.dedup();
         windows.retain(|&w| w < keys.time); // a window as long as the row limits nothing
         let windowed = windows.into_iter().map(|w| (w, bias(Some(w)))).collect();
-        Self { batch: keys.batch, time, rotary, bias: bias(None), windowed }
+        Self {
+            batch: keys.batch,
+            time,
+            rotary,
+            bias: bias(None),
+            windowed,
+        }
     }
 
     fn bias(&self, window: Option<usize>) -> Tensor<5> {
@@ -111,8 +117,16 @@ impl LayerCache {
     }
 
     /// Writes new keys and values at slot `start` and returns all up to the last written.
-    fn extend(&mut self, start: usize, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
-        (write(&mut self.keys, start, keys), write(&mut self.values, start, values))
+    fn extend(
+        &mut self,
+        start: usize,
+        keys: Tensor<4>,
+        values: Tensor<4>,
+    ) -> (Tensor<4>, Tensor<4>) {
+        (
+            write(&mut self.keys, start, keys),
+            write(&mut self.values, start, values),
+        )
     }
 
     fn keep_rows(&mut self, rows: &Tensor<1, Int>) {
@@ -125,7 +139,9 @@ impl LayerCache {
 /// The tensor is taken out while it is written, so that it has one owner and is changed in place.
 fn write(store: &mut Option<Tensor<4>>, start: usize, new: Tensor<4>) -> Tensor<4> {
     let [batch, heads, time, width] = new.dims();
-    let Some(whole) = store.take() else { return new };
+    let Some(whole) = store.take() else {
+        return new;
+    };
     let whole = whole.slice_assign([0..batch, 0..heads, start..start + time, 0..width], new);
     let seen = whole.clone().narrow(2, 0, start + time);
     *store = Some(whole);
@@ -146,9 +162,20 @@ impl KvCache {
     /// Room for `batch` rows of `capacity` tokens.
     pub fn new(config: &DecoderConfig, batch: usize, capacity: usize, device: &Device) -> Self {
         let shape = [batch, config.num_key_value_heads, capacity, config.head_dim];
-        let layers = (0..config.num_hidden_layers).map(|_| LayerCache::new(shape, device)).collect();
-        let tokens = TokenBatch { ids: Vec::new(), mask: Vec::new(), batch, time: 0 };
-        Self { layers, tokens, capacity }
+        let layers = (0..config.num_hidden_layers)
+            .map(|_| LayerCache::new(shape, device))
+            .collect();
+        let tokens = TokenBatch {
+            ids: Vec::new(),
+            mask: Vec::new(),
+            batch,
+            time: 0,
+        };
+        Self {
+            layers,
+            tokens,
+            capacity,
+        }
     }
 
     /// Appends new columns to every row's tokens and returns the slot at which they start.
@@ -159,12 +186,25 @@ impl KvCache {
         let start = self.tokens.time;
         assert_eq!(new.batch, self.tokens.batch, "the cache holds other rows");
         assert!(start + new.time <= self.capacity, "the cache is full");
-        let mut joined = TokenBatch { ids: Vec::new(), mask: Vec::new(), batch: new.batch, time: start + new.time };
+        let mut joined = TokenBatch {
+            ids: Vec::new(),
+            mask: Vec::new(),
+            batch: new.batch,
+            time: start + new.time,
+        };
         for row in 0..new.batch {
-            joined.ids.extend(&self.tokens.ids[row * start..(row + 1) * start]);
-            joined.ids.extend(&new.ids[row * new.time..(row + 1) * new.time]);
-            joined.mask.extend(&self.tokens.mask[row * start..(row + 1) * start]);
-            joined.mask.extend(&new.mask[row * new.time..(row + 1) * new.time]);
+            joined
+                .ids
+                .extend(&self.tokens.ids[row * start..(row + 1) * start]);
+            joined
+                .ids
+                .extend(&new.ids[row * new.time..(row + 1) * new.time]);
+            joined
+                .mask
+                .extend(&self.tokens.mask[row * start..(row + 1) * start]);
+            joined
+                .mask
+                .extend(&new.mask[row * new.time..(row + 1) * new.time]);
         }
         self.tokens = joined;
         start
@@ -179,8 +219,14 @@ impl KvCache {
         let time = self.tokens.time;
         let pick = |row: &usize| row * time..(row + 1) * time;
         self.tokens = TokenBatch {
-            ids: rows.iter().flat_map(|r| self.tokens.ids[pick(r)].to_vec()).collect(),
-            mask: rows.iter().flat_map(|r| self.tokens.mask[pick(r)].to_vec()).collect(),
+            ids: rows
+                .iter()
+                .flat_map(|r| self.tokens.ids[pick(r)].to_vec())
+                .collect(),
+            mask: rows
+                .iter()
+                .flat_map(|r| self.tokens.mask[pick(r)].to_vec())
+                .collect(),
             batch: rows.len(),
             time,
         };
@@ -192,7 +238,12 @@ impl Attention {
     ///
     /// # Shapes
     /// `x`: `[batch · time, hidden]`; result the same.
-    pub fn forward(&self, x: Tensor<2>, context: &Context, cache: Option<(&mut LayerCache, usize)>) -> Tensor<2> {
+    pub fn forward(
+        &self,
+        x: Tensor<2>,
+        context: &Context,
+        cache: Option<(&mut LayerCache, usize)>,
+    ) -> Tensor<2> {
         let (batch, time) = (context.batch, context.time);
         let [query, key, value] = self.project(x, batch, time);
         let rotate = |x: Tensor<4>| match &context.rotary {
@@ -209,10 +260,17 @@ impl Attention {
         let group = self.heads / self.kv_heads;
         let folded = [batch, self.kv_heads, group * time, width];
         let scores = query.reshape(folded).matmul(key.transpose());
-        let scores = scores.reshape([batch, self.kv_heads, group, time, slots]) + context.bias(self.window);
+        let scores =
+            scores.reshape([batch, self.kv_heads, group, time, slots]) + context.bias(self.window);
         let weights = softmax(scores, 4).reshape([batch, self.kv_heads, group * time, slots]);
-        let mixed = weights.matmul(value).reshape([batch, self.heads, time, width]);
-        self.output.forward(mixed.swap_dims(1, 2).reshape([batch * time, self.heads * width]))
+        let mixed = weights
+            .matmul(value)
+            .reshape([batch, self.heads, time, width]);
+        self.output.forward(
+            mixed
+                .swap_dims(1, 2)
+                .reshape([batch * time, self.heads * width]),
+        )
     }
 
     /// Query, key and value heads: `[batch, heads, time, head_dim]` each.
@@ -262,7 +320,11 @@ impl Attention {
         for projection in self.projections() {
             projection.visit(trained, visitor);
         }
-        for norm in self.head_norms.iter_mut().flat_map(|norms| norms.iter_mut()) {
+        for norm in self
+            .head_norms
+            .iter_mut()
+            .flat_map(|norms| norms.iter_mut())
+        {
             norm.visit(trained, visitor);
         }
     }

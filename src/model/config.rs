@@ -13,7 +13,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file is missing or unreadable.
-    #[error("{path}: {source}; a model folder holds config.json, model.safetensors and tokenizer.json")]
+    #[error(
+        "{path}: {source}; a model folder holds config.json, model.safetensors and tokenizer.json"
+    )]
     Io {
         /// The file.
         path: PathBuf,
@@ -29,7 +31,9 @@ pub enum ConfigError {
         reason: String,
     },
     /// An architecture this decoder doesn't implement.
-    #[error("{path}: model_type {found:?} is not supported; supported: gpt2, llama, mistral, qwen2, qwen3")]
+    #[error(
+        "{path}: model_type {found:?} is not supported; supported: gpt2, llama, mistral, qwen2, qwen3"
+    )]
     UnsupportedModelType {
         /// The file.
         path: PathBuf,
@@ -88,7 +92,11 @@ impl Architecture {
 
     /// The causal language model class in transformers.
     pub fn causal_lm_class(self) -> String {
-        let suffix = if self == Self::Gpt2 { "LMHeadModel" } else { "ForCausalLM" };
+        let suffix = if self == Self::Gpt2 {
+            "LMHeadModel"
+        } else {
+            "ForCausalLM"
+        };
         format!("{}{suffix}", self.class_prefix())
     }
 }
@@ -180,19 +188,28 @@ impl DecoderConfig {
     /// Reads `config.json` of a folder.
     pub fn read(folder: &Path) -> Result<Self, ConfigError> {
         let path = folder.join("config.json");
-        let bytes =
-            std::fs::read(&path).map_err(|source| ConfigError::Io { path: path.clone(), source })?;
+        let bytes = std::fs::read(&path).map_err(|source| ConfigError::Io {
+            path: path.clone(),
+            source,
+        })?;
         Self::parse(&bytes, &path)
     }
 
     /// Parses the bytes of a `config.json`; `path` is for messages only.
     pub fn parse(bytes: &[u8], path: &Path) -> Result<Self, ConfigError> {
-        let raw: Map<String, Value> = serde_json::from_slice(bytes)
-            .map_err(|e| ConfigError::Json { path: path.to_owned(), reason: e.to_string() })?;
+        let raw: Map<String, Value> =
+            serde_json::from_slice(bytes).map_err(|e| ConfigError::Json {
+                path: path.to_owned(),
+                reason: e.to_string(),
+            })?;
         let keys = Keys { raw: &raw, path };
         let found = keys.string("model_type")?.unwrap_or_default();
-        let architecture = Architecture::from_model_type(&found)
-            .ok_or_else(|| ConfigError::UnsupportedModelType { path: path.to_owned(), found })?;
+        let architecture = Architecture::from_model_type(&found).ok_or_else(|| {
+            ConfigError::UnsupportedModelType {
+                path: path.to_owned(),
+                found,
+            }
+        })?;
         let mut config = match architecture {
             Architecture::Gpt2 => gpt2(&keys)?,
             _ => llama_like(&keys, architecture)?,
@@ -225,7 +242,10 @@ impl DecoderConfig {
                 return Err(keys.error(key, format!("expected 1 to {LIMIT}, found {size}")));
             }
         }
-        if !self.num_attention_heads.is_multiple_of(self.num_key_value_heads) {
+        if !self
+            .num_attention_heads
+            .is_multiple_of(self.num_key_value_heads)
+        {
             let reason = format!(
                 "{} key-value heads do not divide {} attention heads",
                 self.num_key_value_heads, self.num_attention_heads
@@ -233,7 +253,10 @@ impl DecoderConfig {
             return Err(keys.error("num_key_value_heads", reason));
         }
         if self.architecture != Architecture::Gpt2 && self.head_dim % 2 == 1 {
-            let reason = format!("rotary positions need an even width, found {}", self.head_dim);
+            let reason = format!(
+                "rotary positions need an even width, found {}",
+                self.head_dim
+            );
             return Err(keys.error("head_dim", reason));
         }
         Ok(())
@@ -245,12 +268,25 @@ fn gpt2(keys: &Keys<'_>) -> Result<DecoderConfig, ConfigError> {
     let heads = keys.size("n_head")?;
     let layers = keys.size("n_layer")?;
     if heads == 0 || !hidden_size.is_multiple_of(heads) {
-        return Err(keys.error("n_head", format!("{heads} heads do not divide n_embd {hidden_size}")));
+        return Err(keys.error(
+            "n_head",
+            format!("{heads} heads do not divide n_embd {hidden_size}"),
+        ));
     }
     let head_dim = hidden_size / heads;
-    let base = if keys.flag("scale_attn_weights", true)? { (head_dim as f64).powf(-0.5) } else { 1.0 };
+    let base = if keys.flag("scale_attn_weights", true)? {
+        (head_dim as f64).powf(-0.5)
+    } else {
+        1.0
+    };
     let by_layer = keys.flag("scale_attn_by_inverse_layer_idx", false)?;
-    let scale = |layer: usize| if by_layer { base / (layer + 1) as f64 } else { base };
+    let scale = |layer: usize| {
+        if by_layer {
+            base / (layer + 1) as f64
+        } else {
+            base
+        }
+    };
     Ok(DecoderConfig {
         architecture: Architecture::Gpt2,
         vocab_size: keys.size("vocab_size")?,
@@ -327,8 +363,11 @@ fn sliding_windows(
         Architecture::Mistral => Ok(vec![window; layers]),
         Architecture::Qwen2 | Architecture::Qwen3 if keys.flag("use_sliding_window", false)? => {
             if let Some(Value::Array(types)) = keys.raw.get("layer_types") {
-                let windowed = |i: usize| types.get(i).and_then(Value::as_str) == Some("sliding_attention");
-                return Ok((0..layers).map(|i| window.filter(|_| windowed(i))).collect());
+                let windowed =
+                    |i: usize| types.get(i).and_then(Value::as_str) == Some("sliding_attention");
+                return Ok((0..layers)
+                    .map(|i| window.filter(|_| windowed(i)))
+                    .collect());
             }
             let first = keys.optional_size("max_window_layers")?.unwrap_or(28);
             Ok((0..layers).map(|i| window.filter(|_| i >= first)).collect())
@@ -342,12 +381,18 @@ fn rope(keys: &Keys<'_>) -> Result<(f64, RopeScaling), ConfigError> {
         .into_iter()
         .find(|key| keys.raw.get(*key).is_some_and(|v| !v.is_null()));
     let Some(name) = section else {
-        return Ok((keys.number("rope_theta")?.unwrap_or(10_000.0), RopeScaling::None));
+        return Ok((
+            keys.number("rope_theta")?.unwrap_or(10_000.0),
+            RopeScaling::None,
+        ));
     };
     let Some(Value::Object(map)) = keys.raw.get(name) else {
         return Err(keys.error(name, "expected an object".to_owned()));
     };
-    let inner = Keys { raw: map, path: keys.path };
+    let inner = Keys {
+        raw: map,
+        path: keys.path,
+    };
     let theta = match inner.number("rope_theta")? {
         Some(theta) => theta,
         None => keys.number("rope_theta")?.unwrap_or(10_000.0),
@@ -358,7 +403,9 @@ fn rope(keys: &Keys<'_>) -> Result<(f64, RopeScaling), ConfigError> {
     };
     let scaling = match kind.as_deref().unwrap_or("default") {
         "default" => RopeScaling::None,
-        "linear" => RopeScaling::Linear { factor: inner.required("factor")? },
+        "linear" => RopeScaling::Linear {
+            factor: inner.required("factor")?,
+        },
         "llama3" => RopeScaling::Llama3 {
             factor: inner.required("factor")?,
             low_freq_factor: inner.required("low_freq_factor")?,
@@ -366,7 +413,8 @@ fn rope(keys: &Keys<'_>) -> Result<(f64, RopeScaling), ConfigError> {
             original_max_position_embeddings: inner.required("original_max_position_embeddings")?,
         },
         other => {
-            let reason = format!("rope type {other:?} is not supported; supported: default, linear, llama3");
+            let reason =
+                format!("rope type {other:?} is not supported; supported: default, linear, llama3");
             return Err(keys.error(name, reason));
         }
     };
@@ -375,10 +423,15 @@ fn rope(keys: &Keys<'_>) -> Result<(f64, RopeScaling), ConfigError> {
 
 fn classifier_labels(raw: &Map<String, Value>) -> Option<usize> {
     let classes = raw.get("architectures")?.as_array()?;
-    let classifier =
-        classes.iter().filter_map(Value::as_str).any(|c| c.ends_with("ForSequenceClassification"));
+    let classifier = classes
+        .iter()
+        .filter_map(Value::as_str)
+        .any(|c| c.ends_with("ForSequenceClassification"));
     let from_labels = raw.get("id2label").and_then(Value::as_object).map(Map::len);
-    let count = raw.get("num_labels").and_then(Value::as_u64).map(|n| n as usize);
+    let count = raw
+        .get("num_labels")
+        .and_then(Value::as_u64)
+        .map(|n| n as usize);
     classifier.then(|| count.or(from_labels).unwrap_or(2))
 }
 
@@ -390,7 +443,11 @@ struct Keys<'a> {
 
 impl Keys<'_> {
     fn error(&self, key: &str, reason: String) -> ConfigError {
-        ConfigError::Key { path: self.path.to_owned(), key: key.to_owned(), reason }
+        ConfigError::Key {
+            path: self.path.to_owned(),
+            key: key.to_owned(),
+            reason,
+        }
     }
 
     fn value(&self, key: &str) -> Option<&Value> {
@@ -398,7 +455,9 @@ impl Keys<'_> {
     }
 
     fn optional_size(&self, key: &str) -> Result<Option<usize>, ConfigError> {
-        let Some(value) = self.value(key) else { return Ok(None) };
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
         match value.as_u64() {
             Some(n) => Ok(Some(n as usize)),
             None => Err(self.error(key, format!("expected a whole number, found {value}"))),
@@ -411,7 +470,9 @@ impl Keys<'_> {
     }
 
     fn number(&self, key: &str) -> Result<Option<f64>, ConfigError> {
-        let Some(value) = self.value(key) else { return Ok(None) };
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
         match value.as_f64() {
             Some(x) if x > 0.0 && x.is_finite() => Ok(Some(x)),
             _ => Err(self.error(key, format!("expected a positive number, found {value}"))),
@@ -419,16 +480,23 @@ impl Keys<'_> {
     }
 
     fn required(&self, key: &str) -> Result<f64, ConfigError> {
-        self.number(key)?.ok_or_else(|| self.error(key, "missing; expected a number".to_owned()))
+        self.number(key)?
+            .ok_or_else(|| self.error(key, "missing; expected a number".to_owned()))
     }
 
     fn flag(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
-        let Some(value) = self.value(key) else { return Ok(default) };
-        value.as_bool().ok_or_else(|| self.error(key, format!("expected true or false, found {value}")))
+        let Some(value) = self.value(key) else {
+            return Ok(default);
+        };
+        value
+            .as_bool()
+            .ok_or_else(|| self.error(key, format!("expected true or false, found {value}")))
     }
 
     fn string(&self, key: &str) -> Result<Option<String>, ConfigError> {
-        let Some(value) = self.value(key) else { return Ok(None) };
+        let Some(value) = self.value(key) else {
+            return Ok(None);
+        };
         match value.as_str() {
             Some(text) => Ok(Some(text.to_owned())),
             None => Err(self.error(key, format!("expected a string, found {value}"))),
@@ -443,8 +511,9 @@ impl Keys<'_> {
             "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluTanh,
             "relu" => Activation::Relu,
             other => {
-                let reason =
-                    format!("activation {other:?} is not supported; supported: silu, gelu, gelu_new, relu");
+                let reason = format!(
+                    "activation {other:?} is not supported; supported: silu, gelu, gelu_new, relu"
+                );
                 return Err(self.error(key, reason));
             }
         })

@@ -23,25 +23,42 @@ pub struct ScalarHead {
 impl ScalarHead {
     /// Normal with deviation 1/√(hidden + 1): Stiennon et al. 2020, appendix B.1.
     pub fn random(hidden: usize, seed: u64, device: &Device) -> Self {
-        let values = lora::normal(hidden, 1.0 / (hidden as f32 + 1.0).sqrt(), seed, SCORE_WEIGHT);
-        Self { weight: Tensor::<1>::from_floats(values.as_slice(), device).reshape([1, hidden]) }
+        let values = lora::normal(
+            hidden,
+            1.0 / (hidden as f32 + 1.0).sqrt(),
+            seed,
+            SCORE_WEIGHT,
+        );
+        Self {
+            weight: Tensor::<1>::from_floats(values.as_slice(), device).reshape([1, hidden]),
+        }
     }
 
     /// Says 0 everywhere.
     pub fn zero(hidden: usize, device: &Device) -> Self {
-        Self { weight: Tensor::zeros([1, hidden], device) }
+        Self {
+            weight: Tensor::zeros([1, hidden], device),
+        }
     }
 
     /// Takes `score.weight` from a classifier's file.
-    pub fn from_source(source: &mut dyn TensorSource, hidden: usize, device: &Device) -> Result<Self, WeightsError> {
+    pub fn from_source(
+        source: &mut dyn TensorSource,
+        hidden: usize,
+        device: &Device,
+    ) -> Result<Self, WeightsError> {
         let values = source.take(SCORE_WEIGHT, &[1, hidden])?;
-        Ok(Self { weight: Tensor::<1>::from_floats(values.as_slice(), device).reshape([1, hidden]) })
+        Ok(Self {
+            weight: Tensor::<1>::from_floats(values.as_slice(), device).reshape([1, hidden]),
+        })
     }
 
     /// # Shapes
     /// `hidden`: `[n, hidden]`; result `[n]`.
     pub fn forward(&self, hidden: Tensor<2>) -> Tensor<1> {
-        hidden.matmul(self.weight.clone().transpose()).squeeze_dim(1)
+        hidden
+            .matmul(self.weight.clone().transpose())
+            .squeeze_dim(1)
     }
 }
 
@@ -66,9 +83,15 @@ impl ScalarModel {
     }
 }
 
+impl Parameters for ScalarHead {
+    fn visit(&mut self, visitor: &mut impl Visitor) {
+        visitor.visit(SCORE_WEIGHT, true, &mut self.weight);
+    }
+}
+
 impl Parameters for ScalarModel {
     fn visit(&mut self, visitor: &mut impl Visitor) {
         self.decoder.visit(visitor);
-        visitor.visit(SCORE_WEIGHT, true, &mut self.head.weight);
+        self.head.visit(visitor);
     }
 }

@@ -17,7 +17,9 @@ use super::scorer::PromptInput;
 use super::tokenizer::{Tokenizer, TokenizerError};
 use super::tokenizer_files::TokenizerFiles;
 use super::transformer::Decoder;
-use super::weights::{NamedTensor, SaveDtype, TensorSource, WeightFiles, WeightsError, write_safetensors};
+use super::weights::{
+    NamedTensor, SaveDtype, TensorSource, WeightFiles, WeightsError, write_safetensors,
+};
 
 /// Why a model can't be loaded or saved.
 #[derive(Debug, Error)]
@@ -43,10 +45,14 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// A language model is needed, a classifier was given.
-    #[error("{0}: a reward model (sequence classifier), not a language model; pass the policy's folder")]
+    #[error(
+        "{0}: a reward model (sequence classifier), not a language model; pass the policy's folder"
+    )]
     IsClassifier(PathBuf),
     /// A reward model is needed, a language model was given.
-    #[error("{0}: a language model without a score head; train a reward model on it first: rlhf reward train --model {0} --data … --out …")]
+    #[error(
+        "{0}: a language model without a score head; train a reward model on it first: rlhf reward train --model {0} --data … --out …"
+    )]
     NotClassifier(PathBuf),
     /// A conversation was given to a base model.
     #[error("{0}: the model has no chat template; give the prompt as plain text")]
@@ -82,7 +88,12 @@ impl ModelText {
     /// # Errors
     /// If the folder has none.
     pub fn tokenizer(&self) -> Result<&Tokenizer, ModelError> {
-        let missing = || TokenizerError::Missing { folder: self.path.clone() }.into();
+        let missing = || {
+            TokenizerError::Missing {
+                folder: self.path.clone(),
+            }
+            .into()
+        };
         self.tokenizer.as_ref().ok_or_else(missing)
     }
 
@@ -103,7 +114,8 @@ impl ModelText {
             }
             PromptInput::Messages(messages) => {
                 let template = self.chat_template.as_ref();
-                let template = template.ok_or_else(|| ModelError::NoChatTemplate(self.path.clone()))?;
+                let template =
+                    template.ok_or_else(|| ModelError::NoChatTemplate(self.path.clone()))?;
                 Ok(tokenizer.encode(&template.render(messages, true)?)?)
             }
         }
@@ -121,15 +133,32 @@ impl ModelText {
 
     fn bare(path: &Path, weights_sha256: String) -> Self {
         let files = TokenizerFiles::default();
-        Self { tokenizer: None, chat_template: None, files, weights_sha256, path: path.to_owned() }
+        Self {
+            tokenizer: None,
+            chat_template: None,
+            files,
+            weights_sha256,
+            path: path.to_owned(),
+        }
     }
 
-    fn new(files: TokenizerFiles, path: &Path, weights_sha256: String, config: &DecoderConfig) -> Result<Self, ModelError> {
+    fn new(
+        files: TokenizerFiles,
+        path: &Path,
+        weights_sha256: String,
+        config: &DecoderConfig,
+    ) -> Result<Self, ModelError> {
         let raw = serde_json::to_vec(&config.raw).unwrap_or_default();
         let tokenizer = Tokenizer::from_files(&files, Some(&raw))?;
         tokenizer.check_fits(config.vocab_size)?;
         let chat_template = ChatTemplate::from_files(&files)?;
-        Ok(Self { tokenizer: Some(tokenizer), chat_template, files, weights_sha256, path: path.to_owned() })
+        Ok(Self {
+            tokenizer: Some(tokenizer),
+            chat_template,
+            files,
+            weights_sha256,
+            path: path.to_owned(),
+        })
     }
 }
 
@@ -164,7 +193,10 @@ impl LanguageModel {
         device: &Device,
     ) -> Result<Self, ModelError> {
         let text = ModelText::new(files, path, weights_sha256, &config)?;
-        Ok(Self { decoder: Decoder::from_source(config, source, device)?, text })
+        Ok(Self {
+            decoder: Decoder::from_source(config, source, device)?,
+            text,
+        })
     }
 
     /// Writes the folder that transformers loads: merged weights, `config.json`, tokenizer files, `generation_config.json`.
@@ -174,18 +206,34 @@ impl LanguageModel {
 }
 
 /// [`LanguageModel::save`] for a decoder that was trained apart from the text it was loaded with.
-pub fn save_language_model(decoder: &Decoder, text: &ModelText, folder: &Path, dtype: SaveDtype) -> Result<(), ModelError> {
+pub fn save_language_model(
+    decoder: &Decoder,
+    text: &ModelText,
+    folder: &Path,
+    dtype: SaveDtype,
+) -> Result<(), ModelError> {
     let mut config = decoder.config.raw.clone();
-    config.insert("architectures".into(), json!([decoder.config.architecture.causal_lm_class()]));
+    config.insert(
+        "architectures".into(),
+        json!([decoder.config.architecture.causal_lm_class()]),
+    );
     write_folder(folder, &tensors(&mut decoder.merged()), config, text, dtype)
 }
 
 /// Loads a `*ForSequenceClassification` folder with one label.
-pub fn load_scalar_model(folder: &Path, device: &Device) -> Result<(ScalarModel, ModelText), ModelError> {
+pub fn load_scalar_model(
+    folder: &Path,
+    device: &Device,
+) -> Result<(ScalarModel, ModelText), ModelError> {
     let config = DecoderConfig::read(folder)?;
     match config.num_labels {
         Some(1) => {}
-        Some(labels) => return Err(ModelError::Labels { path: folder.to_owned(), labels }),
+        Some(labels) => {
+            return Err(ModelError::Labels {
+                path: folder.to_owned(),
+                labels,
+            });
+        }
         None => return Err(ModelError::NotClassifier(folder.to_owned())),
     }
     let text = ModelText::read(folder, &config)?;
@@ -206,9 +254,15 @@ pub fn save_scalar_model(
     folder: &Path,
     dtype: SaveDtype,
 ) -> Result<(), ModelError> {
-    let mut dense = ScalarModel { decoder: model.decoder.merged(), head: model.head.clone() };
+    let mut dense = ScalarModel {
+        decoder: model.decoder.merged(),
+        head: model.head.clone(),
+    };
     dense.decoder.head = None;
-    let class = format!("{}ForSequenceClassification", dense.decoder.config.architecture.class_prefix());
+    let class = format!(
+        "{}ForSequenceClassification",
+        dense.decoder.config.architecture.class_prefix()
+    );
     let mut config = dense.decoder.config.raw.clone();
     config.insert("architectures".into(), json!([class]));
     config.insert("id2label".into(), json!({"0": "LABEL_0"}));
@@ -231,7 +285,11 @@ fn write_folder(
     };
     std::fs::create_dir_all(folder).map_err(io(folder))?;
     // transformers 5 says `dtype`, 4 said `torch_dtype`: the one that is there is kept.
-    let key = if config.contains_key("torch_dtype") { "torch_dtype" } else { "dtype" };
+    let key = if config.contains_key("torch_dtype") {
+        "torch_dtype"
+    } else {
+        "dtype"
+    };
     config.insert(key.into(), json!(dtype.config_name()));
     write_safetensors(&folder.join("model.safetensors"), tensors, dtype)?;
     if text.tokenizer.is_some() {
@@ -258,7 +316,11 @@ impl Visitor for Read {
     fn visit<const D: usize>(&mut self, name: &str, _trained: bool, tensor: &mut Tensor<D>) {
         let shape = tensor.dims().to_vec();
         let values = tensor.clone().into_data().iter::<f32>().collect();
-        self.0.push(NamedTensor { name: name.to_owned(), shape, values });
+        self.0.push(NamedTensor {
+            name: name.to_owned(),
+            shape,
+            values,
+        });
     }
 }
 

@@ -23,7 +23,9 @@ impl LoraConfig {
     /// Does the projection called `name` (its full path) get an adapter?
     pub fn targets(&self, name: &str) -> bool {
         let last = name.rsplit('.').next().unwrap_or(name);
-        self.target_modules.iter().any(|t| t == "all-linear" || t == last)
+        self.target_modules
+            .iter()
+            .any(|t| t == "all-linear" || t == last)
     }
 }
 
@@ -40,7 +42,13 @@ pub struct Lora {
 
 impl Lora {
     /// A new adapter: `a` uniform in ±1/√in (Kaiming with a = √5, as PEFT), `b` zero. Its numbers depend on `seed` and `name` only.
-    pub fn new(config: &LoraConfig, name: &str, [inputs, outputs]: [usize; 2], seed: u64, device: &Device) -> Self {
+    pub fn new(
+        config: &LoraConfig,
+        name: &str,
+        [inputs, outputs]: [usize; 2],
+        seed: u64,
+        device: &Device,
+    ) -> Self {
         let bound = 1.0 / (inputs as f32).sqrt();
         let values = uniform(config.r * inputs, bound, seed, name);
         Self {
@@ -55,7 +63,9 @@ impl Lora {
     /// # Shapes
     /// `x`: `[n, in]`; result `[n, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
-        x.matmul(self.a.clone().transpose()).matmul(self.b.clone().transpose()).mul_scalar(self.scale)
+        x.matmul(self.a.clone().transpose())
+            .matmul(self.b.clone().transpose())
+            .mul_scalar(self.scale)
     }
 
     /// The dense update s·BA, `[out, in]`.
@@ -67,7 +77,9 @@ impl Lora {
 /// `count` numbers uniform in ±`bound`, from a stream of their own for (`seed`, `name`).
 pub fn uniform(count: usize, bound: f32, seed: u64, name: &str) -> Vec<f32> {
     let mut rng = stream(seed, name);
-    (0..count).map(|_| (unit(&mut rng) * 2.0 - 1.0) * bound).collect()
+    (0..count)
+        .map(|_| (unit(&mut rng) * 2.0 - 1.0) * bound)
+        .collect()
 }
 
 /// `count` normal numbers (Box–Muller), from a stream of their own for (`seed`, `name`).

@@ -31,22 +31,45 @@ pub struct Update {
 impl Optimizer {
     /// `max_grad_norm` 0 means no clipping.
     pub fn new(config: AdamWConfig, max_grad_norm: f64) -> Self {
-        Self { adamw: AdamW::new(config), config, max_grad_norm }
+        Self {
+            adamw: AdamW::new(config),
+            config,
+            max_grad_norm,
+        }
     }
 
     /// Updates `model` in place. Trained tensors without a gradient (the loss didn't reach them) get a zero one.
-    pub fn step(&mut self, model: &mut impl Parameters, gradients: GradientMap, learning_rate: f64) -> Update {
+    pub fn step(
+        &mut self,
+        model: &mut impl Parameters,
+        gradients: GradientMap,
+        learning_rate: f64,
+    ) -> Update {
         let mut norm = GlobalNorm::default();
         gradients.0.values().for_each(|gradient| norm.add(gradient));
         let grad_norm = norm.finish();
         if !grad_norm.is_finite() {
-            return Update { grad_norm, applied: false };
+            return Update {
+                grad_norm,
+                applied: false,
+            };
         }
         let clip = self.max_grad_norm > 0.0;
-        self.adamw.begin_update(if clip { clip_factor(grad_norm, self.max_grad_norm) } else { 1.0 });
-        let mut apply = Apply { adamw: &mut self.adamw, gradients, learning_rate, config: self.config };
+        self.adamw.begin_update(if clip {
+            clip_factor(grad_norm, self.max_grad_norm)
+        } else {
+            1.0
+        });
+        let mut apply = Apply {
+            adamw: &mut self.adamw,
+            gradients,
+            learning_rate,
+        };
         model.visit(&mut apply);
-        Update { grad_norm, applied: true }
+        Update {
+            grad_norm,
+            applied: true,
+        }
     }
 
     /// The state, for a checkpoint.
@@ -55,8 +78,15 @@ impl Optimizer {
     }
 
     /// Takes up a checkpoint's state; its tensors must be exactly the trained ones of `model`.
-    pub fn restore(&mut self, state: AdamWState, model: &mut impl Parameters) -> Result<(), AdamWError> {
-        let mut shapes = Shapes { shapes: Vec::new(), device: None };
+    pub fn restore(
+        &mut self,
+        state: AdamWState,
+        model: &mut impl Parameters,
+    ) -> Result<(), AdamWError> {
+        let mut shapes = Shapes {
+            shapes: Vec::new(),
+            device: None,
+        };
         model.visit(&mut shapes);
         if let Some(device) = shapes.device {
             self.adamw = AdamW::restore(self.config, state, &shapes.shapes, &device)?;
@@ -69,7 +99,6 @@ struct Apply<'a> {
     adamw: &'a mut AdamW,
     gradients: GradientMap,
     learning_rate: f64,
-    config: AdamWConfig,
 }
 
 impl Visitor for Apply<'_> {
@@ -84,7 +113,9 @@ impl Visitor for Apply<'_> {
         };
         // The tensor is taken out, so that AdamW holds the only handle and can work in place.
         let parameter = std::mem::replace(tensor, Tensor::empty([0; D], &tensor.device()));
-        *tensor = self.adamw.step(name, parameter, gradient, self.learning_rate);
+        *tensor = self
+            .adamw
+            .step(name, parameter, gradient, self.learning_rate);
     }
 }
 

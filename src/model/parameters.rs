@@ -29,7 +29,10 @@ pub trait Parameters: Clone {
     /// The gradients of the trained tensors of a [`tracked`](Parameters::tracked) copy, each flattened, by name.
     /// A tensor that the loss doesn't depend on has none.
     fn gradients(&mut self, mut from: Gradients) -> GradientMap {
-        let mut collect = Collect { from: &mut from, into: GradientMap::default() };
+        let mut collect = Collect {
+            from: &mut from,
+            into: GradientMap::default(),
+        };
         self.visit(&mut collect);
         collect.into
     }
@@ -62,6 +65,21 @@ impl GradientMap {
     pub fn add<const D: usize>(&mut self, name: &str, gradient: Tensor<D>) {
         let flat = flatten(gradient);
         self.accumulate(GradientMap(BTreeMap::from([(name.to_owned(), flat)])));
+    }
+}
+
+/// Puts a prefix before every name: two networks that are trained by one optimiser have the same names otherwise.
+pub struct Prefixed<'a, V> {
+    /// Such as `policy.`.
+    pub prefix: &'static str,
+    /// Sees the longer names.
+    pub inner: &'a mut V,
+}
+
+impl<V: Visitor> Visitor for Prefixed<'_, V> {
+    fn visit<const D: usize>(&mut self, name: &str, trained: bool, tensor: &mut Tensor<D>) {
+        self.inner
+            .visit(&format!("{}{name}", self.prefix), trained, tensor);
     }
 }
 

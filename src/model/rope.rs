@@ -17,11 +17,20 @@ pub struct Rotary {
 /// θ^(−2i/d) for i in 0..d/2, stretched as the configuration says.
 pub fn inverse_frequencies(config: &DecoderConfig) -> Vec<f64> {
     let half = config.head_dim / 2;
-    let base = (0..half).map(|i| config.rope_theta.powf(-2.0 * i as f64 / config.head_dim as f64));
+    let base = (0..half).map(|i| {
+        config
+            .rope_theta
+            .powf(-2.0 * i as f64 / config.head_dim as f64)
+    });
     match config.rope_scaling {
         RopeScaling::None => base.collect(),
         RopeScaling::Linear { factor } => base.map(|f| f / factor).collect(),
-        RopeScaling::Llama3 { factor, low_freq_factor, high_freq_factor, original_max_position_embeddings } => {
+        RopeScaling::Llama3 {
+            factor,
+            low_freq_factor,
+            high_freq_factor,
+            original_max_position_embeddings,
+        } => {
             let stretch = |f: f64| {
                 let wavelength = std::f64::consts::TAU / f;
                 if wavelength > original_max_position_embeddings / low_freq_factor {
@@ -42,9 +51,14 @@ pub fn inverse_frequencies(config: &DecoderConfig) -> Vec<f64> {
 impl Rotary {
     /// Angles for `positions`, `[batch][time]` row by row.
     pub fn new(frequencies: &[f64], positions: &[usize], batch: usize, device: &Device) -> Self {
-        let angles = || positions.iter().flat_map(|&p| frequencies.iter().map(move |f| p as f64 * f));
+        let angles = || {
+            positions
+                .iter()
+                .flat_map(|&p| frequencies.iter().map(move |f| p as f64 * f))
+        };
         let shape = [batch, 1, positions.len() / batch, frequencies.len()];
-        let tensor = |values: Vec<f32>| Tensor::<1>::from_floats(values.as_slice(), device).reshape(shape);
+        let tensor =
+            |values: Vec<f32>| Tensor::<1>::from_floats(values.as_slice(), device).reshape(shape);
         Self {
             cos: tensor(angles().map(|a| a.cos() as f32).collect()),
             sin: tensor(angles().map(|a| a.sin() as f32).collect()),

@@ -35,5 +35,9 @@ pub trait Scorer {
     ///
     /// # Errors
     /// If a text can't be tokenised or is longer than the scorer's context.
-    fn score(&self, tokenizer_sha256: &str, requests: &[ScoreRequest<'_>]) -> Result<Vec<f64>, Box<dyn Error + Send + Sync>>;
+    fn score(
+        &self,
+        tokenizer_sha256: &str,
+        requests: &[ScoreRequest<'_>],
+    ) -> Result<Vec<f64>, Box<dyn Error + Send + Sync>>;
 }

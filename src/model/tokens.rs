@@ -30,8 +30,11 @@ impl TokenBatch {
     pub fn prompt_response(prompts: &[&[u32]], responses: &[&[u32]], pad: u32) -> (Self, usize) {
         let prompt_time = longest(prompts);
         let shift: Vec<usize> = prompts.iter().map(|p| prompt_time - p.len()).collect();
-        let rows: Vec<Vec<u32>> =
-            prompts.iter().zip(responses).map(|(p, r)| [*p, *r].concat()).collect();
+        let rows: Vec<Vec<u32>> = prompts
+            .iter()
+            .zip(responses)
+            .map(|(p, r)| [*p, *r].concat())
+            .collect();
         let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
         let time = prompt_time + longest(responses);
         let mut shifts = shift.into_iter();
@@ -53,7 +56,12 @@ impl TokenBatch {
             ids[from..from + row.len()].copy_from_slice(row);
             mask[from..from + row.len()].fill(true);
         }
-        Self { ids, mask, batch: rows.len(), time }
+        Self {
+            ids,
+            mask,
+            batch: rows.len(),
+            time,
+        }
     }
 
     /// Position ids: the number of real tokens before each token in its row.

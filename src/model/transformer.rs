@@ -40,12 +40,18 @@ pub enum Mlp {
 impl Mlp {
     fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         match self {
-            Self::Gated { projections, activation } => {
+            Self::Gated {
+                projections,
+                activation,
+            } => {
                 let [gate, up, down] = projections.as_ref();
                 let gated = activate(*activation, gate.forward(x.clone()));
                 down.forward(gated * up.forward(x))
             }
-            Self::Plain { projections, activation } => {
+            Self::Plain {
+                projections,
+                activation,
+            } => {
                 let [inner, outer] = projections.as_ref();
                 outer.forward(activate(*activation, inner.forward(x)))
             }
@@ -102,8 +108,16 @@ pub struct Decoder {
 
 impl Decoder {
     /// Takes every tensor from `source`, shapes checked.
-    pub fn from_source(config: DecoderConfig, source: &mut dyn TensorSource, device: &Device) -> Result<Self, WeightsError> {
-        let mut build = Build { config: &config, source, device };
+    pub fn from_source(
+        config: DecoderConfig,
+        source: &mut dyn TensorSource,
+        device: &Device,
+    ) -> Result<Self, WeightsError> {
+        let mut build = Build {
+            config: &config,
+            source,
+            device,
+        };
         let gpt2 = config.architecture == Architecture::Gpt2;
         let hidden = config.hidden_size;
         let [embedding, final_norm] = if gpt2 {
@@ -111,14 +125,24 @@ impl Decoder {
         } else {
             ["model.embed_tokens", "model.norm"]
         };
-        let embedding = build.tensor(&format!("{embedding}.weight"), [config.vocab_size, hidden])?;
+        let embedding =
+            build.tensor(&format!("{embedding}.weight"), [config.vocab_size, hidden])?;
         let positions = if gpt2 {
-            Some(build.tensor("transformer.wpe.weight", [config.max_position_embeddings, hidden])?)
+            Some(build.tensor(
+                "transformer.wpe.weight",
+                [config.max_position_embeddings, hidden],
+            )?)
         } else {
             None
         };
         let blocks = (0..config.num_hidden_layers)
-            .map(|layer| if gpt2 { build.gpt2_block(layer) } else { build.llama_block(layer) })
+            .map(|layer| {
+                if gpt2 {
+                    build.gpt2_block(layer)
+                } else {
+                    build.llama_block(layer)
+                }
+            })
             .collect::<Result<_, _>>()?;
         let final_norm = build.norm(final_norm, hidden, gpt2)?;
         let head = if config.tie_word_embeddings || config.num_labels.is_some() {
@@ -126,8 +150,21 @@ impl Decoder {
         } else {
             Some(build.tensor("lm_head.weight", [config.vocab_size, hidden])?)
         };
-        let frequencies = if gpt2 { Vec::new() } else { inverse_frequencies(&config) };
-        Ok(Self { config, embedding, positions, blocks, final_norm, head, frozen: false, frequencies })
+        let frequencies = if gpt2 {
+            Vec::new()
+        } else {
+            inverse_frequencies(&config)
+        };
+        Ok(Self {
+            config,
+            embedding,
+            positions,
+            blocks,
+            final_norm,
+            head,
+            frozen: false,
+            frequencies,
+        })
     }
 
     /// Hidden states after the final norm.
@@ -148,7 +185,13 @@ impl Decoder {
         self.run(new, start, &keys, Some(cache))
     }
 
-    fn run(&self, new: &TokenBatch, start: usize, keys: &TokenBatch, mut cache: Option<&mut KvCache>) -> Tensor<2> {
+    fn run(
+        &self,
+        new: &TokenBatch,
+        start: usize,
+        keys: &TokenBatch,
+        mut cache: Option<&mut KvCache>,
+    ) -> Tensor<2> {
         let device = self.embedding.device();
         let positions = new_positions(keys, start);
         let rotary = (!self.frequencies.is_empty())
@@ -156,11 +199,19 @@ impl Decoder {
         let context = Context::new(&self.config, keys, start, rotary, &device);
         let mut x = self.embedding.clone().select(0, new.ids_tensor(&device));
         if let Some(table) = &self.positions {
-            x = x + table.clone().select(0, indices(positions.into_iter(), &device));
+            x = x + table
+                .clone()
+                .select(0, indices(positions.into_iter(), &device));
         }
         for (index, block) in self.blocks.iter().enumerate() {
-            let layer_cache = cache.as_mut().map(|cache| (&mut cache.layers[index], start));
-            let attended = block.attention.forward(block.attention_norm.forward(x.clone()), &context, layer_cache);
+            let layer_cache = cache
+                .as_mut()
+                .map(|cache| (&mut cache.layers[index], start));
+            let attended = block.attention.forward(
+                block.attention_norm.forward(x.clone()),
+                &context,
+                layer_cache,
+            );
             x = x + attended;
             x = x.clone() + block.mlp.forward(block.mlp_norm.forward(x));
         }
@@ -200,7 +251,13 @@ impl Decoder {
         }
         if attached == 0 {
             let targets = config.target_modules.join(", ");
-            let known = self.projections().iter().take(7).map(|p| last_part(&p.name)).collect::<Vec<_>>().join(", ");
+            let known = self
+                .projections()
+                .iter()
+                .take(7)
+                .map(|p| last_part(&p.name))
+                .collect::<Vec<_>>()
+                .join(", ");
             return Err(WeightsError::NoTarget { targets, known });
         }
         Ok(())
@@ -252,7 +309,11 @@ impl Parameters for Decoder {
     fn visit(&mut self, visitor: &mut impl Visitor) {
         let trained = !self.frozen;
         let gpt2 = self.config.architecture == Architecture::Gpt2;
-        let embedding = if gpt2 { "transformer.wte.weight" } else { "model.embed_tokens.weight" };
+        let embedding = if gpt2 {
+            "transformer.wte.weight"
+        } else {
+            "model.embed_tokens.weight"
+        };
         visitor.visit(embedding, trained, &mut self.embedding);
         if let Some(positions) = &mut self.positions {
             visitor.visit("transformer.wpe.weight", trained, positions);
@@ -279,7 +340,9 @@ fn last_part(name: &str) -> &str {
 /// Position ids of the columns from `start` on.
 fn new_positions(keys: &TokenBatch, start: usize) -> Vec<usize> {
     let all = keys.positions();
-    all.chunks(keys.time.max(1)).flat_map(|row| row[start..].iter().copied()).collect()
+    all.chunks(keys.time.max(1))
+        .flat_map(|row| row[start..].iter().copied())
+        .collect()
 }
 
 /// Assembles blocks from named tensors.
@@ -290,18 +353,39 @@ struct Build<'a> {
 }
 
 impl Build<'_> {
-    fn tensor<const D: usize>(&mut self, name: &str, shape: [usize; D]) -> Result<Tensor<D>, WeightsError> {
+    fn tensor<const D: usize>(
+        &mut self,
+        name: &str,
+        shape: [usize; D],
+    ) -> Result<Tensor<D>, WeightsError> {
         let values = self.source.take(name, &shape)?;
-        Ok(Tensor::from_data(TensorData::new(values, shape), self.device))
+        Ok(Tensor::from_data(
+            TensorData::new(values, shape),
+            self.device,
+        ))
     }
 
     fn norm(&mut self, name: &str, width: usize, biased: bool) -> Result<Norm, WeightsError> {
         let weight = self.tensor(&format!("{name}.weight"), [width])?;
-        let bias = if biased { Some(self.tensor(&format!("{name}.bias"), [width])?) } else { None };
-        Ok(Norm { name: name.to_owned(), weight, bias, epsilon: self.config.norm_epsilon })
+        let bias = if biased {
+            Some(self.tensor(&format!("{name}.bias"), [width])?)
+        } else {
+            None
+        };
+        Ok(Norm {
+            name: name.to_owned(),
+            weight,
+            bias,
+            epsilon: self.config.norm_epsilon,
+        })
     }
 
-    fn linear(&mut self, name: &str, [inputs, outputs]: [usize; 2], biased: bool) -> Result<Linear, WeightsError> {
+    fn linear(
+        &mut self,
+        name: &str,
+        [inputs, outputs]: [usize; 2],
+        biased: bool,
+    ) -> Result<Linear, WeightsError> {
         let layout = match self.config.architecture {
             Architecture::Gpt2 => Layout::InOut,
             _ => Layout::OutIn,
@@ -311,11 +395,28 @@ impl Build<'_> {
             Layout::InOut => [inputs, outputs],
         };
         let weight = self.tensor(&format!("{name}.weight"), shape)?;
-        let bias = if biased { Some(self.tensor(&format!("{name}.bias"), [outputs])?) } else { None };
-        Ok(Linear { name: name.to_owned(), weight, bias, layout, lora: None, packed: None })
+        let bias = if biased {
+            Some(self.tensor(&format!("{name}.bias"), [outputs])?)
+        } else {
+            None
+        };
+        Ok(Linear {
+            name: name.to_owned(),
+            weight,
+            bias,
+            layout,
+            lora: None,
+            packed: None,
+        })
     }
 
-    fn attention(&self, layer: usize, qkv: QueryKeyValue, head_norms: Option<Box<[Norm; 2]>>, output: Linear) -> Attention {
+    fn attention(
+        &self,
+        layer: usize,
+        qkv: QueryKeyValue,
+        head_norms: Option<Box<[Norm; 2]>>,
+        output: Linear,
+    ) -> Attention {
         Attention {
             qkv,
             head_norms,
@@ -340,24 +441,45 @@ impl Build<'_> {
             attention_norm: self.norm(&name("ln_1"), hidden, true)?,
             attention: self.attention(layer, QueryKeyValue::Fused(Box::new(qkv)), None, output),
             mlp_norm: self.norm(&name("ln_2"), hidden, true)?,
-            mlp: Mlp::Plain { projections: Box::new(projections), activation: self.config.activation },
+            mlp: Mlp::Plain {
+                projections: Box::new(projections),
+                activation: self.config.activation,
+            },
         })
     }
 
     fn llama_block(&mut self, layer: usize) -> Result<Block, WeightsError> {
         let config = self.config;
-        let (hidden, inner, width) = (config.hidden_size, config.intermediate_size, config.head_dim);
-        let (queries, keys) = (config.num_attention_heads * width, config.num_key_value_heads * width);
+        let (hidden, inner, width) = (
+            config.hidden_size,
+            config.intermediate_size,
+            config.head_dim,
+        );
+        let (queries, keys) = (
+            config.num_attention_heads * width,
+            config.num_key_value_heads * width,
+        );
         let name = |part: &str| format!("model.layers.{layer}.{part}");
         let qkv = [
-            self.linear(&name("self_attn.q_proj"), [hidden, queries], config.qkv_bias)?,
+            self.linear(
+                &name("self_attn.q_proj"),
+                [hidden, queries],
+                config.qkv_bias,
+            )?,
             self.linear(&name("self_attn.k_proj"), [hidden, keys], config.qkv_bias)?,
             self.linear(&name("self_attn.v_proj"), [hidden, keys], config.qkv_bias)?,
         ];
-        let output = self.linear(&name("self_attn.o_proj"), [queries, hidden], config.output_bias)?;
+        let output = self.linear(
+            &name("self_attn.o_proj"),
+            [queries, hidden],
+            config.output_bias,
+        )?;
         let head_norms = if config.architecture == Architecture::Qwen3 {
             let query = self.norm(&name("self_attn.q_norm"), width, false)?;
-            Some(Box::new([query, self.norm(&name("self_attn.k_norm"), width, false)?]))
+            Some(Box::new([
+                query,
+                self.norm(&name("self_attn.k_norm"), width, false)?,
+            ]))
         } else {
             None
         };
@@ -368,9 +490,17 @@ impl Build<'_> {
         ];
         Ok(Block {
             attention_norm: self.norm(&name("input_layernorm"), hidden, false)?,
-            attention: self.attention(layer, QueryKeyValue::Split(Box::new(qkv)), head_norms, output),
+            attention: self.attention(
+                layer,
+                QueryKeyValue::Split(Box::new(qkv)),
+                head_norms,
+                output,
+            ),
             mlp_norm: self.norm(&name("post_attention_layernorm"), hidden, false)?,
-            mlp: Mlp::Gated { projections: Box::new(projections), activation: config.activation },
+            mlp: Mlp::Gated {
+                projections: Box::new(projections),
+                activation: config.activation,
+            },
         })
     }
 }

@@ -29,13 +29,17 @@ pub enum WeightsError {
         source: std::io::Error,
     },
     /// Neither a weight file nor an index.
-    #[error("{folder}: no model.safetensors and no model.safetensors.index.json; PyTorch .bin files are not read: convert them with transformers' save_pretrained")]
+    #[error(
+        "{folder}: no model.safetensors and no model.safetensors.index.json; PyTorch .bin files are not read: convert them with transformers' save_pretrained"
+    )]
     NoWeights {
         /// The model folder.
         folder: PathBuf,
     },
     /// Truncated, hostile or otherwise not safetensors.
-    #[error("{path}: not a valid safetensors file ({reason}); the file has {bytes} bytes: was the download complete?")]
+    #[error(
+        "{path}: not a valid safetensors file ({reason}); the file has {bytes} bytes: was the download complete?"
+    )]
     Format {
         /// File.
         path: PathBuf,
@@ -87,7 +91,9 @@ pub enum WeightsError {
         dtype: String,
     },
     /// NaN or infinity in the weights.
-    #[error("{path}: tensor {name}: value {index} is {value}; the weights are damaged or their training diverged")]
+    #[error(
+        "{path}: tensor {name}: value {index} is {value}; the weights are damaged or their training diverged"
+    )]
     NotFinite {
         /// File.
         path: PathBuf,
@@ -99,7 +105,9 @@ pub enum WeightsError {
         value: f32,
     },
     /// Adapters were asked for on projections that the model doesn't have.
-    #[error("lora_target_modules: none of [{targets}] is a projection of this model, which has {known} (or say all-linear)")]
+    #[error(
+        "lora_target_modules: none of [{targets}] is a projection of this model, which has {known} (or say all-linear)"
+    )]
     NoTarget {
         /// What was asked for.
         targets: String,
@@ -145,9 +153,16 @@ impl WeightFiles {
         }
         let index = folder.join("model.safetensors.index.json");
         if !index.exists() {
-            return Err(WeightsError::NoWeights { folder: folder.to_owned() });
+            return Err(WeightsError::NoWeights {
+                folder: folder.to_owned(),
+            });
         }
-        Self::open_files(shards(&index)?.into_iter().map(|name| folder.join(name)).collect())
+        Self::open_files(
+            shards(&index)?
+                .into_iter()
+                .map(|name| folder.join(name))
+                .collect(),
+        )
     }
 
     /// Opens one file by name.
@@ -162,7 +177,10 @@ impl WeightFiles {
 
     fn open_files(paths: Vec<PathBuf>) -> Result<Self, WeightsError> {
         let open = |path: PathBuf| {
-            let map = map_file(&path).map_err(|source| WeightsError::Io { path: path.clone(), source })?;
+            let map = map_file(&path).map_err(|source| WeightsError::Io {
+                path: path.clone(),
+                source,
+            })?;
             Ok((path, Bytes::Mapped(map)))
         };
         Self::index(paths.into_iter().map(open).collect::<Result<_, _>>()?)
@@ -193,22 +211,36 @@ impl WeightFiles {
     /// The name under which a file holds `name`: base models are saved without the `model.` or `transformer.` prefix.
     fn find(&self, name: &str) -> Option<(&str, usize)> {
         let bare = name.split_once('.').map_or(name, |(_, rest)| rest);
-        [name, bare].iter().find_map(|n| self.names.get_key_value(*n)).map(|(n, &i)| (n.as_str(), i))
+        [name, bare]
+            .iter()
+            .find_map(|n| self.names.get_key_value(*n))
+            .map(|(n, &i)| (n.as_str(), i))
     }
 }
 
 impl TensorSource for WeightFiles {
     fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         let Some((stored, index)) = self.find(name) else {
-            let path = self.files.first().map(|(path, _)| path.clone()).unwrap_or_default();
+            let path = self
+                .files
+                .first()
+                .map(|(path, _)| path.clone())
+                .unwrap_or_default();
             let mut found: Vec<&str> = self.names.keys().take(4).map(String::as_str).collect();
             found.push("…");
             let (name, shape) = (name.to_owned(), shape.to_vec());
-            return Err(WeightsError::Missing { path, name, shape, found: found.join(", ") });
+            return Err(WeightsError::Missing {
+                path,
+                name,
+                shape,
+                found: found.join(", "),
+            });
         };
         let (path, bytes) = &self.files[index];
         let tensors = parse(path, bytes.as_slice())?;
-        let view = tensors.tensor(stored).map_err(|e| format_error(path, bytes.as_slice(), &e))?;
+        let view = tensors
+            .tensor(stored)
+            .map_err(|e| format_error(path, bytes.as_slice(), &e))?;
         if view.shape() != shape {
             return Err(WeightsError::Shape {
                 path: path.clone(),
@@ -237,18 +269,41 @@ fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, WeightsErr
 
 fn format_error(path: &Path, bytes: &[u8], reason: &dyn std::fmt::Display) -> WeightsError {
     let (path, reason) = (path.to_owned(), reason.to_string());
-    WeightsError::Format { path, reason, bytes: bytes.len() as u64 }
+    WeightsError::Format {
+        path,
+        reason,
+        bytes: bytes.len() as u64,
+    }
 }
 
 fn decode(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, WeightsError> {
     let bytes = view.data();
     let values: Vec<f32> = match view.dtype() {
-        Dtype::F32 => bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b)).collect(),
-        Dtype::F16 => bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32()).collect(),
-        Dtype::BF16 => bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32()).collect(),
+        Dtype::F32 => bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| f32::from_le_bytes(*b))
+            .collect(),
+        Dtype::F16 => bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| f16::from_le_bytes(*b).to_f32())
+            .collect(),
+        Dtype::BF16 => bytes
+            .as_chunks()
+            .0
+            .iter()
+            .map(|b| bf16::from_le_bytes(*b).to_f32())
+            .collect(),
         other => {
             let (path, name) = (path.to_owned(), name.to_owned());
-            return Err(WeightsError::Dtype { path, name, dtype: format!("{other:?}") });
+            return Err(WeightsError::Dtype {
+                path,
+                name,
+                dtype: format!("{other:?}"),
+            });
         }
     };
     match values.iter().position(|v| !v.is_finite()) {
@@ -264,17 +319,30 @@ fn decode(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, We
 
 /// The shard file names of an index; a name that leaves the folder is refused.
 fn shards(index: &Path) -> Result<BTreeSet<String>, WeightsError> {
-    let fail = |reason: String| WeightsError::Index { path: index.to_owned(), reason };
-    let bytes = std::fs::read(index).map_err(|source| WeightsError::Io { path: index.to_owned(), source })?;
-    let json: serde_json::Value = serde_json::from_slice(&bytes).map_err(|e| fail(format!("not JSON: {e}")))?;
+    let fail = |reason: String| WeightsError::Index {
+        path: index.to_owned(),
+        reason,
+    };
+    let bytes = std::fs::read(index).map_err(|source| WeightsError::Io {
+        path: index.to_owned(),
+        source,
+    })?;
+    let json: serde_json::Value =
+        serde_json::from_slice(&bytes).map_err(|e| fail(format!("not JSON: {e}")))?;
     let map = json
         .get("weight_map")
         .and_then(serde_json::Value::as_object)
-        .ok_or_else(|| fail("no weight_map object; expected tensor name → shard file".to_owned()))?;
+        .ok_or_else(|| {
+            fail("no weight_map object; expected tensor name → shard file".to_owned())
+        })?;
     let shard = |(tensor, file): (&String, &serde_json::Value)| {
         let file = file.as_str().unwrap_or_default();
         let plain = Path::new(file).file_name().is_some_and(|name| name == file);
-        if plain { Ok(file.to_owned()) } else { Err(fail(format!("{tensor}: {file:?} is not a plain file name"))) }
+        if plain {
+            Ok(file.to_owned())
+        } else {
+            Err(fail(format!("{tensor}: {file:?} is not a plain file name")))
+        }
     };
     map.iter().map(shard).collect()
 }
@@ -331,9 +399,24 @@ impl SaveDtype {
 
     fn encode(self, values: &[f32]) -> (Dtype, Vec<u8>) {
         match self {
-            Self::F32 => (Dtype::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
-            Self::F16 => (Dtype::F16, values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect()),
-            Self::Bf16 => (Dtype::BF16, values.iter().flat_map(|v| bf16::from_f32(*v).to_le_bytes()).collect()),
+            Self::F32 => (
+                Dtype::F32,
+                values.iter().flat_map(|v| v.to_le_bytes()).collect(),
+            ),
+            Self::F16 => (
+                Dtype::F16,
+                values
+                    .iter()
+                    .flat_map(|v| f16::from_f32(*v).to_le_bytes())
+                    .collect(),
+            ),
+            Self::Bf16 => (
+                Dtype::BF16,
+                values
+                    .iter()
+                    .flat_map(|v| bf16::from_f32(*v).to_le_bytes())
+                    .collect(),
+            ),
         }
     }
 }
@@ -349,13 +432,25 @@ pub struct NamedTensor {
 }
 
 /// Writes a safetensors file under a temporary name, syncs and renames it.
-pub fn write_safetensors(path: &Path, tensors: &[NamedTensor], dtype: SaveDtype) -> Result<(), WeightsError> {
-    let io = |source: std::io::Error| WeightsError::Io { path: path.to_owned(), source };
+pub fn write_safetensors(
+    path: &Path,
+    tensors: &[NamedTensor],
+    dtype: SaveDtype,
+) -> Result<(), WeightsError> {
+    let io = |source: std::io::Error| WeightsError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let encoded: Vec<(Dtype, Vec<u8>)> = tensors.iter().map(|t| dtype.encode(&t.values)).collect();
     let views = tensors
         .iter()
         .zip(&encoded)
-        .map(|(t, (dtype, bytes))| Ok((t.name.as_str(), TensorView::new(*dtype, t.shape.clone(), bytes)?)))
+        .map(|(t, (dtype, bytes))| {
+            Ok((
+                t.name.as_str(),
+                TensorView::new(*dtype, t.shape.clone(), bytes)?,
+            ))
+        })
         .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
         .map_err(|e| format_error(path, &[], &e))?;
     let metadata = Some([("format".to_owned(), "pt".to_owned())].into());

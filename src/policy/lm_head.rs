@@ -11,7 +11,7 @@ use burn::tensor::{Int, Tensor};
 use crate::algo::logprob;
 use crate::model::parameters::GradientMap;
 use crate::model::tokens::indices;
-use crate::model::{Decoder, Parameters};
+use crate::model::{Decoder, Parameters, TokenBatch};
 
 /// Numbers in one chunk of logits: 32 MB in f32.
 const CHUNK_ELEMENTS: usize = 1 << 23;
@@ -37,82 +37,120 @@ pub struct TargetLogprobs {
 /// Log-probabilities without a gradient.
 ///
 /// # Shapes
-/// `hidden`: `[batch · time, hidden]`, without autodiff.
-pub fn logprobs(decoder: &Decoder, hidden: &Tensor<2>, targets: &Targets, temperature: f64) -> TargetLogprobs {
+/// `states`: `[labels, hidden]`, without autodiff.
+pub fn logprobs(
+    decoder: &Decoder,
+    states: &Tensor<2>,
+    labels: &[u32],
+    temperature: f64,
+) -> TargetLogprobs {
     let head = decoder.head_weight();
     let mut result = TargetLogprobs::default();
-    for range in chunks(targets.at.len(), decoder.config.vocab_size) {
-        let (states, labels) = chunk(hidden, targets, range);
+    for range in chunks(labels.len(), decoder.config.vocab_size) {
+        let states = states.clone().slice([range.clone()]);
         let logits = states.matmul(head.clone().transpose());
-        let tokens = logprob::forward(logits, labels, temperature);
-        result.logprobs.extend(tokens.logprobs.into_data().iter::<f32>());
-        result.entropies.extend(tokens.entropies.into_data().iter::<f32>());
+        let tokens = logprob::forward(logits, label_tensor(&labels[range], &head), temperature);
+        result
+            .logprobs
+            .extend(tokens.logprobs.into_data().iter::<f32>());
+        result
+            .entropies
+            .extend(tokens.entropies.into_data().iter::<f32>());
     }
     result
 }
 
-/// One forward and backward pass through trunk and head.
-///
-/// `loss` gets a range of targets and their log-probabilities (a leaf without history) and returns ∂L/∂logp; it is called once per
-/// chunk, in order. `also` may add a scalar that depends on the tracked hidden states of the targets, such as a value loss.
-///
-/// Returns the gradients of the model's trained tensors.
-pub fn backward(
-    model: &Decoder,
-    tokens: &crate::model::TokenBatch,
-    targets: &Targets,
-    temperature: f64,
-    mut loss: impl FnMut(Range<usize>, Tensor<1>, Tensor<1>) -> Tensor<1>,
-    also: impl FnOnce(Tensor<2>) -> Option<Tensor<1>>,
-) -> GradientMap {
-    let mut tracked = model.tracked();
+/// What a loss over targets says about hidden states and head.
+#[derive(Debug)]
+pub struct HeadPass {
+    /// ∂L/∂h of each target's hidden state, `[targets, hidden]`, without autodiff.
+    states_gradient: Tensor<2>,
+    /// ∂L/∂W of the head, `[vocabulary, hidden]`; none when it isn't trained.
+    head_gradient: Option<Tensor<2>>,
+}
+
+/// The tracked hidden states that predict the targets, `[targets, hidden]`.
+pub fn target_states(tracked: &Decoder, tokens: &TokenBatch, targets: &Targets) -> Tensor<2> {
     let hidden = tracked.hidden(tokens);
-    let states = hidden.clone().select(0, indices(targets.at.iter().copied(), &hidden.device()));
-    drop(hidden);
-    let plain = states.clone().inner();
-    let head = model.head_weight();
-    let mut head_gradient: Option<Tensor<2>> = None;
-    let mut state_gradients = Vec::new();
-    for range in chunks(targets.at.len(), model.config.vocab_size) {
-        let states = plain.clone().slice([range.clone()]);
-        let labels = labels(targets, &range, &states);
-        let logits = states.clone().matmul(head.clone().transpose());
-        let known = logprob::forward(logits.clone(), labels.clone(), temperature);
-        let gradient = loss(range, known.logprobs, known.entropies);
-        let gradient = logprob::backward(logits, labels, temperature, known.log_normalisers, gradient);
-        state_gradients.push(gradient.clone().matmul(head.clone()));
-        if model.trains_head() {
-            let mine = gradient.transpose().matmul(states);
-            head_gradient = Some(match head_gradient {
-                Some(sum) => sum + mine,
-                None => mine,
-            });
+    let at = indices(targets.at.iter().copied(), &hidden.device());
+    hidden.select(0, at)
+}
+
+impl HeadPass {
+    /// Forward and backward through the head. `loss` gets a range of targets, their log-probabilities and their entropies, all
+    /// without history, and returns ∂L/∂logp; it is called once per chunk, in order.
+    ///
+    /// # Shapes
+    /// `states`: `[targets, hidden]`, from [`target_states`].
+    pub fn new(
+        model: &Decoder,
+        states: &Tensor<2>,
+        targets: &Targets,
+        temperature: f64,
+        mut loss: impl FnMut(Range<usize>, Tensor<1>, Tensor<1>) -> Tensor<1>,
+    ) -> Self {
+        let plain = states.clone().inner();
+        let head = model.head_weight();
+        let (mut head_gradient, mut state_gradients) = (None, Vec::new());
+        for range in chunks(targets.at.len(), model.config.vocab_size) {
+            let states = plain.clone().slice([range.clone()]);
+            let labels = label_tensor(&targets.labels[range.clone()], &states);
+            let logits = states.clone().matmul(head.clone().transpose());
+            let known = logprob::forward(logits.clone(), labels.clone(), temperature);
+            let gradient = loss(range, known.logprobs, known.entropies);
+            let gradient =
+                logprob::backward(logits, labels, temperature, known.log_normalisers, gradient);
+            state_gradients.push(gradient.clone().matmul(head.clone()));
+            if model.trains_head() {
+                let mine = gradient.transpose().matmul(states);
+                head_gradient = Some(match head_gradient {
+                    Some(sum) => sum + mine,
+                    None => mine,
+                });
+            }
+        }
+        Self {
+            states_gradient: Tensor::cat(state_gradients, 0),
+            head_gradient,
         }
     }
-    let state_gradient = Tensor::cat(state_gradients, 0).autodiff();
-    let mut surrogate = (states.clone() * state_gradient).sum();
-    if let Some(extra) = also(states) {
-        surrogate = surrogate + extra;
+
+    /// A scalar whose gradient with respect to `states` is the loss's: Σ h · ∂L/∂h.
+    pub fn surrogate(&self, states: Tensor<2>) -> Tensor<1> {
+        (states * self.states_gradient.clone().autodiff()).sum()
     }
-    let mut gradients = tracked.gradients(surrogate.backward());
-    if let Some(gradient) = head_gradient {
-        gradients.add(model.head_name(), gradient);
+
+    /// Adds the head's gradient under its name, after `prefix`.
+    pub fn add_head_gradient(self, model: &Decoder, prefix: &str, gradients: &mut GradientMap) {
+        if let Some(gradient) = self.head_gradient {
+            gradients.add(&format!("{prefix}{}", model.head_name()), gradient);
+        }
     }
+}
+
+/// The gradients of a loss over targets with respect to the trained tensors of `model`; `loss` as in [`HeadPass::new`].
+pub fn gradients(
+    model: &Decoder,
+    tokens: &TokenBatch,
+    targets: &Targets,
+    temperature: f64,
+    loss: impl FnMut(Range<usize>, Tensor<1>, Tensor<1>) -> Tensor<1>,
+) -> GradientMap {
+    let mut tracked = model.tracked();
+    let states = target_states(&tracked, tokens, targets);
+    let pass = HeadPass::new(model, &states, targets, temperature, loss);
+    let mut gradients = tracked.gradients(pass.surrogate(states).backward());
+    pass.add_head_gradient(model, "", &mut gradients);
     gradients
 }
 
 fn chunks(count: usize, vocabulary: usize) -> impl Iterator<Item = Range<usize>> {
     let size = (CHUNK_ELEMENTS / vocabulary).max(1);
-    (0..count).step_by(size).map(move |start| start..count.min(start + size))
+    (0..count)
+        .step_by(size)
+        .map(move |start| start..count.min(start + size))
 }
 
-fn chunk(hidden: &Tensor<2>, targets: &Targets, range: Range<usize>) -> (Tensor<2>, Tensor<1, Int>) {
-    let at = indices(targets.at[range.clone()].iter().copied(), &hidden.device());
-    let states = hidden.clone().select(0, at);
-    let labels = labels(targets, &range, &states);
-    (states, labels)
-}
-
-fn labels(targets: &Targets, range: &Range<usize>, like: &Tensor<2>) -> Tensor<1, Int> {
-    indices(targets.labels[range.clone()].iter().map(|&id| id as usize), &like.device())
+fn label_tensor(labels: &[u32], like: &Tensor<2>) -> Tensor<1, Int> {
+    indices(labels.iter().map(|&id| id as usize), &like.device())
 }

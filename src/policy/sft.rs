@@ -28,10 +28,14 @@ use super::sft_data::Example;
 #[derive(Debug, Error)]
 pub enum SftError {
     /// Loss or gradient stayed non-finite.
-    #[error("{0} updates in a row had a non-finite loss or gradient; lower learning_rate or max_grad_norm and start again from the last checkpoint")]
+    #[error(
+        "{0} updates in a row had a non-finite loss or gradient; lower learning_rate or max_grad_norm and start again from the last checkpoint"
+    )]
     Diverged(usize),
     /// Too few rows.
-    #[error("no training rows are left after holding out {held_out} for evaluation; add rows or set eval_fraction = 0")]
+    #[error(
+        "no training rows are left after holding out {held_out} for evaluation; add rows or set eval_fraction = 0"
+    )]
     NoRows {
         /// Rows held out.
         held_out: usize,
@@ -94,8 +98,11 @@ pub fn split(examples: Vec<Example>, fraction: f64, seed: u64) -> Split {
     keys.dedup();
     keys.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     let count = (keys.len() as f64 * fraction).round() as usize;
-    let side: BTreeMap<String, bool> =
-        keys.into_iter().enumerate().map(|(i, key)| (key.to_owned(), i < count)).collect();
+    let side: BTreeMap<String, bool> = keys
+        .into_iter()
+        .enumerate()
+        .map(|(i, key)| (key.to_owned(), i < count))
+        .collect();
     let (held_out, train) = examples.into_iter().partition(|e| side[&e.key]);
     Split { train, held_out }
 }
@@ -109,18 +116,33 @@ pub struct Job<'a> {
     /// `metrics.jsonl`.
     pub metrics: &'a mut MetricsLog,
     /// Called every `save_steps` updates and at the end with the step, the weights and the optimiser.
-    pub save: &'a mut dyn FnMut(usize, &Decoder, &Optimizer) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
+    pub save: &'a mut dyn FnMut(
+        usize,
+        &Decoder,
+        &Optimizer,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
 }
 
 /// Trains `decoder` in place. After early stopping it has the weights of the best evaluation.
-pub fn train(decoder: &mut Decoder, data: &Split, config: &SftConfig, job: &mut Job<'_>) -> Result<Outcome, SftError> {
+pub fn train(
+    decoder: &mut Decoder,
+    data: &Split,
+    config: &SftConfig,
+    job: &mut Job<'_>,
+) -> Result<Outcome, SftError> {
     if data.train.is_empty() {
-        return Err(SftError::NoRows { held_out: data.held_out.len() });
+        return Err(SftError::NoRows {
+            held_out: data.held_out.len(),
+        });
     }
     let per_update = config.per_device_train_batch_size * config.gradient_accumulation_steps;
     let per_epoch = data.train.len().div_ceil(per_update);
     let all = (per_epoch as f64 * config.num_train_epochs).ceil() as usize;
-    let total = if config.max_steps > 0 { config.max_steps } else { all };
+    let total = if config.max_steps > 0 {
+        config.max_steps
+    } else {
+        all
+    };
     let schedule = Schedule {
         learning_rate: config.learning_rate,
         warmup_updates: config.warmup(total),
@@ -131,15 +153,24 @@ pub fn train(decoder: &mut Decoder, data: &Split, config: &SftConfig, job: &mut 
     let mut order = Vec::new();
     let mut best = Best::new(config.early_stopping_patience);
     let (mut nonfinite, mut in_a_row) = (0, 0);
-    let mut outcome = Outcome { updates: 0, eval_loss: None, interrupted: false, early_stopped: false };
+    let mut outcome = Outcome {
+        updates: 0,
+        eval_loss: None,
+        interrupted: false,
+        early_stopped: false,
+    };
     for step in 1..=total {
         let started = Instant::now();
         let epoch = (step - 1) / per_epoch;
         if (step - 1) % per_epoch == 0 {
             order = batches(&data.train, per_update, config.seed, epoch);
         }
-        let rows: Vec<&Example> = order[(step - 1) % per_epoch].iter().map(|&i| &data.train[i]).collect();
-        let (loss, tokens, gradients) = loss_and_gradients(decoder, &rows, config.per_device_train_batch_size);
+        let rows: Vec<&Example> = order[(step - 1) % per_epoch]
+            .iter()
+            .map(|&i| &data.train[i])
+            .collect();
+        let (loss, tokens, gradients) =
+            loss_and_gradients(decoder, &rows, config.per_device_train_batch_size);
         let learning_rate = schedule.at(step - 1);
         let update = optimizer.step(decoder, gradients, learning_rate);
         let failed = !update.applied || !loss.is_finite();
@@ -174,7 +205,11 @@ pub fn train(decoder: &mut Decoder, data: &Split, config: &SftConfig, job: &mut 
             };
             job.metrics.append(&row)?;
         }
-        job.observer.step(step, total, &[("loss", loss), ("tok/s", tokens as f64 / seconds)]);
+        job.observer.step(
+            step,
+            total,
+            &[("loss", loss), ("tok/s", tokens as f64 / seconds)],
+        );
         let end = last || outcome.early_stopped;
         if end || (config.save_steps > 0 && step.is_multiple_of(config.save_steps)) {
             (job.save)(step, decoder, &optimizer).map_err(SftError::Checkpoint)?;
@@ -201,7 +236,11 @@ struct Best {
 
 impl Best {
     fn new(patience: usize) -> Self {
-        Self { patience, without_improvement: 0, kept: None }
+        Self {
+            patience,
+            without_improvement: 0,
+            kept: None,
+        }
     }
 
     /// True if training should stop.
@@ -229,7 +268,11 @@ fn batches(rows: &[Example], size: usize, seed: u64, epoch: usize) -> Vec<Vec<us
     batches
 }
 
-fn loss_and_gradients(decoder: &Decoder, rows: &[&Example], microbatch: usize) -> (f64, usize, GradientMap) {
+fn loss_and_gradients(
+    decoder: &Decoder,
+    rows: &[&Example],
+    microbatch: usize,
+) -> (f64, usize, GradientMap) {
     let learnt: usize = rows.iter().map(|row| targets_of(row)).sum();
     let tokens = rows.iter().map(|row| row.ids.len()).sum();
     let mut gradients = GradientMap::default();
@@ -241,7 +284,7 @@ fn loss_and_gradients(decoder: &Decoder, rows: &[&Example], microbatch: usize) -
             logprobs.ones_like() * (-1.0 / learnt.max(1) as f64)
         };
         if !targets.at.is_empty() {
-            gradients.accumulate(lm_head::backward(decoder, &batch, &targets, 1.0, loss, |_| None));
+            gradients.accumulate(lm_head::gradients(decoder, &batch, &targets, 1.0, loss));
         }
     }
     (total / learnt.max(1) as f64, tokens, gradients)
@@ -255,7 +298,10 @@ fn targets_of(row: &Example) -> usize {
 fn pack(rows: &[&Example]) -> (TokenBatch, Targets) {
     let ids: Vec<&[u32]> = rows.iter().map(|row| row.ids.as_slice()).collect();
     let batch = TokenBatch::right_padded(&ids, 0, 0);
-    let mut targets = Targets { at: Vec::new(), labels: Vec::new() };
+    let mut targets = Targets {
+        at: Vec::new(),
+        labels: Vec::new(),
+    };
     for (index, row) in rows.iter().enumerate() {
         for position in (1..row.ids.len()).filter(|&p| row.learnt[p]) {
             targets.at.push(index * batch.time + position - 1);
@@ -272,8 +318,8 @@ pub fn mean_loss(decoder: &Decoder, rows: &[Example], microbatch: usize) -> f64 
     let (mut total, mut count) = (0.0, 0_usize);
     for rows in sorted.chunks(microbatch) {
         let (batch, targets) = pack(rows);
-        let hidden = decoder.hidden(&batch);
-        let known = lm_head::logprobs(decoder, &hidden, &targets, 1.0);
+        let states = lm_head::target_states(decoder, &batch, &targets);
+        let known = lm_head::logprobs(decoder, &states, &targets.labels, 1.0);
         total -= known.logprobs.iter().map(|&p| f64::from(p)).sum::<f64>();
         count += known.logprobs.len();
     }

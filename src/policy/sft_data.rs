@@ -34,7 +34,9 @@ pub enum SftDataError {
         reason: String,
     },
     /// No rows at all.
-    #[error("{0}: no rows; expected JSONL with \"text\", \"prompt\" and \"completion\", or \"messages\"")]
+    #[error(
+        "{0}: no rows; expected JSONL with \"text\", \"prompt\" and \"completion\", or \"messages\""
+    )]
     Empty(PathBuf),
     /// No tokenizer.
     #[error(transparent)]
@@ -54,7 +56,11 @@ pub struct Example {
 
 impl Example {
     fn new(key: &str) -> Self {
-        Self { ids: Vec::new(), learnt: Vec::new(), key: key.to_owned() }
+        Self {
+            ids: Vec::new(),
+            learnt: Vec::new(),
+            key: key.to_owned(),
+        }
     }
 
     fn push(&mut self, ids: &[u32], learnt: bool) {
@@ -72,16 +78,28 @@ impl Example {
 }
 
 /// Reads and tokenises a JSONL file. With `completion_only`, prompts are context and not learnt.
-pub fn read(path: &Path, text: &ModelText, completion_only: bool) -> Result<Vec<Example>, SftDataError> {
-    let io = |source| SftDataError::Io { path: path.to_owned(), source };
+pub fn read(
+    path: &Path,
+    text: &ModelText,
+    completion_only: bool,
+) -> Result<Vec<Example>, SftDataError> {
+    let io = |source| SftDataError::Io {
+        path: path.to_owned(),
+        source,
+    };
     let content = std::fs::read(path).map_err(io)?;
     let mut examples = Vec::new();
     for (index, line) in content.split(|&b| b == b'\n').enumerate() {
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let fail = |reason| SftDataError::Row { path: path.to_owned(), line: index + 1, reason };
-        let row: Value = serde_json::from_slice(line).map_err(|e| fail(format!("not JSON: {e}")))?;
+        let fail = |reason| SftDataError::Row {
+            path: path.to_owned(),
+            line: index + 1,
+            reason,
+        };
+        let row: Value =
+            serde_json::from_slice(line).map_err(|e| fail(format!("not JSON: {e}")))?;
         let mut example = tokenise(&row, text).map_err(|error| match error {
             RowError::Model(error) => error.into(),
             RowError::Row(reason) => fail(reason),
@@ -122,7 +140,11 @@ fn tokenise(row: &Value, text: &ModelText) -> Result<Example, RowError> {
         example.push(&[tokenizer.eos_id()?], true);
         return Ok(example);
     }
-    match (row.get("prompt"), row.get("completion"), row.get("messages")) {
+    match (
+        row.get("prompt"),
+        row.get("completion"),
+        row.get("messages"),
+    ) {
         (Some(Value::String(prompt)), Some(Value::String(completion)), _) => {
             let mut example = Example::new(prompt);
             let prompt = PromptInput::Text(prompt.clone());
@@ -136,8 +158,13 @@ fn tokenise(row: &Value, text: &ModelText) -> Result<Example, RowError> {
         }
         (_, _, Some(turns)) => conversation(messages(turns)?, text),
         _ => {
-            let keys: Vec<&String> = row.as_object().map(|o| o.keys().collect()).unwrap_or_default();
-            let reason = format!("expected \"text\", \"prompt\" and \"completion\", or \"messages\"; found keys {keys:?}");
+            let keys: Vec<&String> = row
+                .as_object()
+                .map(|o| o.keys().collect())
+                .unwrap_or_default();
+            let reason = format!(
+                "expected \"text\", \"prompt\" and \"completion\", or \"messages\"; found keys {keys:?}"
+            );
             Err(RowError::Row(reason))
         }
     }
@@ -155,13 +182,22 @@ fn conversation(turns: Vec<Message>, text: &ModelText) -> Result<Example, RowErr
         .chat_template
         .as_ref()
         .ok_or_else(|| RowError::Row("\"messages\" need a chat template, and this model has none; use \"prompt\" and \"completion\"".to_owned()))?;
-    let key = turns.iter().find(|t| t.role == "user").map_or("", |t| t.content.as_str());
+    let key = turns
+        .iter()
+        .find(|t| t.role == "user")
+        .map_or("", |t| t.content.as_str());
     let mut example = Example::new(key);
     let mut done = String::new();
-    for (index, _) in turns.iter().enumerate().filter(|(_, turn)| turn.role == "assistant") {
+    for (index, _) in turns
+        .iter()
+        .enumerate()
+        .filter(|(_, turn)| turn.role == "assistant")
+    {
         let start = template.render(&turns[..index], true)?;
         let end = template.render(&turns[..=index], false)?;
-        let (Some(prompt), Some(completion)) = (start.strip_prefix(&done), end.strip_prefix(&start)) else {
+        let (Some(prompt), Some(completion)) =
+            (start.strip_prefix(&done), end.strip_prefix(&start))
+        else {
             let reason = "the chat template rewrites earlier turns, so prompt and completion can't be told apart; pass \"prompt\" and \"completion\" as strings";
             return Err(RowError::Row(reason.to_owned()));
         };

@@ -13,7 +13,9 @@ use thiserror::Error;
 use crate::model::language_model::{load_scalar_model, save_scalar_model};
 use crate::model::tokenizer::TokenizerError;
 use crate::model::weights::SaveDtype;
-use crate::model::{ModelError, ModelText, PromptInput, ScalarModel, ScoreRequest, Scorer, TokenBatch};
+use crate::model::{
+    ModelError, ModelText, PromptInput, ScalarModel, ScoreRequest, Scorer, TokenBatch,
+};
 use crate::run::atomic::{WriteError, write_atomic};
 
 /// Rows scored in one forward pass hold at most this many tokens, padding included.
@@ -63,7 +65,10 @@ pub struct Scale {
 
 impl Default for Scale {
     fn default() -> Self {
-        Self { gain: 1.0, bias: 0.0 }
+        Self {
+            gain: 1.0,
+            bias: 0.0,
+        }
     }
 }
 
@@ -76,7 +81,10 @@ impl Scale {
         let variance = raw.iter().map(|s| (s - mean).powi(2)).sum::<f64>() / count;
         if variance > 1e-12 {
             let gain = variance.sqrt().recip();
-            Self { gain, bias: -mean * gain }
+            Self {
+                gain,
+                bias: -mean * gain,
+            }
         } else {
             Self::default()
         }
@@ -117,18 +125,34 @@ impl RewardModel {
         let path = folder.join("reward.json");
         let file = match std::fs::read(&path) {
             Ok(bytes) => {
-                let fail = |e: serde_json::Error| RewardError::Scale { path, reason: e.to_string() };
+                let fail = |e: serde_json::Error| RewardError::Scale {
+                    path,
+                    reason: e.to_string(),
+                };
                 serde_json::from_slice(&bytes).map_err(fail)?
             }
-            Err(_) => RewardFile { v: 1, scale: Scale::default(), pad_token_id: unused_token(&text)? },
+            Err(_) => RewardFile {
+                v: 1,
+                scale: Scale::default(),
+                pad_token_id: unused_token(&text)?,
+            },
         };
-        Ok(Self { network, text, scale: file.scale, pad_token_id: file.pad_token_id })
+        Ok(Self {
+            network,
+            text,
+            scale: file.scale,
+            pad_token_id: file.pad_token_id,
+        })
     }
 
     /// Writes the folder that transformers loads, and `reward.json`.
     pub fn save(&self, folder: &Path, dtype: SaveDtype) -> Result<(), RewardError> {
         save_scalar_model(&self.network, &self.text, self.pad_token_id, folder, dtype)?;
-        let file = RewardFile { v: 1, scale: self.scale, pad_token_id: self.pad_token_id };
+        let file = RewardFile {
+            v: 1,
+            scale: self.scale,
+            pad_token_id: self.pad_token_id,
+        };
         let bytes = serde_json::to_vec_pretty(&file).unwrap_or_default();
         Ok(write_atomic(&folder.join("reward.json"), &bytes)?)
     }
@@ -151,7 +175,10 @@ impl RewardModel {
 pub fn raw_scores(network: &ScalarModel, rows: &[Vec<u32>]) -> Result<Vec<f64>, RewardError> {
     let limit = network.decoder.config.max_position_embeddings;
     if let Some(row) = rows.iter().find(|row| row.len() > limit) {
-        return Err(RewardError::TooLong { tokens: row.len(), limit });
+        return Err(RewardError::TooLong {
+            tokens: row.len(),
+            limit,
+        });
     }
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&i| rows[i].len());
@@ -159,7 +186,10 @@ pub fn raw_scores(network: &ScalarModel, rows: &[Vec<u32>]) -> Result<Vec<f64>, 
     let mut start = 0;
     while start < order.len() {
         let end = batch_end(&order, rows, start);
-        let batch: Vec<&[u32]> = order[start..end].iter().map(|&i| rows[i].as_slice()).collect();
+        let batch: Vec<&[u32]> = order[start..end]
+            .iter()
+            .map(|&i| rows[i].as_slice())
+            .collect();
         let tokens = TokenBatch::right_padded(&batch, 0, 0);
         let values = network.at(&tokens, &tokens.last_real()).into_data();
         for (&index, value) in order[start..end].iter().zip(values.iter::<f32>()) {
@@ -184,7 +214,11 @@ fn batch_end(order: &[usize], rows: &[Vec<u32>], start: usize) -> usize {
 }
 
 /// Prompt and response are tokenised apart and concatenated, as a policy sees them.
-pub fn row(text: &ModelText, prompt: &PromptInput, response: &str) -> Result<Vec<u32>, RewardError> {
+pub fn row(
+    text: &ModelText,
+    prompt: &PromptInput,
+    response: &str,
+) -> Result<Vec<u32>, RewardError> {
     let tokenizer = text.tokenizer()?;
     let mut ids = text.prompt_ids(prompt)?;
     ids.extend(tokenizer.encode(response)?);
@@ -198,15 +232,23 @@ pub fn unused_token(text: &ModelText) -> Result<u32, RewardError> {
     let used = |id: u32| tokenizer.stop_ids().contains(&id) || tokenizer.bos_id() == Some(id);
     let in_template = |id: u32| {
         let template = text.chat_template.as_ref().map_or("", |t| t.source());
-        tokenizer.token_text(id).is_some_and(|token| template.contains(&token))
+        tokenizer
+            .token_text(id)
+            .is_some_and(|token| template.contains(&token))
     };
     let special = tokenizer.special_ids();
-    let free = special.into_iter().find(|&id| !used(id) && !in_template(id));
+    let free = special
+        .into_iter()
+        .find(|&id| !used(id) && !in_template(id));
     Ok(free.unwrap_or(tokenizer.vocab_size().saturating_sub(1) as u32))
 }
 
 impl Scorer for RewardModel {
-    fn score(&self, tokenizer_sha256: &str, requests: &[ScoreRequest<'_>]) -> Result<Vec<f64>, Box<dyn Error + Send + Sync>> {
+    fn score(
+        &self,
+        tokenizer_sha256: &str,
+        requests: &[ScoreRequest<'_>],
+    ) -> Result<Vec<f64>, Box<dyn Error + Send + Sync>> {
         let tokenizer = self.text.tokenizer()?;
         let same = tokenizer.sha256() == tokenizer_sha256;
         let eos = tokenizer.eos_id()?;
@@ -217,8 +259,15 @@ impl Scorer for RewardModel {
                 self.row(request.prompt, request.response)
             }
         };
-        let rows = requests.iter().map(row).collect::<Result<Vec<_>, RewardError>>()?;
-        Ok(self.raw_scores(&rows)?.into_iter().map(|raw| self.scale.apply(raw)).collect())
+        let rows = requests
+            .iter()
+            .map(row)
+            .collect::<Result<Vec<_>, RewardError>>()?;
+        Ok(self
+            .raw_scores(&rows)?
+            .into_iter()
+            .map(|raw| self.scale.apply(raw))
+            .collect())
     }
 }
 

@@ -36,6 +36,11 @@ struct Person {
 impl Person {
     /// Starts `rlhf label pairs.jsonl` as `mia` in a terminal of this size.
     fn sit_down(project: &Path, columns: u16, rows: u16) -> Self {
+        let arguments = ["label", "pairs.jsonl", "--annotator", "mia"];
+        Self::start(project, &arguments, columns, rows)
+    }
+
+    fn start(project: &Path, arguments: &[&str], columns: u16, rows: u16) -> Self {
         let size = PtySize {
             rows,
             cols: columns,
@@ -44,9 +49,10 @@ impl Person {
         };
         let pty = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_rlhf"));
-        command.args(["label", "pairs.jsonl", "--annotator", "mia"]);
+        command.args(arguments);
         command.cwd(project);
         command.env("TERM", "xterm-256color");
+        command.env("XDG_CONFIG_HOME", project.join("config"));
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
         let keys = pty.master.take_writer().unwrap();
@@ -280,6 +286,22 @@ fn a_signal_ends_in_good_order() {
         let ended = [SessionStart, Judgement, SessionEnd];
         assert_eq!(kinds(project.path()), ended, "{signal}");
     }
+}
+
+#[test]
+fn the_name_is_asked_once() {
+    let project = project();
+    let start = || Person::start(project.path(), &["label", "pairs.jsonl"], 120, 36);
+    let mut zoe = start();
+    zoe.sees(&["Your name for judgements [ann_"]).types("zoe\r");
+    zoe.sees(&["annotator zoe", "0/3"]).types("q");
+    assert!(zoe.leaves().0.success());
+    let remembered = project.path().join("config/rlhf/annotator");
+    assert_eq!(fs::read_to_string(remembered).unwrap(), "zoe\n");
+    let mut again = start();
+    again.sees(&["annotator zoe", "0/3"]).types("q");
+    let (_, farewell) = again.leaves();
+    assert!(!farewell.contains("Your name"), "{farewell}");
 }
 
 fn label(project: &Path, arguments: &[&str]) -> std::process::Output {

@@ -1,5 +1,6 @@
 //! The work of one annotator, from the items of a batch and what was decided before.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -31,7 +32,12 @@ pub struct Rules {
 /// # Errors
 /// [`StoreError`] if an earlier record cannot be read.
 pub fn lay_out(items: &[Item], history: &History, rules: Rules) -> Result<Desk, StoreError> {
-    let pairs: Vec<Item> = items.iter().filter(|item| is_pair(item)).cloned().collect();
+    // A batch of pairs is the rule, and its text may be large: it is copied only to leave items out.
+    let pairs: Cow<[Item]> = if items.iter().all(is_pair) {
+        Cow::Borrowed(items)
+    } else {
+        Cow::Owned(items.iter().filter(|item| is_pair(item)).cloned().collect())
+    };
     let mut queue = Queue::new(&pairs, history, rules.seed);
     let mut left = Vec::with_capacity(queue.left());
     while let Some(task) = queue.current() {

@@ -1,0 +1,160 @@
+//! Write the world of the embedded model: corpus, tokenizer, decoder configuration and prompts.
+//!
+//! ```text
+//! cargo run --release --example make_world -- --out world --seed 1
+//! ```
+//!
+//! Everything comes from the tables in `rlhf::feedback::gold` and one seed; nothing is downloaded.
+//! The corpus holds good and bad replies alike (see `reply.rs`), one TRL conversation a line:
+//! `{"messages":[{"role":"user",…},{"role":"assistant",…}]}`.
+//!
+//! | file | what |
+//! |---|---|
+//! | `sft_train.jsonl`, `sft_validation.jsonl` | for `rlhf sft` |
+//! | `model/` | `config.json`, `tokenizer.json`, `tokenizer_config.json`: a decoder without weights |
+//! | `prompts/world_train.jsonl`, `prompts/world_heldout.jsonl` | `{"id", "prompt"}`; no ask–situation pair is in both, and the corpus has none of the held-out ones |
+
+mod reply;
+mod request;
+mod tokenizer;
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use color_eyre::eyre::{Result, WrapErr as _};
+use rand::SeedableRng as _;
+use rand::seq::IndexedRandom as _;
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value, json};
+
+use request::Theme;
+
+#[derive(Parser)]
+#[command(about = "Write the corpus, tokenizer and prompts of the embedded model")]
+struct Args {
+    /// Folder to write to; made if missing
+    #[arg(long)]
+    out: PathBuf,
+    /// Seed of everything random
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Conversations in the training corpus
+    #[arg(long, default_value_t = 30_000)]
+    conversations: usize,
+    /// Conversations in the validation corpus
+    #[arg(long, default_value_t = 500)]
+    validation: usize,
+    /// Prompts to train on
+    #[arg(long, default_value_t = 1200)]
+    train_prompts: usize,
+    /// Held-out prompts
+    #[arg(long, default_value_t = 400)]
+    heldout_prompts: usize,
+}
+
+/// The share of ask–situation pairs that neither the corpus nor the training prompts contain.
+const HELD_OUT_SHARE: f64 = 0.15;
+
+struct Conversation {
+    user: String,
+    assistant: String,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
+    let (train, held_out) = request::split_themes(HELD_OUT_SHARE, &mut rng);
+    let corpus = conversations(&train, args.conversations, &mut rng);
+    let validation = conversations(&train, args.validation, &mut rng);
+    let out = made(args.out)?;
+    write_conversations(&out.join("sft_train.jsonl"), &corpus)?;
+    write_conversations(&out.join("sft_validation.jsonl"), &validation)?;
+    let texts: Vec<&str> = corpus
+        .iter()
+        .flat_map(|row| [row.user.as_str(), row.assistant.as_str()])
+        .collect();
+    tokenizer::write(&made(out.join("model"))?, &texts)?;
+    let prompts = made(out.join("prompts"))?;
+    write_prompts(
+        &prompts,
+        "world_train",
+        &train,
+        args.train_prompts,
+        &mut rng,
+    )?;
+    write_prompts(
+        &prompts,
+        "world_heldout",
+        &held_out,
+        args.heldout_prompts,
+        &mut rng,
+    )
+}
+
+fn conversations(themes: &[Theme], count: usize, rng: &mut ChaCha8Rng) -> Vec<Conversation> {
+    let mut rows = Vec::with_capacity(count);
+    while let Some(theme) = themes.choose(rng).filter(|_| rows.len() < count) {
+        let request = request::write(*theme, rng);
+        let assistant = reply::write(&request, rng);
+        rows.push(Conversation {
+            user: request.text,
+            assistant,
+        });
+    }
+    rows
+}
+
+fn write_conversations(path: &Path, rows: &[Conversation]) -> Result<()> {
+    let row = |row: &Conversation| {
+        json!({"messages": [
+            {"role": "user", "content": row.user},
+            {"role": "assistant", "content": row.assistant},
+        ]})
+    };
+    write_lines(path, rows.iter().map(row))
+}
+
+/// `count` different prompts on `themes`.
+fn write_prompts(
+    dir: &Path,
+    name: &str,
+    themes: &[Theme],
+    count: usize,
+    rng: &mut ChaCha8Rng,
+) -> Result<()> {
+    let mut seen = HashSet::new();
+    let mut rows = Vec::with_capacity(count);
+    while let Some(theme) = themes.choose(rng).filter(|_| rows.len() < count) {
+        let prompt = request::write(*theme, rng).text;
+        if seen.insert(prompt.clone()) {
+            let id = format!("{}-{:04}", name.replace('_', "-"), rows.len() + 1);
+            rows.push(json!({"id": id, "prompt": prompt}));
+        }
+    }
+    write_lines(&dir.join(format!("{name}.jsonl")), rows.into_iter())
+}
+
+fn write_lines(path: &Path, rows: impl Iterator<Item = Value>) -> Result<()> {
+    let mut text = String::new();
+    for row in rows {
+        writeln!(text, "{row}")?;
+    }
+    write(path, &text)
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<()> {
+    write(path, &format!("{value:#}\n"))
+}
+
+fn write(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).wrap_err_with(|| format!("cannot write {}", path.display()))
+}
+
+/// `dir`, made with its parents if missing.
+fn made(dir: PathBuf) -> Result<PathBuf> {
+    fs::create_dir_all(&dir).wrap_err_with(|| format!("cannot make folder {}", dir.display()))?;
+    Ok(dir)
+}

@@ -1,0 +1,117 @@
+//! Replies of every quality.
+//!
+//! Whether a reply keeps to the topic, suits the situation, is kind, is long or rambles is drawn
+//! independently, so that a model of this corpus is a mediocre assistant with everything to learn
+//! from feedback. The scorer is not consulted.
+
+use rand::RngExt as _;
+use rand::seq::IndexedRandom as _;
+use rand_chacha::ChaCha8Rng;
+use rlhf::feedback::gold::grammar::capitalise;
+use rlhf::feedback::gold::topics::Topic;
+use rlhf::feedback::gold::voice::{
+    ADVICE_FRAMES, PADDING, REASON_FRAMES, SITUATION_FRAMES, Tone, VOICES,
+};
+use rlhf::feedback::gold::{situations, topics};
+
+use crate::request::{Request, one_of, pick};
+
+/// How often a reply is about the topic asked.
+const ON_TOPIC: f64 = 0.5;
+/// How often the situation is met, ignored, or met with the opposite; else it is another one's.
+const SITUATION_MET: f64 = 0.45;
+const SITUATION_IGNORED: f64 = 0.2;
+const SITUATION_REVERSED: f64 = 0.15;
+const FULL: f64 = 0.5;
+const RAMBLING: f64 = 0.15;
+
+/// A reply to `request`.
+pub(crate) fn write(request: &Request, rng: &mut ChaCha8Rng) -> String {
+    let topics: Vec<&Topic> = topics::all().collect();
+    let topic = if rng.random_bool(ON_TOPIC) {
+        topics[request.topic]
+    } else {
+        topics[other_than(request.topic, topics.len(), rng)]
+    };
+    let mut body = advice(topic, rng);
+    if let Some(situation) = situation_addressed(request.situation, rng) {
+        let advice = one_of(pick(situations::all()[situation].advice, rng), rng);
+        let sentence = framed(SITUATION_FRAMES, &advice, rng);
+        let position = if rng.random_bool(0.25) {
+            0
+        } else {
+            body.len().min(rng.random_range(1..3))
+        };
+        body.insert(position, sentence);
+    }
+    if rng.random_bool(RAMBLING) {
+        body.insert(
+            rng.random_range(0..=body.len()),
+            pick(PADDING, rng).to_owned(),
+        );
+    }
+    surround(&mut body, topic, rng);
+    body.join(" ")
+}
+
+/// One piece of advice, or two with or without a reason.
+fn advice(topic: &Topic, rng: &mut ChaCha8Rng) -> Vec<String> {
+    let first = pick(topic.steps, rng);
+    let mut body = vec![framed(ADVICE_FRAMES, &one_of(first, rng), rng)];
+    if rng.random_bool(FULL) {
+        if rng.random_bool(0.6) {
+            body.push(framed(REASON_FRAMES, pick(topic.reasons, rng), rng));
+        } else {
+            let others: Vec<&str> = topic
+                .steps
+                .iter()
+                .copied()
+                .filter(|step| *step != first)
+                .collect();
+            body.push(framed(ADVICE_FRAMES, &one_of(pick(&others, rng), rng), rng));
+        }
+    }
+    body
+}
+
+/// The situation that the reply has in mind, if any.
+fn situation_addressed(told: usize, rng: &mut ChaCha8Rng) -> Option<usize> {
+    let draw: f64 = rng.random();
+    if draw < SITUATION_MET {
+        Some(told)
+    } else if draw < SITUATION_MET + SITUATION_REVERSED {
+        Some(situations::opposite(told))
+    } else if draw < SITUATION_MET + SITUATION_REVERSED + SITUATION_IGNORED {
+        None
+    } else {
+        Some(other_than(told, situations::all().len(), rng))
+    }
+}
+
+/// Add an opening, a closing or both in one tone of voice; plain replies may do without.
+fn surround(body: &mut Vec<String>, topic: &Topic, rng: &mut ChaCha8Rng) {
+    let Some(voice) = VOICES.choose(rng) else {
+        return;
+    };
+    let bare = voice.tone == Tone::Plain && rng.random_bool(0.5);
+    let place: f64 = rng.random();
+    if place < 0.7 && !bare {
+        body.insert(0, said_of(topic, pick(voice.openings, rng), rng));
+    }
+    if place > 0.55 && !bare {
+        body.push(said_of(topic, pick(voice.closings, rng), rng));
+    }
+}
+
+fn said_of(topic: &Topic, pattern: &str, rng: &mut ChaCha8Rng) -> String {
+    pattern.replace("{thing}", pick(topic.things, rng))
+}
+
+fn framed(frames: &[&str], phrase: &str, rng: &mut ChaCha8Rng) -> String {
+    capitalise(&pick(frames, rng).replace("{step}", phrase))
+}
+
+/// A number below `count` that is not `index`.
+fn other_than(index: usize, count: usize, rng: &mut ChaCha8Rng) -> usize {
+    (index + rng.random_range(1..count)) % count
+}

@@ -1,0 +1,94 @@
+//! Opens what `--device` and `--model` name.
+
+use std::io::{IsTerminal, Write as _, stderr};
+
+use burn::tensor::Device;
+use color_eyre::Result;
+use color_eyre::eyre::bail;
+
+use crate::device::DeviceChoice;
+use crate::model::LanguageModel;
+use crate::model::hub::{HubSettings, Transfer};
+use crate::model::source::{LocalModel, ModelSource};
+use crate::reward::model::RewardModel;
+
+/// Opens a device and says on standard error which one it is.
+///
+/// # Errors
+/// If it isn't there.
+pub fn device(choice: DeviceChoice) -> Result<Device> {
+    let chosen = choice.open()?;
+    eprintln!("device: {}", chosen.name);
+    Ok(chosen.device)
+}
+
+/// Opens a language model: a folder, `embedded` or a hub id, which is downloaded if it isn't in the cache.
+///
+/// # Errors
+/// If there is no such model or its files can't be used.
+pub fn open(model: &str, device: &Device) -> Result<LanguageModel> {
+    match find(model)? {
+        LocalModel::Folder { path, .. } => Ok(LanguageModel::load(&path, device)?),
+        LocalModel::Embedded => bail!("this build has no embedded model; pass a folder or a hub id"),
+    }
+}
+
+/// Opens a reward model, from the same places.
+///
+/// # Errors
+/// As [`open`]; for a language model without a score head.
+pub fn open_reward_model(model: &str, device: &Device) -> Result<RewardModel> {
+    match find(model)? {
+        LocalModel::Folder { path, .. } => Ok(RewardModel::load(&path, device)?),
+        LocalModel::Embedded => {
+            bail!("the embedded model is a language model; train a reward model on it first: rlhf reward train --model embedded")
+        }
+    }
+}
+
+/// Finds a model on this machine, or brings it here.
+///
+/// # Errors
+/// If there is no such model.
+pub fn find(model: &str) -> Result<LocalModel> {
+    let mut bar = TransferBar::default();
+    let found = ModelSource::parse(model)?.resolve(&HubSettings::from_env(), &mut |t| bar.show(t));
+    bar.end();
+    let found = found?;
+    if let LocalModel::Folder { pin: Some(pin), .. } = &found {
+        eprintln!("model: {pin}");
+    }
+    Ok(found)
+}
+
+/// A line that follows a download: rewritten on a terminal, one a file elsewhere.
+#[derive(Default)]
+struct TransferBar {
+    file: String,
+    open: bool,
+}
+
+impl TransferBar {
+    fn show(&mut self, transfer: Transfer<'_>) {
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let Transfer { file, done, total } = transfer;
+        if stderr().is_terminal() {
+            if self.file != file {
+                self.end();
+            }
+            let (done, total) = (megabytes(done), megabytes(total));
+            eprint!("\rdownloading {file} {done:.1} of {total:.1} MB");
+            let _ = stderr().flush(); // progress only
+            self.open = true;
+        } else if self.file != file {
+            eprintln!("downloading {file} ({:.1} MB)", megabytes(total));
+        }
+        file.clone_into(&mut self.file);
+    }
+
+    fn end(&mut self) {
+        if std::mem::take(&mut self.open) {
+            eprintln!();
+        }
+    }
+}

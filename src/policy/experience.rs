@@ -1,0 +1,218 @@
+//! What one rollout teaches: log-probabilities, values, rewards, advantages, for every response token.
+//!
+//! Everything is kept as ragged rows on the host, one per episode, real tokens only; pads exist only inside a forward pass.
+
+use burn::tensor::{Bool, Device, Tensor, TensorData};
+
+use crate::algo::kl::KlEstimator;
+use crate::algo::rewards::{MissingEos, adjust_scores, token_rewards};
+use crate::algo::{gae, masked};
+use crate::model::{Decoder, TokenBatch};
+
+use super::actor_critic::ActorCritic;
+use super::lm_head::{self, Targets};
+
+/// Ragged rows, one per episode.
+pub type Rows = Vec<Vec<f32>>;
+
+/// The tokens of an episode.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EpisodeTokens {
+    /// Prompt.
+    pub prompt: Vec<u32>,
+    /// Response, its end token included if there is one. Never empty.
+    pub response: Vec<u32>,
+    /// Ended by itself.
+    pub finished: bool,
+}
+
+/// What the networks say about the response tokens of a rollout, before any update.
+#[derive(Debug, Clone, Default)]
+pub struct Measured {
+    /// log π(a|s) by the trainer's own forward pass.
+    pub logprobs: Rows,
+    /// log π_ref(a|s).
+    pub ref_logprobs: Rows,
+    /// V(s).
+    pub values: Rows,
+    /// Entropy of π(·|s).
+    pub entropies: Rows,
+}
+
+/// How scores and log-ratios become advantages.
+#[derive(Debug, Clone, Copy)]
+pub struct Shaping {
+    /// β.
+    pub kl_coef: f64,
+    /// Per-token KL estimator.
+    pub kl_estimator: KlEstimator,
+    /// For responses that didn't end by themselves.
+    pub missing_eos: MissingEos,
+    /// Scores are clipped to ± this.
+    pub reward_clip: Option<f64>,
+    /// Divide rewards by their deviation.
+    pub whiten_rewards: bool,
+    /// Whiten advantages.
+    pub whiten_advantages: bool,
+    /// γ.
+    pub gamma: f64,
+    /// λ.
+    pub lam: f64,
+}
+
+/// What the epochs learn from.
+#[derive(Debug, Clone, Default)]
+pub struct Experience {
+    /// Reward of each token.
+    pub rewards: Rows,
+    /// Advantages before whitening.
+    pub raw_advantages: Rows,
+    /// What the policy loss uses.
+    pub advantages: Rows,
+    /// What the critic learns.
+    pub returns: Rows,
+}
+
+/// A padded microbatch and where its response tokens are predicted.
+pub fn pack(episodes: &[&EpisodeTokens]) -> (TokenBatch, Targets) {
+    let prompts: Vec<&[u32]> = episodes.iter().map(|e| e.prompt.as_slice()).collect();
+    let responses: Vec<&[u32]> = episodes.iter().map(|e| e.response.as_slice()).collect();
+    let (tokens, prompt_time) = TokenBatch::prompt_response(&prompts, &responses, 0);
+    let mut targets = Targets {
+        at: Vec::new(),
+        labels: Vec::new(),
+    };
+    for (row, episode) in episodes.iter().enumerate() {
+        let first = row * tokens.time + prompt_time - 1;
+        targets.at.extend(first..first + episode.response.len());
+        targets.labels.extend(&episode.response);
+    }
+    (tokens, targets)
+}
+
+/// Forward passes of policy, reference and critic over a rollout, `microbatch` episodes at a time.
+pub fn measure(
+    model: &ActorCritic,
+    reference: &Decoder,
+    episodes: &[EpisodeTokens],
+    temperature: f64,
+    microbatch: usize,
+) -> Measured {
+    let mut measured = Measured::default();
+    for chunk in episodes.chunks(microbatch) {
+        let chunk: Vec<&EpisodeTokens> = chunk.iter().collect();
+        let (tokens, targets) = pack(&chunk);
+        let states = lm_head::target_states(&model.policy, &tokens, &targets);
+        let known = lm_head::logprobs(&model.policy, &states, &targets.labels, temperature);
+        let values = model.values(&tokens, &targets.at, states).into_data();
+        let ref_states = lm_head::target_states(reference, &tokens, &targets);
+        let of_reference = lm_head::logprobs(reference, &ref_states, &targets.labels, temperature);
+        let lengths: Vec<usize> = chunk.iter().map(|e| e.response.len()).collect();
+        measured.logprobs.extend(rows(&known.logprobs, &lengths));
+        measured.entropies.extend(rows(&known.entropies, &lengths));
+        measured
+            .ref_logprobs
+            .extend(rows(&of_reference.logprobs, &lengths));
+        measured
+            .values
+            .extend(rows(&values.iter::<f32>().collect::<Vec<_>>(), &lengths));
+    }
+    measured
+}
+
+fn rows(flat: &[f32], lengths: &[usize]) -> Rows {
+    let mut rest = flat;
+    lengths
+        .iter()
+        .map(|&length| {
+            let (row, after) = rest.split_at(length);
+            rest = after;
+            row.to_vec()
+        })
+        .collect()
+}
+
+impl Experience {
+    /// Scores → per-token rewards → (whitened) → advantages and returns → (whitened).
+    pub fn new(measured: &Measured, scores: &[f64], finished: &[bool], shaping: Shaping) -> Self {
+        let device = crate::device::cpu().device;
+        let grid = Grid::new(&measured.logprobs, &device);
+        let kl = shaping
+            .kl_estimator
+            .estimate(grid.tensor(&measured.logprobs) - grid.tensor(&measured.ref_logprobs));
+        let clip = shaping.reward_clip.unwrap_or(f64::INFINITY);
+        let scores: Vec<f32> = scores.iter().map(|s| s.clamp(-clip, clip) as f32).collect();
+        let scores = Tensor::<1>::from_floats(scores.as_slice(), &device);
+        let finished = Tensor::<1, Bool>::from_data(TensorData::from(finished), &device);
+        let scores = adjust_scores(scores, &finished, shaping.missing_eos);
+        let mut rewards = token_rewards(kl, scores, &grid.mask, shaping.kl_coef);
+        if shaping.whiten_rewards {
+            rewards = masked::whiten(rewards, &grid.mask, false);
+        }
+        let values = grid.tensor(&measured.values);
+        let estimate = gae::estimate(
+            rewards.clone(),
+            values,
+            &grid.mask,
+            shaping.gamma,
+            shaping.lam,
+        );
+        let advantages = if shaping.whiten_advantages {
+            masked::whiten(estimate.advantages.clone(), &grid.mask, true)
+        } else {
+            estimate.advantages.clone()
+        };
+        Self {
+            rewards: grid.rows(rewards),
+            raw_advantages: grid.rows(estimate.advantages),
+            advantages: grid.rows(advantages),
+            returns: grid.rows(estimate.returns),
+        }
+    }
+}
+
+/// Between ragged rows and padded `[batch, time]` tensors.
+struct Grid {
+    lengths: Vec<usize>,
+    time: usize,
+    mask: Tensor<2, Bool>,
+    device: Device,
+}
+
+impl Grid {
+    fn new(like: &Rows, device: &Device) -> Self {
+        let lengths: Vec<usize> = like.iter().map(Vec::len).collect();
+        let time = lengths.iter().copied().max().unwrap_or(0);
+        let mask: Vec<bool> = lengths
+            .iter()
+            .flat_map(|&n| (0..time).map(move |t| t < n))
+            .collect();
+        let mask = Tensor::from_data(TensorData::new(mask, [lengths.len(), time]), device);
+        Self {
+            lengths,
+            time,
+            mask,
+            device: device.clone(),
+        }
+    }
+
+    fn tensor(&self, rows: &Rows) -> Tensor<2> {
+        let padded = |row: &Vec<f32>| {
+            let mut row = row.clone();
+            row.resize(self.time, 0.0);
+            row
+        };
+        let values: Vec<f32> = rows.iter().flat_map(padded).collect();
+        Tensor::from_data(
+            TensorData::new(values, [self.lengths.len(), self.time]),
+            &self.device,
+        )
+    }
+
+    fn rows(&self, tensor: Tensor<2>) -> Rows {
+        let values: Vec<f32> = tensor.into_data().iter::<f32>().collect();
+        let row =
+            |(index, &length): (usize, &usize)| values[index * self.time..][..length].to_vec();
+        self.lengths.iter().enumerate().map(row).collect()
+    }
+}

@@ -1,0 +1,180 @@
+//! One optimiser step of PPO on one minibatch, a microbatch at a time.
+//!
+//! Losses are sums over real tokens divided by the minibatch's token count, so the result doesn't depend on the microbatch size.
+
+use burn::tensor::{Bool, Device, Tensor, TensorData};
+
+use crate::algo::ppo::{PolicyBatch, PolicyClip, ValueBatch, policy_loss, value_loss};
+use crate::algo::ppo_stats::{PolicyStats, ValueStats};
+use crate::model::optimizer::Optimizer;
+use crate::model::{GradientMap, Parameters};
+
+use super::actor_critic::{ActorCritic, POLICY};
+use super::experience::{EpisodeTokens, Experience, Measured, pack};
+use super::lm_head::{self, HeadPass};
+
+/// Coefficients of the losses.
+#[derive(Debug, Clone, Copy)]
+pub struct LossConfig {
+    /// Clip range of the ratio, dual clip.
+    pub clip: PolicyClip,
+    /// Clip range of the value.
+    pub cliprange_value: f64,
+    /// Weight of the value loss.
+    pub vf_coef: f64,
+    /// Sampling temperature: it divides the logits here as in the rollout.
+    pub temperature: f64,
+    /// Episodes in a forward pass.
+    pub microbatch: usize,
+}
+
+/// A rollout with everything that the losses need.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// Tokens.
+    pub episodes: &'a [EpisodeTokens],
+    /// Old log-probabilities and values.
+    pub measured: &'a Measured,
+    /// Advantages and returns.
+    pub experience: &'a Experience,
+}
+
+/// What one optimiser step did.
+#[derive(Debug, Clone, Copy)]
+pub struct UpdateReport {
+    /// Before the step.
+    pub policy_loss: f64,
+    /// Before the step, without its coefficient.
+    pub value_loss: f64,
+    /// Of policy and critic together, before clipping.
+    pub grad_norm: f64,
+    /// False if loss or gradient was not finite; then nothing was changed.
+    pub applied: bool,
+    /// Ratios, clip fraction, approximate KL.
+    pub policy: PolicyStats,
+    /// Value clip fraction, explained variance.
+    pub value: ValueStats,
+}
+
+/// One step of the optimiser on the episodes `rows`.
+pub fn update(
+    model: &mut ActorCritic,
+    optimizer: &mut Optimizer,
+    batch: Batch<'_>,
+    rows: &[usize],
+    losses: &LossConfig,
+    learning_rate: f64,
+) -> UpdateReport {
+    let tokens: usize = rows
+        .iter()
+        .map(|&row| batch.episodes[row].response.len())
+        .sum();
+    let mut sums = Sums::default();
+    let mut gradients = GradientMap::default();
+    for rows in rows.chunks(losses.microbatch) {
+        gradients.accumulate(microbatch(
+            model,
+            batch,
+            rows,
+            losses,
+            tokens as f64,
+            &mut sums,
+        ));
+    }
+    let finite = sums.policy_loss.is_finite() && sums.value_loss.is_finite();
+    let step = finite.then(|| optimizer.step(model, gradients, learning_rate));
+    UpdateReport {
+        policy_loss: sums.policy_loss,
+        value_loss: sums.value_loss,
+        grad_norm: step.map_or(f64::NAN, |s| s.grad_norm),
+        applied: step.is_some_and(|s| s.applied),
+        policy: sums.policy,
+        value: sums.value,
+    }
+}
+
+#[derive(Default)]
+struct Sums {
+    policy_loss: f64,
+    value_loss: f64,
+    policy: PolicyStats,
+    value: ValueStats,
+}
+
+fn microbatch(
+    model: &ActorCritic,
+    batch: Batch<'_>,
+    rows: &[usize],
+    losses: &LossConfig,
+    denominator: f64,
+    sums: &mut Sums,
+) -> GradientMap {
+    let episodes: Vec<&EpisodeTokens> = rows.iter().map(|&row| &batch.episodes[row]).collect();
+    let (tokens, targets) = pack(&episodes);
+    let flat = |from: &[Vec<f32>]| -> Vec<f32> {
+        rows.iter().flat_map(|&row| from[row].clone()).collect()
+    };
+    let old_logprobs = flat(&batch.measured.logprobs);
+    let advantages = flat(&batch.experience.advantages);
+
+    let mut tracked = model.tracked();
+    let states = lm_head::target_states(&tracked.policy, &tokens, &targets);
+    let pass = HeadPass::new(
+        &model.policy,
+        &states,
+        &targets,
+        losses.temperature,
+        |range, logprobs, _| {
+            let device = logprobs.device();
+            let logprobs = logprobs.autodiff().require_grad();
+            let of = |values: &[f32], device: &Device| line(&values[range.clone()], device);
+            let part = |logprobs: Tensor<2>, device: &Device| PolicyBatch {
+                old_logprobs: of(&old_logprobs, device),
+                advantages: of(&advantages, device),
+                response_mask: all_real(range.len(), device),
+                logprobs,
+            };
+            let tracked = part(logprobs.clone().unsqueeze(), &logprobs.device());
+            let loss = policy_loss(tracked, losses.clip, denominator);
+            sums.policy_loss += scalar(&loss);
+            let plain = part(logprobs.clone().inner().unsqueeze(), &device);
+            sums.policy
+                .merge(&PolicyStats::measure(plain, losses.clip.range));
+            let mut gradients = loss.backward();
+            logprobs
+                .grad_remove(&mut gradients)
+                .unwrap_or_else(|| logprobs.inner().zeros_like())
+        },
+    );
+
+    let values: Tensor<2> = tracked
+        .values(&tokens, &targets.at, states.clone())
+        .unsqueeze();
+    let device = values.device();
+    let values = ValueBatch {
+        old_values: line(&flat(&batch.measured.values), &device),
+        returns: line(&flat(&batch.experience.returns), &device),
+        response_mask: all_real(targets.at.len(), &device),
+        values,
+    };
+    sums.value
+        .merge(&ValueStats::measure(values.clone(), losses.cliprange_value));
+    let value_loss = value_loss(values, losses.cliprange_value, denominator);
+    sums.value_loss += scalar(&value_loss);
+    let total = pass.surrogate(states) + value_loss * losses.vf_coef;
+    let mut gradients = tracked.gradients(total.backward());
+    pass.add_head_gradient(&model.policy, POLICY, &mut gradients);
+    gradients
+}
+
+fn line(values: &[f32], device: &Device) -> Tensor<2> {
+    Tensor::from_data(TensorData::new(values.to_vec(), [1, values.len()]), device)
+}
+
+fn all_real(count: usize, device: &Device) -> Tensor<2, Bool> {
+    Tensor::full([1, count], true, device)
+}
+
+fn scalar(value: &Tensor<1>) -> f64 {
+    f64::from(value.clone().into_scalar::<f32>())
+}
