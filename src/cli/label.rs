@@ -117,7 +117,7 @@ fn items(args: &LabelArgs) -> color_eyre::Result<Vec<Item>> {
     let samples = args.dir.join("samples");
     let items = match (&args.file, &args.batch) {
         (Some(file), _) => import(file, &samples)?,
-        (None, Some(batch)) => item::read_batch(&samples.join(format!("{batch}.jsonl")))?,
+        (None, Some(batch)) => read_batch(&samples, batch)?,
         (None, None) => item::read_all(&samples)?,
     };
     if items.is_empty() {
@@ -128,6 +128,17 @@ fn items(args: &LabelArgs) -> color_eyre::Result<Vec<Item>> {
         );
     }
     Ok(items)
+}
+
+fn read_batch(samples: &Path, batch: &str) -> color_eyre::Result<Vec<Item>> {
+    let path = samples.join(format!("{batch}.jsonl"));
+    if !path.exists() {
+        bail!(
+            "there is no {}; a batch is the name of a file in samples/ without .jsonl",
+            path.display()
+        );
+    }
+    Ok(item::read_batch(&path)?)
 }
 
 /// Copies the rows of a file of answers to `samples/`, where text lives, and returns them.

@@ -350,6 +350,11 @@ fn nothing_to_judge_and_bad_rows_say_what_to_do() {
         String::from_utf8(output.stderr).unwrap()
     };
     assert!(error(&["--annotator", "sim:gold"]).contains("make pairs with `rlhf sample`"));
+    let missing = error(&["--batch", "b7", "--annotator", "sim:gold"]);
+    assert!(
+        missing.contains("samples/b7.jsonl; a batch is the name"),
+        "{missing}"
+    );
     fs::write(dir.path().join("bad.jsonl"), "{\"prompt\": \"p\"}\n").unwrap();
     let bad = error(&["bad.jsonl", "--annotator", "sim:gold"]);
     assert!(

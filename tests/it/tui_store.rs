@@ -186,3 +186,27 @@ fn more_than_two_answers_are_not_a_pair() {
     items.push(item(PromptText::Text("three".into()), &["a", "b", "c"]));
     assert_eq!(desk(dir.path(), &items).pairs.len(), 2);
 }
+
+#[test]
+fn a_line_that_a_crash_cut_off_is_told_and_comes_up_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = items(3);
+    label(dir.path(), &items, "1 9");
+    let folder = dir.path().join("mia");
+    let files = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let file = files
+        .into_iter()
+        .find(|path| path.extension().is_some_and(|e| e == "jsonl"))
+        .unwrap();
+    let text = std::fs::read(&file).unwrap();
+    std::fs::write(&file, &text[..text.len() - 5]).unwrap();
+    let desk = desk(dir.path(), &items);
+    assert_eq!((desk.pairs.len(), desk.earlier.len()), (2, 1));
+    let place = format!("{}:3", file.display());
+    assert_eq!(
+        desk.notice,
+        format!("A crash cut off {place}; that judgement comes up again.")
+    );
+}

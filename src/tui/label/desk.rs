@@ -62,7 +62,24 @@ pub fn lay_out(items: &[Item], history: &History, rules: Rules) -> Result<Desk, 
         earlier,
         judged,
         guidelines_read,
+        notice: notice(history),
     })
+}
+
+/// A line that a crash cut off is told, because its judgement has to be made again.
+fn notice(history: &History) -> String {
+    let lines: Vec<String> = history
+        .torn
+        .iter()
+        .map(|torn| format!("{}:{}", torn.path.display(), torn.line))
+        .collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    format!(
+        "A crash cut off {}; that judgement comes up again.",
+        lines.join(", ")
+    )
 }
 
 /// Whether an item is two answers; more than two are ranked, not compared.

@@ -101,6 +101,8 @@ pub struct Desk {
     pub judged: usize,
     /// These guidelines were shown to this annotator before.
     pub guidelines_read: bool,
+    /// What the annotator should know about the files, if anything.
+    pub notice: String,
 }
 
 /// What fills the screen or lies over it.

@@ -88,6 +88,7 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
 fn open(app: &mut App, desk: Desk, now: u64) {
     app.queue = desk.pairs.into_iter().map(Rc::new).collect();
     app.judged_before = desk.judged;
+    app.message = desk.notice;
     app.earlier = desk.earlier.len();
     app.done = desk.earlier;
     show(app, now);
