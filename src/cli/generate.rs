@@ -11,7 +11,9 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::device::DeviceChoice;
 use crate::generate::engine::DEFAULT_BATCH_SIZE;
-use crate::generate::{Completion, FinishReason, Listener, Request, SamplerConfig, Settings, prompt_key};
+use crate::generate::{
+    Completion, FinishReason, Listener, Request, SamplerConfig, Settings, prompt_key,
+};
 use crate::model::chat_template::Message;
 use crate::model::tokenizer::TextStream;
 use crate::model::{ModelError, PromptInput, Tokenizer};
@@ -72,11 +74,17 @@ fn positive() -> RangedU64ValueParser<usize> {
 }
 
 fn temperature(text: &str) -> Result<f64, String> {
-    checked(text, |temperature| SamplerConfig { temperature, ..SamplerConfig::default() })
+    checked(text, |temperature| SamplerConfig {
+        temperature,
+        ..SamplerConfig::default()
+    })
 }
 
 fn top_p(text: &str) -> Result<f64, String> {
-    checked(text, |top_p| SamplerConfig { top_p, ..SamplerConfig::default() })
+    checked(text, |top_p| SamplerConfig {
+        top_p,
+        ..SamplerConfig::default()
+    })
 }
 
 fn checked(text: &str, config: impl Fn(f64) -> SamplerConfig) -> Result<f64, String> {
@@ -105,14 +113,17 @@ struct Sample {
 /// # Errors
 /// If the model can't be opened, the prompt doesn't fit it, or the answers can't be printed.
 pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
-    let device = models::device(args.device)?;
+    let device = models::device(args.device)?.device;
     let model = models::open(&args.model, &device)?;
     let tokenizer = model.text.tokenizer()?;
     let prompt_ids = model.text.prompt_ids(&prompt(args))?;
     let requests = requests(&prompt_ids, args.n);
     let sampler = sampler(args);
-    let settings =
-        Settings { sampler: &sampler, stop_ids: tokenizer.stop_ids(), batch_size: DEFAULT_BATCH_SIZE };
+    let settings = Settings {
+        sampler: &sampler,
+        stop_ids: tokenizer.stop_ids(),
+        batch_size: DEFAULT_BATCH_SIZE,
+    };
     let generate = |listener: &mut dyn Listener| {
         crate::generate::generate(&model.decoder, &requests, settings, listener)
     };
@@ -127,7 +138,15 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
         .into_iter()
         .map(|completion| sample(completion, tokenizer))
         .collect::<Result<Vec<_>, ModelError>>()?;
-    print(&Output { prompt_ids, samples }, args.json, stdout().is_terminal(), &mut stdout().lock())?;
+    print(
+        &Output {
+            prompt_ids,
+            samples,
+        },
+        args.json,
+        stdout().is_terminal(),
+        &mut stdout().lock(),
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -141,19 +160,47 @@ fn prompt(args: &GenerateArgs) -> PromptInput {
 
 fn requests(prompt: &[u32], count: usize) -> Vec<Request> {
     let key = prompt_key(prompt);
-    let request = |sample| Request { prompt: prompt.to_vec(), key, sample };
+    let request = |sample| Request {
+        prompt: prompt.to_vec(),
+        key,
+        sample,
+    };
     (0..count as u64).map(request).collect()
 }
 
 fn sampler(args: &GenerateArgs) -> SamplerConfig {
-    let &GenerateArgs { temperature, top_p, top_k, max_new_tokens, greedy, seed, .. } = args;
-    SamplerConfig { temperature, top_p, top_k, max_new_tokens, greedy, seed }
+    let &GenerateArgs {
+        temperature,
+        top_p,
+        top_k,
+        max_new_tokens,
+        greedy,
+        seed,
+        ..
+    } = args;
+    SamplerConfig {
+        temperature,
+        top_p,
+        top_k,
+        max_new_tokens,
+        greedy,
+        seed,
+    }
 }
 
 fn sample(completion: Completion, tokenizer: &Tokenizer) -> Result<Sample, ModelError> {
-    let Completion { ids, logprobs, finish_reason } = completion;
+    let Completion {
+        ids,
+        logprobs,
+        finish_reason,
+    } = completion;
     let text = tokenizer.decode(&ids, true)?;
-    Ok(Sample { ids, text, logprobs, finish_reason })
+    Ok(Sample {
+        ids,
+        text,
+        logprobs,
+        finish_reason,
+    })
 }
 
 /// One JSON line, or the texts: as they are into a file or a pipe, made harmless for a terminal.
@@ -163,13 +210,27 @@ fn print(output: &Output, json: bool, terminal: bool, out: &mut dyn Write) -> Re
         return Ok(());
     }
     let count = output.samples.len();
-    for (index, Sample { text, ids, finish_reason, .. }) in output.samples.iter().enumerate() {
+    for (
+        index,
+        Sample {
+            text,
+            ids,
+            finish_reason,
+            ..
+        },
+    ) in output.samples.iter().enumerate()
+    {
         if count > 1 {
             let end = match finish_reason {
                 FinishReason::Stop => "complete",
                 FinishReason::Length => "cut off",
             };
-            writeln!(out, "--- {} of {count} ({} tokens, {end})", index + 1, ids.len())?;
+            writeln!(
+                out,
+                "--- {} of {count} ({} tokens, {end})",
+                index + 1,
+                ids.len()
+            )?;
         }
         let text = if terminal { &sanitise(text) } else { text };
         writeln!(out, "{text}")?;
@@ -188,12 +249,21 @@ struct Screen<'a, W> {
 
 impl<'a, W: Write> Screen<'a, W> {
     fn new(tokenizer: &'a Tokenizer, out: W) -> Self {
-        Self { stream: tokenizer.stream(true), out, held: String::new(), failed: None }
+        Self {
+            stream: tokenizer.stream(true),
+            out,
+            held: String::new(),
+            failed: None,
+        }
     }
 
     fn write(&mut self, text: &str) {
         self.held.push_str(text);
-        let last = self.held.grapheme_indices(true).next_back().map_or(0, |(start, _)| start);
+        let last = self
+            .held
+            .grapheme_indices(true)
+            .next_back()
+            .map_or(0, |(start, _)| start);
         let rest = self.held.split_off(last);
         let certain = std::mem::replace(&mut self.held, rest);
         let written = write!(self.out, "{}", sanitise(&certain)).and_then(|()| self.out.flush());

@@ -31,7 +31,12 @@ pub struct InspectArgs {
     #[arg(long, value_name = "MODEL")]
     pub model: String,
     /// Text to read
-    #[arg(long, value_name = "TEXT", required_unless_present = "ids", conflicts_with = "ids")]
+    #[arg(
+        long,
+        value_name = "TEXT",
+        required_unless_present = "ids",
+        conflicts_with = "ids"
+    )]
     pub text: Option<String>,
     /// Token ids to read, separated by commas; works without a tokenizer
     #[arg(long, value_name = "IDS", value_delimiter = ',')]
@@ -81,23 +86,48 @@ struct Score {
 /// # Errors
 /// If a model can't be opened or the tokens don't fit it.
 pub fn run(args: &InspectArgs) -> Result<ExitCode> {
-    let device = models::device(args.device)?;
+    let device = models::device(args.device)?.device;
     let model = models::open(&args.model, &device)?;
     let ids = match (&args.ids, &args.text) {
         (Some(ids), _) => ids.clone(),
-        (None, text) => model.text.tokenizer()?.encode_with_special(text.as_deref().unwrap_or_default())?,
+        (None, text) => model
+            .text
+            .tokenizer()?
+            .encode_with_special(text.as_deref().unwrap_or_default())?,
     };
-    let against = args.against.as_deref().map(|other| models::open(other, &device)).transpose()?;
+    let against = args
+        .against
+        .as_deref()
+        .map(|other| models::open(other, &device))
+        .transpose()?;
     if let Some(other) = &against {
         check_same_tokens(&model.text, &other.text)?;
     }
-    let reports = inspect(&model.decoder, &ids, against.as_ref().map(|other| &other.decoder))?;
+    let reports = inspect(
+        &model.decoder,
+        &ids,
+        against.as_ref().map(|other| &other.decoder),
+    )?;
     let tokenizer = model.text.tokenizer.as_ref();
-    let score = args.reward_model.as_deref().map(|path| score(path, args, &ids, tokenizer, &device)).transpose()?;
-    let tokens: Vec<Token> = reports.into_iter().map(|report| token(report, tokenizer)).collect();
+    let score = args
+        .reward_model
+        .as_deref()
+        .map(|path| score(path, args, &ids, tokenizer, &device))
+        .transpose()?;
+    let tokens: Vec<Token> = reports
+        .into_iter()
+        .map(|report| token(report, tokenizer))
+        .collect();
     let text = if args.json {
-        let (raw, position) = (score.as_ref().map(|s| s.raw), score.as_ref().map(|s| s.position));
-        serde_json::to_string(&Output { tokens, score: raw, score_position: position })?
+        let (raw, position) = (
+            score.as_ref().map(|s| s.raw),
+            score.as_ref().map(|s| s.position),
+        );
+        serde_json::to_string(&Output {
+            tokens,
+            score: raw,
+            score_position: position,
+        })?
     } else {
         table(&tokens) + &summary(&tokens, score.as_ref())
     };
@@ -111,13 +141,19 @@ fn check_same_tokens(ours: &ModelText, theirs: &ModelText) -> Result<()> {
         && a.sha256() != b.sha256()
     {
         let (a, b) = (ours.path.display(), theirs.path.display());
-        bail!("{a} and {b} have different tokenizers, so their probabilities are not of the same tokens");
+        bail!(
+            "{a} and {b} have different tokenizers, so their probabilities are not of the same tokens"
+        );
     }
     Ok(())
 }
 
 fn token(report: TokenReport, tokenizer: Option<&Tokenizer>) -> Token {
-    let TokenReport { id, prediction, logratio } = report;
+    let TokenReport {
+        id,
+        prediction,
+        logratio,
+    } = report;
     Token {
         id,
         text: tokenizer.and_then(|tokenizer| tokenizer.token_text(id)),
@@ -145,27 +181,56 @@ fn score(
         },
         _ => ids.to_vec(),
     };
-    let Some(&last) = ids.last() else { bail!("the text has no tokens for the reward model") };
+    let Some(&last) = ids.last() else {
+        bail!("the text has no tokens for the reward model")
+    };
     crate::generate::engine::check_vocabulary(&reward_model.network.decoder, &ids)?;
     let position = ids.len() - 1;
-    let raw = reward_model.raw_scores(&[ids])?.first().copied().unwrap_or(f64::NAN);
+    let raw = reward_model
+        .raw_scores(&[ids])?
+        .first()
+        .copied()
+        .unwrap_or(f64::NAN);
     let token = own.and_then(|own| own.token_text(last));
-    Ok(Score { raw, normalised: reward_model.scale.apply(raw), position, token })
+    Ok(Score {
+        raw,
+        normalised: reward_model.scale.apply(raw),
+        position,
+        token,
+    })
 }
 
 /// One aligned row for each token; control characters in its text are made visible.
 fn table(tokens: &[Token]) -> String {
     let ratios = tokens.iter().any(|token| token.logratio.is_some());
-    let shown: Vec<String> = tokens.iter().map(|token| shown(token.text.as_deref())).collect();
-    let width = shown.iter().map(|text| columns(text)).max().unwrap_or(0).max(4);
-    let mut out = format!("{:>4} {:>7}  {:<width$} {:>9} {:>6} {:>8}", "#", "id", "text", "log p", "rank", "entropy");
+    let shown: Vec<String> = tokens
+        .iter()
+        .map(|token| shown(token.text.as_deref()))
+        .collect();
+    let width = shown
+        .iter()
+        .map(|text| columns(text))
+        .max()
+        .unwrap_or(0)
+        .max(4);
+    let mut out = format!(
+        "{:>4} {:>7}  {:<width$} {:>9} {:>6} {:>8}",
+        "#", "id", "text", "log p", "rank", "entropy"
+    );
     out.push_str(if ratios { "  log-ratio\n" } else { "\n" });
     for (index, (token, text)) in tokens.iter().zip(&shown).enumerate() {
         let pad = " ".repeat(width - columns(text));
-        let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
-        let rank = token.rank.map_or_else(|| "-".to_owned(), |rank| rank.to_string());
+        let number =
+            |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |v| format!("{v:.4}"));
+        let rank = token
+            .rank
+            .map_or_else(|| "-".to_owned(), |rank| rank.to_string());
         let (logprob, entropy) = (number(token.logprob), number(token.entropy));
-        let _ = write!(out, "{index:>4} {:>7}  {text}{pad} {logprob:>9} {rank:>6} {entropy:>8}", token.id);
+        let _ = write!(
+            out,
+            "{index:>4} {:>7}  {text}{pad} {logprob:>9} {rank:>6} {entropy:>8}",
+            token.id
+        );
         if ratios {
             let _ = write!(out, " {:>10}", number(token.logratio));
         }
@@ -176,7 +241,9 @@ fn table(tokens: &[Token]) -> String {
 
 /// A token's text on one line, its spaces visible.
 fn shown(text: Option<&str>) -> String {
-    text.map_or_else(String::new, |text| sanitise(&text.replace('\n', "⏎")).replace(' ', "·"))
+    text.map_or_else(String::new, |text| {
+        sanitise(&text.replace('\n', "⏎")).replace(' ', "·")
+    })
 }
 
 fn summary(tokens: &[Token], score: Option<&Score>) -> String {
@@ -186,14 +253,29 @@ fn summary(tokens: &[Token], score: Option<&Score>) -> String {
     if !logprobs.is_empty() {
         let sum: f64 = logprobs.iter().sum();
         let perplexity = (-sum / logprobs.len() as f64).exp();
-        let _ = writeln!(out, "\nlog p of {} tokens: {sum:.4} nats, perplexity {perplexity:.4}", logprobs.len());
+        let _ = writeln!(
+            out,
+            "\nlog p of {} tokens: {sum:.4} nats, perplexity {perplexity:.4}",
+            logprobs.len()
+        );
     }
     if !ratios.is_empty() {
         let _ = writeln!(out, "log-ratio: {:.4} nats", ratios.iter().sum::<f64>());
     }
-    if let Some(Score { raw, normalised, position, token }) = score {
-        let at = token.as_deref().map_or_else(String::new, |token| format!(" {}", shown(Some(token))));
-        let _ = writeln!(out, "score: {normalised:.4} (raw {raw:.4}), read at token {position}{at}");
+    if let Some(Score {
+        raw,
+        normalised,
+        position,
+        token,
+    }) = score
+    {
+        let at = token
+            .as_deref()
+            .map_or_else(String::new, |token| format!(" {}", shown(Some(token))));
+        let _ = writeln!(
+            out,
+            "score: {normalised:.4} (raw {raw:.4}), read at token {position}{at}"
+        );
     }
     out
 }

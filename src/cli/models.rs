@@ -6,7 +6,7 @@ use burn::tensor::Device;
 use color_eyre::Result;
 use color_eyre::eyre::bail;
 
-use crate::device::DeviceChoice;
+use crate::device::{ChosenDevice, DeviceChoice};
 use crate::model::LanguageModel;
 use crate::model::hub::{HubSettings, Transfer};
 use crate::model::source::{LocalModel, ModelSource};
@@ -16,10 +16,10 @@ use crate::reward::model::RewardModel;
 ///
 /// # Errors
 /// If it isn't there.
-pub fn device(choice: DeviceChoice) -> Result<Device> {
+pub fn device(choice: DeviceChoice) -> Result<ChosenDevice> {
     let chosen = choice.open()?;
     eprintln!("device: {}", chosen.name);
-    Ok(chosen.device)
+    Ok(chosen)
 }
 
 /// Opens a language model: a folder, `embedded` or a hub id, which is downloaded if it isn't in the cache.
@@ -29,7 +29,22 @@ pub fn device(choice: DeviceChoice) -> Result<Device> {
 pub fn open(model: &str, device: &Device) -> Result<LanguageModel> {
     match find(model)? {
         LocalModel::Folder { path, .. } => Ok(LanguageModel::load(&path, device)?),
-        LocalModel::Embedded => bail!("this build has no embedded model; pass a folder or a hub id"),
+        LocalModel::Embedded => {
+            bail!("this build has no embedded model; pass a folder or a hub id")
+        }
+    }
+}
+
+/// Makes a model with random weights from a folder's `config.json` and tokenizer files.
+///
+/// # Errors
+/// If they are missing or can't be used.
+pub fn open_from_scratch(model: &str, seed: u64, device: &Device) -> Result<LanguageModel> {
+    match find(model)? {
+        LocalModel::Folder { path, .. } => Ok(LanguageModel::random(&path, seed, device)?),
+        LocalModel::Embedded => bail!(
+            "the embedded model has weights; pass a folder with config.json and tokenizer files"
+        ),
     }
 }
 
@@ -41,7 +56,9 @@ pub fn open_reward_model(model: &str, device: &Device) -> Result<RewardModel> {
     match find(model)? {
         LocalModel::Folder { path, .. } => Ok(RewardModel::load(&path, device)?),
         LocalModel::Embedded => {
-            bail!("the embedded model is a language model; train a reward model on it first: rlhf reward train --model embedded")
+            bail!(
+                "the embedded model is a language model; train a reward model on it first: rlhf reward train --model embedded"
+            )
         }
     }
 }

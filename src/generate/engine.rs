@@ -153,7 +153,11 @@ pub fn generate(
 ) -> Result<Vec<Completion>, GenerateError> {
     check(decoder, requests)?;
     let batch_size = settings.batch_size.max(1);
-    let network = Network::new(decoder, batch_size.min(requests.len()));
+    let network = Network::new(
+        decoder,
+        batch_size.min(requests.len()),
+        settings.sampler.max_new_tokens,
+    );
     let sampler = Sampler::new(settings.sampler)?;
     let mut run = Run {
         decoder,

@@ -11,6 +11,10 @@ use crate::model::packed::Packed;
 use crate::model::tokens::indices;
 use crate::model::{Decoder, TokenBatch};
 
+/// A copy of the weights in the CPU's better layout takes as long as it saves in so many steps of one row, and in
+/// five steps of several.
+const STEPS_WORTH_PACKING: usize = 128;
+
 /// A decoder as decoding uses it.
 pub(super) struct Network<'a> {
     decoder: Cow<'a, Decoder>,
@@ -19,10 +23,11 @@ pub(super) struct Network<'a> {
 }
 
 impl<'a> Network<'a> {
-    /// For batches of up to `rows` rows. On the CPU, two or more are worth a copy of the weights in another layout.
-    pub(super) fn new(decoder: &'a Decoder, rows: usize) -> Self {
+    /// For batches of up to `rows` rows and responses of up to `steps` tokens.
+    pub(super) fn new(decoder: &'a Decoder, rows: usize, steps: usize) -> Self {
         let device = decoder.embedding.device();
-        if rows > 1 && device::is_cpu(&device) {
+        let worth_packing = rows > 1 || steps >= STEPS_WORTH_PACKING;
+        if worth_packing && device::is_cpu(&device) {
             let head = Some(Packed::new(&decoder.head_weight(), Layout::OutIn));
             Self {
                 decoder: Cow::Owned(decoder.packed()),

@@ -16,6 +16,8 @@ use super::linear::Layout;
 const BLOCK: usize = 64;
 /// Numbers that are worth a thread: a fraction of a millisecond of copying.
 const MIN_SHARE: usize = 1 << 17;
+/// Numbers copied out of a tensor at a time.
+const READ_AT_ONCE: usize = 1 << 18;
 
 /// A weight in blocks of outputs.
 #[derive(Debug, Clone)]
@@ -27,14 +29,11 @@ pub struct Packed {
 impl Packed {
     /// Copies `weight`.
     pub fn new(weight: &Tensor<2>, layout: Layout) -> Self {
-        let [rows, columns] = weight.dims();
-        let (inputs, outputs) = match layout {
-            Layout::OutIn => (columns, rows),
-            Layout::InOut => (rows, columns),
+        let rows = match layout {
+            Layout::OutIn => weight.clone(),
+            Layout::InOut => weight.clone().transpose(),
         };
-        let device = weight.device();
-        let data = weight.clone().into_data().convert::<f32>();
-        let values = data.as_slice::<f32>().unwrap_or_default();
+        let [outputs, inputs] = rows.dims();
         let count = outputs.div_ceil(BLOCK);
         let mut packed = vec![0.0; count * inputs * BLOCK];
         let cores = thread::available_parallelism().map_or(1, usize::from);
@@ -43,14 +42,12 @@ impl Packed {
             .max(MIN_SHARE.div_ceil(inputs * BLOCK));
         thread::scope(|scope| {
             for (index, part) in packed.chunks_mut(share * inputs * BLOCK).enumerate() {
-                let first = index * share * BLOCK;
-                scope.spawn(move || match layout {
-                    Layout::OutIn => pack_transposed(values, inputs, first, part),
-                    Layout::InOut => pack(values, outputs, first, inputs, part),
-                });
+                let rows = rows.clone();
+                scope.spawn(move || pack(&rows, index * share * BLOCK, part));
             }
         });
-        let blocks = Tensor::from_data(TensorData::new(packed, [count, inputs, BLOCK]), &device);
+        let data = TensorData::new(packed, [count, inputs, BLOCK]);
+        let blocks = Tensor::from_data(data, &weight.device());
         Self { blocks, outputs }
     }
 
@@ -69,26 +66,29 @@ impl Packed {
     }
 }
 
-/// Fills blocks from output `first` on with a weight that lies as `[out, in]`.
-fn pack_transposed(weight: &[f32], inputs: usize, first: usize, blocks: &mut [f32]) {
-    for (block, into) in blocks.chunks_mut(inputs * BLOCK).enumerate() {
-        let start = (first + block * BLOCK) * inputs;
-        let rows = &weight[start..weight.len().min(start + inputs * BLOCK)];
-        for (output, row) in rows.chunks(inputs).enumerate() {
-            for (input, value) in row.iter().enumerate() {
-                into[input * BLOCK + output] = *value;
+/// Fills blocks with the rows of `weight`, `[out, in]`, from output `first` on.
+fn pack(weight: &Tensor<2>, first: usize, blocks: &mut [f32]) {
+    let [outputs, inputs] = weight.dims();
+    // Some blocks at a time: a copy of the whole weight would cost more in page faults than the work itself.
+    let group = READ_AT_ONCE.div_ceil(inputs * BLOCK) * BLOCK;
+    let starts = (first..outputs).step_by(group);
+    for (start, into) in starts.zip(blocks.chunks_mut(group * inputs)) {
+        let end = outputs.min(start + into.len() / inputs);
+        let data = weight
+            .clone()
+            .slice([start..end])
+            .into_data()
+            .convert::<f32>();
+        let values = data.as_slice::<f32>().unwrap_or_default();
+        for (rows, block) in values
+            .chunks(inputs * BLOCK)
+            .zip(into.chunks_mut(inputs * BLOCK))
+        {
+            for (output, row) in rows.chunks(inputs).enumerate() {
+                for (input, value) in row.iter().enumerate() {
+                    block[input * BLOCK + output] = *value;
+                }
             }
-        }
-    }
-}
-
-/// Fills blocks from output `first` on with a weight that lies as `[in, out]`.
-fn pack(weight: &[f32], outputs: usize, first: usize, inputs: usize, blocks: &mut [f32]) {
-    for (block, into) in blocks.chunks_mut(inputs * BLOCK).enumerate() {
-        let start = first + block * BLOCK;
-        let width = BLOCK.min(outputs - start);
-        for (row, into) in weight.chunks(outputs).zip(into.chunks_mut(BLOCK)) {
-            into[..width].copy_from_slice(&row[start..start + width]);
         }
     }
 }

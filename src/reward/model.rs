@@ -134,7 +134,10 @@ impl RewardModel {
             Err(_) => RewardFile {
                 v: 1,
                 scale: Scale::default(),
-                pad_token_id: unused_token(&text)?,
+                pad_token_id: match network.decoder.config.raw.get("pad_token_id") {
+                    Some(id) if id.is_u64() => id.as_u64().unwrap_or_default() as u32,
+                    _ => unused_token(&text)?,
+                },
             },
         };
         Ok(Self {
