@@ -20,6 +20,7 @@ pub trait Parameters: Clone {
     fn visit(&mut self, visitor: &mut impl Visitor);
 
     /// A copy whose trained tensors are leaves of a new gradient graph; the rest are constants in it.
+    #[must_use]
     fn tracked(&self) -> Self {
         let mut copy = self.clone();
         copy.visit(&mut Track);

@@ -264,6 +264,7 @@ impl Decoder {
     }
 
     /// Adds every adapter into its weight, for export.
+    #[must_use]
     pub fn merged(&self) -> Self {
         let mut dense = self.clone();
         dense.projections().into_iter().for_each(Linear::merge);
@@ -272,6 +273,7 @@ impl Decoder {
     }
 
     /// The same trunk without adapters, frozen: the reference of an adapter-trained policy.
+    #[must_use]
     pub fn base(&self) -> Self {
         let mut base = self.clone();
         base.projections().into_iter().for_each(|p| p.lora = None);
@@ -281,6 +283,7 @@ impl Decoder {
 
     /// A copy for decoding on the CPU, where the matrix product of a few rows needs the weights in another layout (see
     /// [`packed`](super::packed)). It takes as much memory again; adapters and everything else are shared.
+    #[must_use]
     pub fn packed(&self) -> Self {
         let mut copy = self.clone();
         for projection in copy.projections() {

@@ -1,4 +1,30 @@
-//! The one integration crate.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+//! The one integration crate: golden values, screens, the real binary, the house rules.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on fails"
+)]
 
+mod architecture;
+mod chat_template;
+mod cli_config;
+mod cli_help;
+mod cli_support;
+mod config_resolve;
+mod config_trl;
+mod generate;
+mod golden_algo;
+mod golden_model;
 mod golden_ppo;
+mod hub;
+mod run_checkpoint;
+mod run_directory;
+mod run_metrics;
+mod tokenizer;
+mod tui_layout;
+mod tui_pty;
+mod tui_screens;
+mod tui_stage;
+mod tui_store;
+mod tui_text;
+mod tui_update;
