@@ -9,6 +9,7 @@
 //! | [`queue`] | which item comes next, and which answer stands on which side |
 //! | [`sim`] | the simulated annotator |
 //! | [`pairs`] | preference pairs, from a project or from a file: what reward training reads |
+//! | [`labels`] | what counts: effective judgements with the text they are about |
 //! | [`import`], [`export`] | TRL and hh-rlhf files |
 //!
 //! Invariants: text lives in `samples/` only, and records point to it by id and SHA-256; a record
@@ -16,9 +17,13 @@
 
 pub mod answers;
 pub mod digest;
+pub mod export;
 pub mod gold;
+pub mod import;
 pub mod item;
+pub mod labels;
 pub mod lines;
+pub mod pairs;
 pub mod prompts;
 pub mod queue;
 pub mod record;
