@@ -8,5 +8,7 @@ pub mod generate;
 pub mod model;
 pub mod policy;
 pub mod reward;
+pub mod round;
 pub mod run;
+pub mod stats;
 pub mod tui;

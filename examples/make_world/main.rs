@@ -131,7 +131,7 @@ fn write_prompts(
         let prompt = request::write(*theme, rng).text;
         if seen.insert(prompt.clone()) {
             let id = format!("{}-{:04}", name.replace('_', "-"), rows.len() + 1);
-            rows.push(json!({"id": id, "prompt": prompt}));
+            rows.push(json!({"id": id, "prompt": [{"role": "user", "content": prompt}]}));
         }
     }
     write_lines(&dir.join(format!("{name}.jsonl")), rows.into_iter())

@@ -10,9 +10,15 @@ pub mod completions;
 pub mod config;
 pub mod explain;
 pub mod flags;
+pub mod generate;
+pub mod inspect;
 pub mod job;
 pub mod label;
+pub mod models;
 pub mod progress;
+pub mod sample;
+pub mod ppo;
+pub mod sft;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -54,8 +60,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Draw answers to prompts, to be judged
+    Sample(sample::SampleArgs),
+    /// Improve a policy against a reward model, close to where it started
+    Ppo(ppo::PpoArgs),
+    /// Fine-tune a model on texts, or train one from scratch
+    Sft(sft::SftArgs),
     /// Compare pairs of answers in the terminal
     Label(label::LabelArgs),
+    /// Continue a prompt, or answer a message
+    Generate(generate::GenerateArgs),
+    /// Show what a model thinks of a text, token by token
+    Inspect(inspect::InspectArgs),
     /// Print the configuration, every setting explained
     Config(config::ConfigArgs),
     /// Explain a setting or a logged metric; without a name, list the metrics
@@ -66,7 +82,12 @@ enum Command {
 
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Sample(args) => sample::run(args),
+        Command::Ppo(args) => ppo::run(args),
+        Command::Sft(args) => sft::run(args),
         Command::Label(args) => label::run(&args),
+        Command::Generate(args) => generate::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Config(args) => config::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Completions(args) => completions::run(args),

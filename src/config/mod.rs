@@ -24,7 +24,8 @@ use std::path::PathBuf;
 use toml::{Table, Value};
 
 use crate::run::settings::{Field, InvalidSetting, Settings};
-pub use project::{LabelConfig, ProjectConfig, SECTIONS, SampleConfig};
+pub use crate::round::config::SampleConfig;
+pub use project::{LabelConfig, ProjectConfig, SECTIONS};
 pub use raw::{Entry, File, Overrides};
 
 /// Where a value came from, as an error names it.

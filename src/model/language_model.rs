@@ -18,7 +18,7 @@ use super::tokenizer::{Tokenizer, TokenizerError};
 use super::tokenizer_files::TokenizerFiles;
 use super::transformer::Decoder;
 use super::weights::{
-    NamedTensor, SaveDtype, TensorSource, WeightFiles, WeightsError, write_safetensors,
+    NamedTensor, RandomWeights, SaveDtype, TensorSource, WeightFiles, WeightsError, write_safetensors,
 };
 
 /// Why a model can't be loaded or saved.
@@ -83,6 +83,11 @@ pub struct ModelText {
 }
 
 impl ModelText {
+    /// Where the model's files are; none for the embedded one.
+    pub fn folder(&self) -> Option<&Path> {
+        self.path.is_dir().then_some(self.path.as_path())
+    }
+
     /// The tokenizer.
     ///
     /// # Errors
@@ -181,6 +186,14 @@ impl LanguageModel {
         let text = ModelText::read(folder, &config)?;
         let decoder = Decoder::from_source(config, &mut WeightFiles::open(folder)?, device)?;
         Ok(Self { decoder, text })
+    }
+
+    /// A model with random weights: `folder` holds `config.json` and tokenizer files.
+    pub fn random(folder: &Path, seed: u64, device: &Device) -> Result<Self, ModelError> {
+        let config = DecoderConfig::read(folder)?;
+        let mut source = RandomWeights { seed, layers: config.num_hidden_layers };
+        let files = TokenizerFiles::read(folder)?;
+        Self::from_parts(config, &mut source, files, folder, String::new(), device)
     }
 
     /// Makes a model from parts: fresh weights, or files inside the binary.
@@ -357,6 +370,9 @@ impl std::io::Write for HashWriter<'_> {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |hex, b| hex + &format!("{b:02x}"))
 }

@@ -3,6 +3,7 @@
 pub mod attention;
 pub mod chat_template;
 pub mod config;
+pub mod embedded;
 pub mod heads;
 pub mod hub;
 pub mod language_model;
@@ -18,6 +19,7 @@ pub mod source;
 pub mod tokenizer;
 pub mod tokenizer_files;
 pub mod tokens;
+pub mod training_state;
 pub mod transformer;
 pub mod weights;
 

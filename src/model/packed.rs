@@ -76,7 +76,7 @@ fn pack(weight: &Tensor<2>, first: usize, blocks: &mut [f32]) {
         let end = outputs.min(start + into.len() / inputs);
         let data = weight
             .clone()
-            .slice([start..end])
+            .narrow(0, start, end - start)
             .into_data()
             .convert::<f32>();
         let values = data.as_slice::<f32>().unwrap_or_default();

@@ -362,7 +362,7 @@ impl TensorSource for RandomWeights {
     fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         let count = shape.iter().product();
         if shape.len() == 1 {
-            let value = if name.ends_with(".bias") { 0.0 } else { 1.0 };
+            let value = if name.rsplit('.').next() == Some("bias") { 0.0 } else { 1.0 };
             return Ok(vec![value; count]);
         }
         let residual = ["o_proj.weight", "down_proj.weight", "c_proj.weight"];
@@ -385,6 +385,19 @@ pub enum SaveDtype {
     F16,
     /// Half the size, 8 bits of precision, the range of f32.
     Bf16,
+}
+
+impl std::str::FromStr for SaveDtype {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "f32" | "float32" => Ok(Self::F32),
+            "f16" | "float16" => Ok(Self::F16),
+            "bf16" | "bfloat16" => Ok(Self::Bf16),
+            _ => Err(format!("expected f32, f16 or bf16, found {text:?}")),
+        }
+    }
 }
 
 impl SaveDtype {

@@ -123,9 +123,12 @@ pub struct Job<'a> {
     ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
 }
 
-/// Trains `decoder` in place. After early stopping it has the weights of the best evaluation.
+/// Trains `decoder` in place, after the `done` updates of an earlier sitting. After early stopping it has the weights of the best
+/// evaluation.
 pub fn train(
     decoder: &mut Decoder,
+    optimizer: &mut Optimizer,
+    done: usize,
     data: &Split,
     config: &SftConfig,
     job: &mut Job<'_>,
@@ -149,7 +152,6 @@ pub fn train(
         total_updates: total,
         decay: config.lr_scheduler_type.into(),
     };
-    let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
     let mut order = Vec::new();
     let mut best = Best::new(config.early_stopping_patience);
     let (mut nonfinite, mut in_a_row) = (0, 0);
@@ -159,10 +161,10 @@ pub fn train(
         interrupted: false,
         early_stopped: false,
     };
-    for step in 1..=total {
+    for step in done + 1..=total {
         let started = Instant::now();
         let epoch = (step - 1) / per_epoch;
-        if (step - 1) % per_epoch == 0 {
+        if order.is_empty() || (step - 1) % per_epoch == 0 {
             order = batches(&data.train, per_update, config.seed, epoch);
         }
         let rows: Vec<&Example> = order[(step - 1) % per_epoch]
@@ -212,7 +214,7 @@ pub fn train(
         );
         let end = last || outcome.early_stopped;
         if end || (config.save_steps > 0 && step.is_multiple_of(config.save_steps)) {
-            (job.save)(step, decoder, &optimizer).map_err(SftError::Checkpoint)?;
+            (job.save)(step, decoder, optimizer).map_err(SftError::Checkpoint)?;
         }
         if end {
             break;

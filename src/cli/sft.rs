@@ -1,0 +1,126 @@
+//! `rlhf sft`.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Args;
+use color_eyre::Result;
+use color_eyre::eyre::{OptionExt, bail};
+
+use crate::cli::job::{JobArgs, conclude};
+use crate::cli::models;
+use crate::model::optimizer::Optimizer;
+use crate::model::weights::SaveDtype;
+use crate::model::{LanguageModel, training_state};
+use crate::policy::config::SftConfig;
+use crate::policy::sft::{self, Job, Split};
+use crate::policy::sft_data;
+use crate::run::control::StopFlag;
+use crate::run::{Checkpoints, MetricsLog, Observer as _};
+
+/// Arguments of `rlhf sft`.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  rlhf sft --model HuggingFaceTB/SmolLM2-135M-Instruct --data chats.jsonl --use-peft
+  rlhf sft --model FOLDER --from-scratch --data corpus.jsonl --learning-rate 1e-3 --num-train-epochs 2
+  rlhf sft --resume runs/sft-001
+
+Rows of --data: {\"text\"}, {\"prompt\", \"completion\"} or {\"messages\"}. --from-scratch needs only config.json and
+tokenizer files in FOLDER. The result is a Hugging Face folder, runs/sft-<n>/model.")]
+pub struct SftArgs {
+    #[command(flatten)]
+    job: JobArgs<SftConfig>,
+
+    /// Training rows, JSONL
+    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
+    data: Option<PathBuf>,
+
+    /// Held-out rows, JSONL, instead of a share of --data
+    #[arg(long, value_name = "FILE")]
+    eval_data: Option<PathBuf>,
+
+    /// Start from random weights; the model's folder needs no weights
+    #[arg(long)]
+    from_scratch: bool,
+
+    /// Number format of the result: f32, f16 or bf16
+    #[arg(long, value_name = "DTYPE", default_value = "f32")]
+    dtype: SaveDtype,
+}
+
+/// Runs `rlhf sft`.
+pub fn run(args: SftArgs) -> Result<ExitCode> {
+    let Some(job) = args.job.resolve()? else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let config = &job.settings;
+    let name = job.project.model.as_deref().ok_or_eyre("which model? pass --model, or set it in [project] of rlhf.toml")?;
+    let data = args.data.as_ref().ok_or_eyre("which rows? pass --data FILE")?;
+    let chosen = models::device(job.project.device.parse()?)?;
+    let device = chosen.device;
+    let mut model = if args.from_scratch {
+        models::open_from_scratch(name, config.seed, &device)?
+    } else {
+        models::open(name, &device)?
+    };
+    if let Some(lora) = config.lora() {
+        model.decoder.attach_lora(&lora, config.seed)?;
+    }
+    let (split, cut) = read(&args, config, data, &model)?;
+    let mut progress = args.job.progress(config.logging_steps);
+    progress.note(&format!("{} training rows, {} held out, {cut} cut at max_length", split.train.len(), split.held_out.len()));
+    let inputs: Vec<PathBuf> = std::iter::once(data.clone()).chain(args.eval_data.clone()).collect();
+    let run = job.open_run("sft", config.seed, &chosen.name, model.text.folder(), &inputs)?;
+    let result = (|| {
+        let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
+        let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
+        let mut done = 0;
+        if job.resume.is_some() && let Some(checkpoint) = checkpoints.latest()? {
+            checkpoint.verify()?;
+            training_state::load(&checkpoint.path, &mut model.decoder, &mut optimizer)?;
+            done = checkpoint.step;
+        }
+        let mut metrics = MetricsLog::resume(&run.metrics(), done)?;
+        let mut save = |step, decoder: &crate::model::Decoder, optimizer: &Optimizer| {
+            checkpoints.save(step, None, |folder| training_state::save(folder, &mut decoder.clone(), optimizer))?;
+            Ok(())
+        };
+        let stop = StopFlag::on_ctrl_c();
+        let mut parts = Job { observer: &mut progress, stop: &stop, metrics: &mut metrics, save: &mut save };
+        let outcome = sft::train(&mut model.decoder, &mut optimizer, done, &split, config, &mut parts)?;
+        if !outcome.interrupted {
+            model.save(&run.model(), args.dtype)?;
+        }
+        Ok(outcome)
+    })();
+    let summary = result.as_ref().ok().map(|outcome: &sft::Outcome| summary(outcome, &run.model()));
+    let code = conclude(&run, result.map(|outcome| outcome.interrupted))?;
+    if let Some(summary) = summary {
+        progress.note(&summary);
+    }
+    Ok(code)
+}
+
+fn read(args: &SftArgs, config: &SftConfig, data: &std::path::Path, model: &LanguageModel) -> Result<(Split, usize)> {
+    let rows = sft_data::read(data, &model.text, config.completion_only_loss)?;
+    let mut split = match &args.eval_data {
+        Some(path) => Split { train: rows, held_out: sft_data::read(path, &model.text, config.completion_only_loss)? },
+        None => sft::split(rows, config.eval_fraction, config.seed),
+    };
+    let limit = config.max_length.min(model.decoder.config.max_position_embeddings);
+    let all = split.train.iter_mut().chain(&mut split.held_out);
+    let cut = all.map(|row| row.truncate(limit)).filter(|&cut| cut).count();
+    if split.train.iter().all(|row| !row.learnt.iter().skip(1).any(|&l| l)) {
+        bail!("{}: no token is left to learn; raise max_length above the prompts' lengths", data.display());
+    }
+    Ok((split, cut))
+}
+
+fn summary(outcome: &sft::Outcome, model: &std::path::Path) -> String {
+    let held_out = match outcome.eval_loss {
+        Some(loss) => format!("held-out perplexity {:.3} (loss {loss:.4} nats per token), ", loss.exp()),
+        None => String::new(),
+    };
+    let end = if outcome.interrupted { "interrupted after" } else { "done in" };
+    format!("{end} {} updates, {held_out}model in {}", outcome.updates, model.display())
+}

@@ -1,0 +1,55 @@
+//! The model inside the binary: 3.4 million parameters, trained by this program on a small world of its own.
+//!
+//! How it was made, from nothing but this repository, is in CONTRIBUTING.md. Its weights are stored in f16.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+use sha2::{Digest, Sha256};
+
+use super::config::DecoderConfig;
+use super::language_model::{LanguageModel, ModelError, hex};
+use super::tokenizer_files::TokenizerFiles;
+use super::weights::WeightFiles;
+
+/// The name that `--model` takes, and where the model says it is.
+pub const NAME: &str = "embedded";
+
+const CONFIG: &[u8] = include_bytes!("embedded/config.json");
+const WEIGHTS: &[u8] = include_bytes!("embedded/model.safetensors");
+const TOKENIZER: &[u8] = include_bytes!("embedded/tokenizer.json");
+const TOKENIZER_CONFIG: &[u8] = include_bytes!("embedded/tokenizer_config.json");
+
+impl LanguageModel {
+    /// The model inside the binary.
+    ///
+    /// # Errors
+    /// None that a test wouldn't have found.
+    pub fn embedded(device: &Device) -> Result<Self, ModelError> {
+        let path = Path::new(NAME);
+        let config = DecoderConfig::parse(CONFIG, path)?;
+        let files = TokenizerFiles {
+            tokenizer: TOKENIZER.to_vec(),
+            tokenizer_config: Some(TOKENIZER_CONFIG.to_vec()),
+            ..TokenizerFiles::default()
+        };
+        let mut weights = WeightFiles::from_static(NAME, WEIGHTS)?;
+        let hash = hex(&Sha256::digest(WEIGHTS));
+        Self::from_parts(config, &mut weights, files, path, hash, device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_in_the_binary_is_whole_and_small() {
+        let device = crate::device::cpu().device;
+        let mut model = LanguageModel::embedded(&device).unwrap();
+        let (_, parameters) = crate::model::Parameters::count(&mut model.decoder);
+        assert!((2_000_000..=4_000_000).contains(&parameters), "{parameters}");
+        assert!(WEIGHTS.len() + TOKENIZER.len() < 10_000_000);
+        assert!(model.text.chat_template.is_some());
+    }
+}

@@ -1,0 +1,95 @@
+//! The networks' part of a checkpoint: trained tensors and optimiser moments, by name.
+//!
+//! `trained.safetensors` and `optimizer.safetensors`, both f32, so that a resumed job continues from the same bits. A tensor that is
+//! missing, left over or of another shape is an error: nothing starts afresh silently.
+
+use std::path::Path;
+
+use burn::tensor::{Tensor, TensorData};
+use thiserror::Error;
+
+use crate::algo::adamw::{AdamWError, AdamWState, StateTensor};
+
+use super::optimizer::Optimizer;
+use super::parameters::{Parameters, Visitor};
+use super::weights::{NamedTensor, SaveDtype, TensorSource, WeightFiles, WeightsError, write_safetensors};
+
+const TRAINED: &str = "trained.safetensors";
+const OPTIMIZER: &str = "optimizer.safetensors";
+/// Holds the number of updates, which safetensors has no place for.
+const UPDATES: &str = "updates";
+
+/// Why a state can't be written or taken up.
+#[derive(Debug, Error)]
+pub enum StateError {
+    /// A file.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Moments that don't fit the model.
+    #[error(transparent)]
+    Optimizer(#[from] AdamWError),
+}
+
+/// Writes the state of a job into `folder`.
+pub fn save(folder: &Path, model: &mut impl Parameters, optimizer: &Optimizer) -> Result<(), StateError> {
+    let mut trained = Trained(Vec::new());
+    model.visit(&mut trained);
+    write_safetensors(&folder.join(TRAINED), &trained.0, SaveDtype::F32)?;
+    let AdamWState { updates, tensors } = optimizer.export();
+    let mut moments: Vec<NamedTensor> = tensors
+        .into_iter()
+        .map(|StateTensor { name, shape, values }| NamedTensor { name, shape, values })
+        .collect();
+    // Two f32 hold the counter exactly far beyond any number of updates.
+    let values = vec![(updates >> 20) as f32, (updates & 0xf_ffff) as f32];
+    moments.push(NamedTensor { name: UPDATES.to_owned(), shape: vec![2], values });
+    Ok(write_safetensors(&folder.join(OPTIMIZER), &moments, SaveDtype::F32)?)
+}
+
+/// Takes up the state that [`save`] wrote.
+pub fn load(folder: &Path, model: &mut impl Parameters, optimizer: &mut Optimizer) -> Result<(), StateError> {
+    let mut restore = Restore { files: WeightFiles::open_file(&folder.join(TRAINED))?, error: None };
+    model.visit(&mut restore);
+    if let Some(error) = restore.error {
+        return Err(error.into());
+    }
+    let mut files = WeightFiles::open_file(&folder.join(OPTIMIZER))?;
+    let counter = files.take(UPDATES, &[2])?;
+    let updates = (counter[0] as u64) << 20 | counter[1] as u64;
+    let names: Vec<String> = files.names().filter(|n| *n != UPDATES).map(str::to_owned).collect();
+    let moment = |name: String| {
+        let shape = files.shape(&name).unwrap_or_default();
+        let values = files.take(&name, &shape)?;
+        Ok(StateTensor { name, shape, values })
+    };
+    let tensors = names.into_iter().map(moment).collect::<Result<_, WeightsError>>()?;
+    Ok(optimizer.restore(AdamWState { updates, tensors }, model)?)
+}
+
+struct Trained(Vec<NamedTensor>);
+
+impl Visitor for Trained {
+    fn visit<const D: usize>(&mut self, name: &str, trained: bool, tensor: &mut Tensor<D>) {
+        if trained {
+            let values = tensor.to_data().iter::<f32>().collect();
+            self.0.push(NamedTensor { name: name.to_owned(), shape: tensor.dims().to_vec(), values });
+        }
+    }
+}
+
+struct Restore {
+    files: WeightFiles,
+    error: Option<WeightsError>,
+}
+
+impl Visitor for Restore {
+    fn visit<const D: usize>(&mut self, name: &str, trained: bool, tensor: &mut Tensor<D>) {
+        if !trained || self.error.is_some() {
+            return;
+        }
+        match self.files.take(name, &tensor.dims()) {
+            Ok(values) => *tensor = Tensor::from_data(TensorData::new(values, tensor.dims()), &tensor.device()),
+            Err(error) => self.error = Some(error),
+        }
+    }
+}

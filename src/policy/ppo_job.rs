@@ -1,0 +1,261 @@
+//! A PPO job from start to end: steps, held-out evaluations, samples, checkpoints, stopping.
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error as ThisError;
+
+use crate::algo::kl::KlController;
+use crate::generate::engine::Listener;
+use crate::model::Decoder;
+use crate::model::training_state;
+use crate::run::control::{Observer, StopFlag};
+use crate::run::metrics::{MetricsError, MetricsLog};
+
+use super::experience::measure;
+use super::ppo::{Ppo, World, sequence_kl};
+use super::ppo_report::Evaluation;
+use super::rollout::{Episode, Prompt, RolloutError, rollout};
+
+/// The draw of held-out answers: apart from every training step's.
+const EVALUATION_SAMPLE: u64 = 1 << 40;
+
+/// Why a job can't go on.
+#[derive(Debug, ThisError)]
+pub enum PpoError {
+    /// Sampling or scoring.
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
+    /// Metrics can't be written.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// Samples can't be written.
+    #[error("samples.jsonl: {0}")]
+    Samples(#[from] io::Error),
+    /// A checkpoint.
+    #[error("checkpoint: {0}")]
+    Checkpoint(Box<dyn Error + Send + Sync>),
+    /// Going back didn't help.
+    #[error("step {step}: {in_a_row} updates in a row had a non-finite loss or gradient, and there is no good checkpoint to go back to; lower learning_rate")]
+    Diverged {
+        /// Step.
+        step: usize,
+        /// Skipped updates.
+        in_a_row: usize,
+    },
+}
+
+/// An independent judge of held-out answers.
+pub type Gold<'a> = dyn Fn(&Episode<'_>) -> f64 + 'a;
+
+/// What a job is watched, stopped and measured by, and where it writes.
+pub struct Job<'a> {
+    /// Progress.
+    pub observer: &'a mut dyn Observer,
+    /// Ctrl-C.
+    pub stop: &'a StopFlag,
+    /// `metrics.jsonl`.
+    pub metrics: &'a mut MetricsLog,
+    /// `samples.jsonl`.
+    pub samples: &'a mut dyn Write,
+    /// Held-out prompts, always the same.
+    pub held_out: &'a [Prompt],
+    /// Judges held-out answers for the log; PPO never sees it.
+    pub gold: Option<&'a Gold<'a>>,
+    /// Writes a checkpoint with [`save`]; the second argument is the best step so far.
+    pub save: &'a mut dyn FnMut(&mut Ppo<'_>, Option<usize>) -> Result<(), Box<dyn Error + Send + Sync>>,
+    /// Goes back to the last good checkpoint with [`load`]; false if there is none.
+    pub roll_back: &'a mut dyn FnMut(&mut Ppo<'_>) -> Result<bool, Box<dyn Error + Send + Sync>>,
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, Default)]
+pub struct Outcome {
+    /// Steps done, all sittings together.
+    pub steps: usize,
+    /// Stopped by Ctrl-C.
+    pub interrupted: bool,
+    /// The held-out KL went beyond `kl_budget_nats`.
+    pub over_budget: bool,
+    /// Before the first update of this sitting.
+    pub before: Option<Evaluation>,
+    /// The last one.
+    pub after: Option<Evaluation>,
+    /// The step with the best held-out score within the KL budget, and its policy.
+    pub best: Option<Best>,
+}
+
+/// The best policy so far by held-out score.
+#[derive(Debug, Clone)]
+pub struct Best {
+    /// Step.
+    pub step: usize,
+    /// Its evaluation.
+    pub evaluation: Evaluation,
+    /// Its weights.
+    pub policy: Decoder,
+}
+
+/// A row of `samples.jsonl`.
+#[derive(Debug, Serialize)]
+struct SampleRow<'a> {
+    step: usize,
+    held_out: bool,
+    prompt_id: &'a str,
+    response: &'a str,
+    score: f64,
+    kl: Option<f64>,
+    n_tokens: usize,
+    finished: bool,
+}
+
+/// Runs the job to its end, from step `ppo.step` on.
+pub fn train(ppo: &mut Ppo<'_>, world: &World<'_>, job: &mut Job<'_>) -> Result<Outcome, PpoError> {
+    let total = ppo.config.steps();
+    let first = evaluate(ppo, world, job)?;
+    let mut outcome = Outcome { steps: ppo.step, before: first.clone(), after: first, ..Outcome::default() };
+    while ppo.step < total {
+        let (mut report, episodes) = ppo.step(world, &mut Decoding { observer: job.observer })?;
+        write_samples(job.samples, ppo.step, false, &episodes, None)?;
+        let every = ppo.config.eval_steps;
+        outcome.interrupted = job.stop.is_set();
+        let last = ppo.step >= total || outcome.interrupted;
+        if last || (every > 0 && ppo.step.is_multiple_of(every)) {
+            report.evaluation = evaluate(ppo, world, job)?;
+            outcome.see(ppo, report.evaluation.clone());
+        }
+        job.metrics.append(&report)?;
+        let shown =
+            [("score", report.score_mean), ("kl", report.kl), ("length", report.response_length), ("s", report.seconds)];
+        job.observer.step(ppo.step, total, &shown);
+        warn(&report, job.observer);
+        outcome.steps = ppo.step;
+        if ppo.nonfinite_in_a_row >= ppo.config.max_nonfinite_steps {
+            let (step, in_a_row) = (ppo.step, ppo.nonfinite_in_a_row);
+            if !(job.roll_back)(ppo).map_err(PpoError::Checkpoint)? {
+                return Err(PpoError::Diverged { step, in_a_row });
+            }
+            // The weights of an earlier step go on with fresh prompts: the same ones would only fail again.
+            job.observer.note(&format!("step {step}: {in_a_row} non-finite updates in a row; back to the weights of step {}", ppo.step));
+            (ppo.step, ppo.nonfinite_in_a_row) = (step, 0);
+        }
+        let end = last || outcome.over_budget;
+        let save_steps = ppo.config.save_steps;
+        if end || (save_steps > 0 && ppo.step.is_multiple_of(save_steps)) {
+            let best = outcome.best.as_ref().map(|best| best.step);
+            (job.save)(ppo, best).map_err(PpoError::Checkpoint)?;
+        }
+        if end {
+            break;
+        }
+    }
+    Ok(outcome)
+}
+
+impl Outcome {
+    fn see(&mut self, ppo: &Ppo<'_>, evaluation: Option<Evaluation>) {
+        let Some(evaluation) = evaluation else { return };
+        let budget = ppo.config.kl_budget_nats.unwrap_or(f64::INFINITY);
+        self.over_budget = evaluation.eval_kl > budget;
+        let better = self.best.as_ref().is_none_or(|best| evaluation.eval_score > best.evaluation.eval_score);
+        if better && !self.over_budget {
+            let policy = ppo.model.policy.clone();
+            self.best = Some(Best { step: ppo.step, evaluation: evaluation.clone(), policy });
+        }
+        self.after = Some(evaluation);
+    }
+}
+
+/// Answers the held-out prompts and measures them; none without held-out prompts.
+pub fn evaluate(ppo: &Ppo<'_>, world: &World<'_>, job: &mut Job<'_>) -> Result<Option<Evaluation>, PpoError> {
+    if job.held_out.is_empty() {
+        return Ok(None);
+    }
+    let prompts: Vec<&Prompt> = job.held_out.iter().collect();
+    let policy = ppo.model.policy.merged();
+    let mut listener = Decoding { observer: job.observer };
+    let (tokenizer, sampling, scorer) = (world.tokenizer, world.sampling, world.scorer);
+    let episodes = rollout(&policy, tokenizer, &prompts, sampling, EVALUATION_SAMPLE, scorer, &mut listener)?;
+    let tokens: Vec<_> = episodes.iter().map(|e| e.tokens.clone()).collect();
+    let (temperature, microbatch) = (ppo.config.temperature, ppo.config.per_device_train_batch_size);
+    let measured = measure(&ppo.model, &ppo.reference, &tokens, temperature, microbatch);
+    write_samples(job.samples, ppo.step, true, &episodes, Some(&sequence_kl(&measured)))?;
+    Ok(Some(Evaluation::new(&episodes, &measured, job.gold)))
+}
+
+fn write_samples(
+    file: &mut dyn Write,
+    step: usize,
+    held_out: bool,
+    episodes: &[Episode<'_>],
+    kl: Option<&[f64]>,
+) -> io::Result<()> {
+    for (index, episode) in episodes.iter().enumerate() {
+        let row = SampleRow {
+            step,
+            held_out,
+            prompt_id: &episode.prompt.id,
+            response: &episode.response,
+            score: episode.score,
+            kl: kl.map(|kl| kl[index]),
+            n_tokens: episode.tokens.response.len(),
+            finished: episode.tokens.finished,
+        };
+        serde_json::to_writer(&mut *file, &row)?;
+        file.write_all(b"\n")?;
+    }
+    file.flush()
+}
+
+fn warn(report: &super::ppo_report::StepReport, observer: &mut dyn Observer) {
+    if report.missing_eos_share > 0.5 {
+        let share = 100.0 * report.missing_eos_share;
+        observer.note(&format!("step {}: {share:.0} % of the responses did not end by themselves; raise response_length", report.step));
+    }
+    if report.sampler_mismatch > 1e-4 {
+        let nats = report.sampler_mismatch;
+        observer.note(&format!("step {}: sampler and trainer differ by {nats:.1e} nats per token (expected at most 1e-4)", report.step));
+    }
+}
+
+/// Shows sampling as a phase of the step.
+struct Decoding<'a> {
+    observer: &'a mut dyn Observer,
+}
+
+impl Listener for Decoding<'_> {
+    fn finished(&mut self, done: usize, total: usize) {
+        self.observer.phase("responses", done, total);
+    }
+}
+
+/// The part of a checkpoint that is not tensors.
+#[derive(Debug, Serialize, Deserialize)]
+struct JobState {
+    step: usize,
+    kl_coef: f64,
+    nonfinite: usize,
+}
+
+const JOB_STATE: &str = "ppo.json";
+
+/// Writes networks, optimiser and controller into a checkpoint's folder.
+pub fn save(folder: &Path, ppo: &mut Ppo<'_>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    training_state::save(folder, &mut ppo.model, &ppo.optimizer)?;
+    let state = JobState { step: ppo.step, kl_coef: ppo.controller.kl_coef(), nonfinite: ppo.nonfinite };
+    std::fs::write(folder.join(JOB_STATE), serde_json::to_vec_pretty(&state)?)?;
+    Ok(())
+}
+
+/// Takes up what [`save`] wrote.
+pub fn load(folder: &Path, ppo: &mut Ppo<'_>) -> Result<(), Box<dyn Error + Send + Sync>> {
+    let state: JobState = serde_json::from_slice(&std::fs::read(folder.join(JOB_STATE))?)?;
+    training_state::load(folder, &mut ppo.model, &mut ppo.optimizer)?;
+    (ppo.step, ppo.nonfinite) = (state.step, state.nonfinite);
+    match &mut ppo.controller {
+        KlController::Fixed { kl_coef } | KlController::Adaptive { kl_coef, .. } => *kl_coef = state.kl_coef,
+    }
+    Ok(())
+}

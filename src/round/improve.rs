@@ -1,0 +1,204 @@
+//! From a policy, a reward model and prompts to a better policy: everything of `rlhf ppo` but its arguments.
+
+use std::error::Error;
+use std::fs::{File, OpenOptions};
+use std::io::BufWriter;
+
+use thiserror::Error as ThisError;
+
+use crate::generate::sampler::SamplerConfig;
+use crate::model::language_model::save_language_model;
+use crate::model::weights::{SaveDtype, WeightsError};
+use crate::model::{Decoder, LanguageModel, ModelError, PromptInput, ScalarHead, ScalarModel};
+use crate::policy::actor_critic::{ActorCritic, Critic};
+use crate::policy::config::{self, CriticInit, PpoConfig};
+use crate::policy::ppo::{Ppo, World};
+use crate::policy::ppo_job::{self, Gold, Job, Outcome, PpoError};
+use crate::policy::rollout::{RolloutError, Sampling, tokenise};
+use crate::reward::model::RewardModel;
+use crate::run::checkpoint::{CheckpointError, Checkpoints};
+use crate::run::control::{Observer, StopFlag};
+use crate::run::metrics::{MetricsError, MetricsLog};
+use crate::run::RunDirectory;
+
+/// Why a policy can't be improved.
+#[derive(Debug, ThisError)]
+pub enum ImproveError {
+    /// Training.
+    #[error(transparent)]
+    Ppo(#[from] PpoError),
+    /// Prompts.
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
+    /// Adapters.
+    #[error(transparent)]
+    Weights(#[from] WeightsError),
+    /// Saving.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// Reading a checkpoint.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A checkpoint's content.
+    #[error("the checkpoint doesn't fit this job: {0}")]
+    State(Box<dyn Error + Send + Sync>),
+    /// `metrics.jsonl`.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// `samples.jsonl`.
+    #[error("{path}: {source}")]
+    Io {
+        /// File.
+        path: std::path::PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A stop token that the tokenizer doesn't know.
+    #[error("stop_token {0:?} is not a token of the policy; give the text of one token, or `eos`")]
+    StopToken(String),
+    /// The reward model can't become the critic.
+    #[error("critic_init = \"reward\": the reward model {reason}; use critic_init = \"zero\"")]
+    Critic {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What to improve, and with what.
+pub struct Inputs<'a> {
+    /// The policy at its start.
+    pub policy: LanguageModel,
+    /// The judge.
+    pub reward: &'a RewardModel,
+    /// To train on.
+    pub prompts: Vec<(String, PromptInput)>,
+    /// To measure on, always the same.
+    pub held_out: Vec<(String, PromptInput)>,
+    /// An independent judge of held-out answers.
+    pub gold: Option<&'a Gold<'a>>,
+}
+
+/// Runs PPO in `run`, from its last checkpoint if `resume`; writes the best policy into the run's `model/`.
+pub fn improve(
+    inputs: Inputs<'_>,
+    config: &PpoConfig,
+    run: &RunDirectory,
+    resume: bool,
+    observer: &mut dyn Observer,
+    stop: &StopFlag,
+) -> Result<Outcome, ImproveError> {
+    let LanguageModel { decoder, text } = inputs.policy;
+    let tokenizer = text.tokenizer()?;
+    let sampling = sampling(config, tokenizer)?;
+    let prompts = tokenise(&inputs.prompts, &text)?;
+    let held_out = if inputs.held_out.is_empty() { Vec::new() } else { tokenise(&inputs.held_out, &text)? };
+    let same_tokens = inputs.reward.text.tokenizer()?.sha256() == tokenizer.sha256();
+    let reference = decoder.base();
+    let model = actor_critic(decoder, inputs.reward, same_tokens, config, observer)?;
+    let mut ppo = Ppo::new(config, model, reference);
+    let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
+    if resume && let Some(checkpoint) = checkpoints.latest()? {
+        checkpoint.verify()?;
+        ppo_job::load(&checkpoint.path, &mut ppo).map_err(ImproveError::State)?;
+        observer.note(&format!("resumed after step {}", ppo.step));
+    }
+    let mut metrics = MetricsLog::resume(&run.metrics(), ppo.step)?;
+    let mut samples = BufWriter::new(open_samples(run)?);
+    let mut job = Job {
+        observer,
+        stop,
+        metrics: &mut metrics,
+        samples: &mut samples,
+        held_out: &held_out,
+        gold: inputs.gold,
+        save: &mut |ppo, best| {
+            checkpoints.save(ppo.step, best, |folder| ppo_job::save(folder, ppo))?;
+            Ok(())
+        },
+        roll_back: &mut |ppo| match checkpoints.latest()? {
+            Some(checkpoint) => ppo_job::load(&checkpoint.path, ppo).map(|()| true),
+            None => Ok(false),
+        },
+    };
+    let world = World { tokenizer, prompts: &prompts, sampling: &sampling, scorer: inputs.reward };
+    let outcome = ppo_job::train(&mut ppo, &world, &mut job)?;
+    if !outcome.interrupted {
+        let policy = outcome.best.as_ref().map_or(&ppo.model.policy, |best| &best.policy);
+        save_language_model(policy, &text, &run.model(), SaveDtype::F32)?;
+    }
+    Ok(outcome)
+}
+
+fn open_samples(run: &RunDirectory) -> Result<File, ImproveError> {
+    let path = run.samples();
+    let open = OpenOptions::new().create(true).append(true).open(&path);
+    open.map_err(|source| ImproveError::Io { path, source })
+}
+
+/// How answers are drawn: at the job's temperature, from the whole distribution unless that was overridden.
+pub fn sampling(config: &PpoConfig, tokenizer: &crate::model::Tokenizer) -> Result<Sampling, ImproveError> {
+    let stop_ids = match config.stop_token.as_deref() {
+        None | Some("eos") => tokenizer.stop_ids().to_vec(),
+        Some(token) => {
+            let id = tokenizer.token_id(token).ok_or_else(|| ImproveError::StopToken(token.to_owned()))?;
+            [tokenizer.stop_ids(), &[id]].concat()
+        }
+    };
+    let sampler = SamplerConfig {
+        temperature: config.temperature,
+        top_p: config.top_p,
+        top_k: config.top_k,
+        max_new_tokens: config.response_length,
+        greedy: false,
+        seed: config.seed,
+    };
+    Ok(Sampling { sampler, stop_ids, batch_size: config.batch_size.min(64) })
+}
+
+/// The networks that PPO trains, over one trunk where they can share it.
+fn actor_critic(
+    mut policy: Decoder,
+    reward: &RewardModel,
+    same_tokens: bool,
+    config: &PpoConfig,
+    observer: &mut dyn Observer,
+) -> Result<ActorCritic, ImproveError> {
+    let hidden = policy.config.hidden_size;
+    let device = policy.embedding.device();
+    let trunk = policy.clone();
+    if let Some(lora) = config.lora() {
+        policy.attach_lora(&lora, config.seed)?;
+    }
+    let from_reward = config.critic_init == CriticInit::Reward;
+    if from_reward && !same_tokens {
+        return Err(ImproveError::Critic { reason: "reads other tokens than the policy".to_owned() });
+    }
+    let head_widths = reward.network.decoder.config.hidden_size;
+    if from_reward && config.critic == config::Critic::Shared && head_widths != hidden {
+        let reason = format!("has hidden size {head_widths}, the policy {hidden}");
+        return Err(ImproveError::Critic { reason });
+    }
+    let head = if from_reward { reward.network.head.clone() } else { ScalarHead::zero(hidden, &device) };
+    let critic = match config.critic {
+        config::Critic::Shared => Critic::Shared(head),
+        config::Critic::Separate => {
+            let mut decoder = if from_reward { reward.network.decoder.merged() } else { trunk };
+            decoder.head = None;
+            if let Some(lora) = config.lora() {
+                // Another seed than the policy's: the two adapters start apart.
+                decoder.attach_lora(&lora, config.seed ^ 1)?;
+            }
+            Critic::Separate(Box::new(ScalarModel { decoder, head }))
+        }
+    };
+    let place = match critic {
+        Critic::Shared(_) => "a head on the policy's trunk",
+        Critic::Separate(_) => "a network of its own",
+    };
+    let start = if from_reward { "the reward model" } else { "zero" };
+    observer.note(&format!("critic: {place}, starting from {start}"));
+    let mut model = ActorCritic { policy, critic };
+    let (trained, total) = crate::model::Parameters::count(&mut model);
+    observer.note(&format!("training {trained} of {total} parameters (policy and critic)"));
+    Ok(model)
+}

@@ -1,0 +1,6 @@
+//! A round: sample answers, judge them, train a reward model, improve the policy, compare.
+
+pub mod config;
+pub mod improve;
+pub mod prompts;
+pub mod sample;

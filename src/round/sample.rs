@@ -1,0 +1,128 @@
+//! From a policy and prompts to items that people can judge.
+
+use thiserror::Error;
+
+use crate::feedback::item::{Candidate, FinishReason, Item, ItemError, Prompt, Sampler, Selector};
+use crate::feedback::queue::drop_duplicates;
+use crate::generate::engine::{self, Completion, GenerateError, Listener, Request, Settings};
+use crate::generate::sampler::SamplerConfig;
+use crate::model::tokenizer::TokenizerError;
+use crate::model::{LanguageModel, ModelError};
+
+use super::config::SampleConfig;
+use super::prompts::prompt_input;
+
+/// Why items can't be made.
+#[derive(Debug, Error)]
+pub enum SampleError {
+    /// Decoding.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// Tokens to text.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// A prompt that the model can't read.
+    #[error("prompt {id}: {source}")]
+    Prompt {
+        /// The prompt's id.
+        id: String,
+        /// What went wrong.
+        source: ModelError,
+    },
+    /// The model has no tokenizer.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// An item that breaks the rules of its file.
+    #[error(transparent)]
+    Item(#[from] ItemError),
+}
+
+/// Items, and what was left out.
+#[derive(Debug, Clone, Default)]
+pub struct Sampled {
+    /// To be judged.
+    pub items: Vec<Item>,
+    /// Candidates that equalled another of their prompt but for white space.
+    pub duplicates: usize,
+    /// Prompts with fewer than two different answers.
+    pub too_few: usize,
+}
+
+/// Where items belong.
+#[derive(Debug, Clone)]
+pub struct Batch<'a> {
+    /// Name of their file in `samples/`, without `.jsonl`.
+    pub name: &'a str,
+    /// Round of the loop.
+    pub round: u32,
+    /// What to call the policy in the record.
+    pub policy: &'a str,
+}
+
+/// Draws `candidates` answers to every prompt. Answers depend on the seed, the prompt and the candidate's number only.
+pub fn sample(
+    model: &LanguageModel,
+    prompts: &[Prompt],
+    config: &SampleConfig,
+    batch: &Batch<'_>,
+    listener: &mut dyn Listener,
+) -> Result<Sampled, SampleError> {
+    let tokenizer = model.text.tokenizer()?;
+    let sampler = SamplerConfig {
+        temperature: if config.temperature > 0.0 { config.temperature } else { 1.0 },
+        top_p: config.top_p,
+        top_k: config.top_k,
+        max_new_tokens: config.max_new_tokens,
+        greedy: config.temperature == 0.0,
+        seed: config.seed,
+    };
+    let mut requests = Vec::with_capacity(prompts.len() * config.candidates);
+    for prompt in prompts {
+        let ids = model.text.prompt_ids(&prompt_input(&prompt.text));
+        let ids = ids.map_err(|source| SampleError::Prompt { id: prompt.id.clone(), source })?;
+        let key = engine::prompt_key(&ids);
+        requests.extend((0..config.candidates as u64).map(|sample| Request { prompt: ids.clone(), key, sample }));
+    }
+    let settings =
+        Settings { sampler: &sampler, stop_ids: tokenizer.stop_ids(), batch_size: config.batch_size };
+    let completions = engine::generate(&model.decoder, &requests, settings, listener)?;
+    let mut sampled = Sampled::default();
+    for (prompt, completions) in prompts.iter().zip(completions.chunks(config.candidates)) {
+        let mut candidates = Vec::with_capacity(completions.len());
+        for completion in completions {
+            candidates.push(candidate(completion, model, config, batch.policy)?);
+        }
+        let (candidates, duplicates) = drop_duplicates(candidates);
+        sampled.duplicates += duplicates;
+        if candidates.len() < 2 {
+            sampled.too_few += 1;
+            continue;
+        }
+        let selector = Selector { name: "all".to_owned(), score: None, seed: config.seed };
+        sampled.items.push(Item::new(batch.name, batch.round, prompt.clone(), candidates, selector)?);
+    }
+    Ok(sampled)
+}
+
+fn candidate(
+    completion: &Completion,
+    model: &LanguageModel,
+    config: &SampleConfig,
+    policy: &str,
+) -> Result<Candidate, SampleError> {
+    let stopped = completion.finish_reason == engine::FinishReason::Stop;
+    let kept = completion.ids.len() - usize::from(stopped);
+    let text = model.text.tokenizer()?.decode(&completion.ids[..kept], true)?;
+    let mut candidate = Candidate::new(text, policy);
+    candidate.checkpoint_sha256 = model.text.weights_sha256.parse().ok();
+    candidate.sampler = Some(Sampler {
+        temperature: config.temperature,
+        top_p: Some(config.top_p),
+        top_k: Some(config.top_k as u32),
+        max_new_tokens: config.max_new_tokens as u32,
+        seed: config.seed,
+    });
+    candidate.finish_reason = Some(if stopped { FinishReason::Stop } else { FinishReason::Length });
+    candidate.n_tokens = Some(completion.ids.len() as u32);
+    Ok(candidate)
+}
