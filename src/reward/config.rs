@@ -20,7 +20,7 @@ settings! {
         pub warmup_ratio: f64 = 0.0,
         /// Passes over the judgements; may be fractional. More than one tends to overfit (TRL: 3).
         pub num_train_epochs: f64 = 1.0,
-        /// Pairs per forward and backward pass (the microbatch); all pairs of one prompt stay in one batch.
+        /// Pairs per forward and backward pass (the microbatch); pairs of one prompt stay in one update if they fit.
         pub per_device_train_batch_size: usize = 8,
         /// Microbatches per update.
         pub gradient_accumulation_steps: usize = 1,

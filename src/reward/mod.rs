@@ -1,3 +1,19 @@
-//! Reward models.
+//! Reward models: from judgements to a score for a response.
+//!
+//! | file | what |
+//! |---|---|
+//! | [`config`] | hyperparameters |
+//! | [`model`] | decoder under a scalar head, scale of its scores |
+//! | [`dataset`] | judgements as token rows, split by prompt |
+//! | [`batches`] | which pairs each update sees |
+//! | [`trainer`] | the training loop |
+//! | [`report`] | how good a reward model is, and how far length alone would get |
+//! | [`job`] | a whole training job: train, normalise, save, report |
+
+pub mod batches;
 pub mod config;
+pub mod dataset;
+pub mod job;
 pub mod model;
+pub mod report;
+pub mod trainer;

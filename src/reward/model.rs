@@ -14,7 +14,8 @@ use crate::model::language_model::{load_scalar_model, save_scalar_model};
 use crate::model::tokenizer::TokenizerError;
 use crate::model::weights::SaveDtype;
 use crate::model::{
-    ModelError, ModelText, PromptInput, ScalarModel, ScoreRequest, Scorer, TokenBatch,
+    LanguageModel, ModelError, ModelText, PromptInput, ScalarHead, ScalarModel, ScoreRequest,
+    Scorer, TokenBatch,
 };
 use crate::run::atomic::{WriteError, write_atomic};
 
@@ -145,6 +146,23 @@ impl RewardModel {
             text,
             scale: file.scale,
             pad_token_id: file.pad_token_id,
+        })
+    }
+
+    /// A new reward model on a language model's trunk: its own head is dropped, the scalar head random.
+    ///
+    /// # Errors
+    /// If the model has no tokenizer.
+    pub fn on(base: LanguageModel, seed: u64) -> Result<Self, RewardError> {
+        let LanguageModel { mut decoder, text } = base;
+        decoder.head = None;
+        let device = decoder.embedding.device();
+        let head = ScalarHead::random(decoder.config.hidden_size, seed, &device);
+        Ok(Self {
+            pad_token_id: unused_token(&text)?,
+            network: ScalarModel { decoder, head },
+            text,
+            scale: Scale::default(),
         })
     }
 

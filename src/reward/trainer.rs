@@ -4,37 +4,43 @@
 //! (Bradley & Terry 1952; Christiano et al. 2017, eq. 1; Eisenstein et al. 2023, arXiv:2312.09244, eq. 2). Winner and loser of a
 //! pair are always in one forward pass. No dropout; learning rate to 0; one epoch by default, since a second overfits.
 
+use std::error::Error;
 use std::time::Instant;
 
 use burn::tensor::Tensor;
-use rand::SeedableRng;
-use rand::seq::SliceRandom;
-use rand_chacha::ChaCha8Rng;
-use serde::Serialize;
-use thiserror::Error;
+use serde::{Deserialize, Serialize};
+use thiserror::Error as ThisError;
 
 use crate::algo::bradley_terry;
 use crate::algo::schedule::Schedule;
-use crate::model::optimizer::Optimizer;
+use crate::model::optimizer::{Optimizer, Update};
 use crate::model::{GradientMap, Parameters, ScalarModel, TokenBatch};
 use crate::run::control::{Observer, StopFlag};
 use crate::run::metrics::{MetricsError, MetricsLog};
+use crate::stats::length::longer_wins;
 
+use super::batches::plan;
 use super::config::RewardConfig;
-use super::dataset::Pair;
+use super::dataset::{Pair, sample};
 use super::model::{RewardError, raw_scores};
 
+/// Held-out pairs that an evaluation during training looks at, at most; the report at the end looks at all.
+const EVALUATION_PAIRS: usize = 200;
+
 /// Why training can't go on.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 pub enum TrainError {
     /// Loss or gradient stayed non-finite.
-    #[error("{0} updates in a row had a non-finite loss or gradient; lower learning_rate or max_grad_norm and start again")]
+    #[error(
+        "{0} updates in a row had a non-finite loss or gradient; lower learning_rate or max_grad_norm and start again"
+    )]
     Diverged(usize),
     /// Nothing to learn from.
-    #[error("no training pairs: {too_long} were longer than max_length, {ties} were ties, {held_out} are held out; give more data or raise max_length")]
+    #[error(
+        "no training pairs are left: {ties} are ties, which Bradley–Terry can't learn from, and {held_out} are held out; give more \
+         data, raise max_length or lower eval_fraction"
+    )]
     NoPairs {
-        /// Left out for length.
-        too_long: usize,
         /// Left out as ties.
         ties: usize,
         /// Held out.
@@ -48,7 +54,7 @@ pub enum TrainError {
     Metrics(#[from] MetricsError),
     /// A checkpoint can't be written.
     #[error("checkpoint: {0}")]
-    Checkpoint(Box<dyn std::error::Error + Send + Sync>),
+    Checkpoint(Box<dyn Error + Send + Sync>),
 }
 
 /// A row of `metrics.jsonl`.
@@ -65,36 +71,57 @@ struct Row {
     margin: f64,
     score_mean: f64,
     score_std: f64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    eval_loss: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    eval_accuracy: Option<f64>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    held_out: Option<HeldOut>,
     seconds: f64,
     tokens_per_second: f64,
 }
 
 /// Held-out accuracy after so many labels.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
     /// Training pairs seen.
     pub labels: usize,
-    /// Share of held-out pairs with r_w > r_l, ties half.
-    pub accuracy: f64,
+    /// Held-out pairs looked at.
+    pub n: usize,
+    /// How many of them had r_w > r_l, equal scores half.
+    pub correct: f64,
+}
+
+impl CurvePoint {
+    /// Share of held-out pairs with r_w > r_l, equal scores half.
+    pub fn accuracy(&self) -> f64 {
+        self.correct / self.n as f64
+    }
+}
+
+/// Where a job stands: what a checkpoint holds beside weights and moments.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct State {
+    /// Updates done.
+    pub step: usize,
+    /// Pairs seen, those of earlier epochs included.
+    pub seen: usize,
+    /// Updates skipped so far because loss or gradient was not finite.
+    pub nonfinite: usize,
+    /// The same, since the last good one.
+    pub in_a_row: usize,
+    /// Held-out accuracy over the number of labels seen.
+    pub learning_curve: Vec<CurvePoint>,
 }
 
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Outcome {
-    /// Updates done.
-    pub updates: usize,
-    /// Held-out accuracy over the number of labels seen.
-    pub learning_curve: Vec<CurvePoint>,
+    /// At the end.
+    pub state: State,
     /// Stopped by Ctrl-C.
     pub interrupted: bool,
 }
 
-/// Writes a checkpoint: step, weights, optimiser.
-pub type Save<'a> = dyn FnMut(usize, &ScalarModel, &Optimizer) -> Result<(), Box<dyn std::error::Error + Send + Sync>> + 'a;
+/// Writes a checkpoint: standing, weights, optimiser.
+pub type Save<'a> =
+    dyn FnMut(&State, &ScalarModel, &Optimizer) -> Result<(), Box<dyn Error + Send + Sync>> + 'a;
 
 /// What a training job is watched and stopped by, and where it writes.
 pub struct Job<'a> {
@@ -104,98 +131,113 @@ pub struct Job<'a> {
     pub stop: &'a StopFlag,
     /// `metrics.jsonl`.
     pub metrics: &'a mut MetricsLog,
-    /// Called every `save_steps` updates and at an interruption.
+    /// Called every `save_steps` updates and at the end.
     pub save: &'a mut Save<'a>,
 }
 
-/// Trains `network` in place. `training` must not be empty.
+/// Trains `network` in place, from `state` on, on the decisive ones of `training`; `held_out` is looked at every `eval_steps`.
 pub fn train(
     network: &mut ScalarModel,
+    optimizer: &mut Optimizer,
+    mut state: State,
     training: &[Pair],
     held_out: &[Pair],
     config: &RewardConfig,
     job: &mut Job<'_>,
 ) -> Result<Outcome, TrainError> {
+    let decisive: Vec<&Pair> = training.iter().filter(|pair| !pair.tie).collect();
+    if decisive.is_empty() {
+        return Err(TrainError::NoPairs {
+            ties: training.len(),
+            held_out: held_out.len(),
+        });
+    }
+    let held_out: Vec<&Pair> = sample(held_out, EVALUATION_PAIRS, config.seed)
+        .into_iter()
+        .filter(|pair| !pair.tie)
+        .collect();
     let per_update = config.per_device_train_batch_size * config.gradient_accumulation_steps;
-    let per_epoch = training.len().div_ceil(per_update);
-    let total = ((per_epoch as f64 * config.num_train_epochs).ceil() as usize).max(1);
+    let plan = plan(&decisive, per_update, config.num_train_epochs, config.seed);
+    let total = plan.len();
     let schedule = Schedule {
         learning_rate: config.learning_rate,
         warmup_updates: config.warmup(total),
         total_updates: total,
         decay: config.lr_scheduler_type.into(),
     };
-    let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
-    let mut outcome = Outcome { updates: 0, learning_curve: Vec::new(), interrupted: false };
-    let (mut order, mut nonfinite, mut in_a_row) = (Vec::new(), 0, 0);
-    for step in 1..=total {
+    let mut interrupted = false;
+    for batch in plan.iter().skip(state.step) {
         let started = Instant::now();
-        let epoch = (step - 1) / per_epoch;
-        if (step - 1) % per_epoch == 0 {
-            order = batches(training, per_update, config.seed, epoch);
-        }
-        let pairs: Vec<&Pair> = order[(step - 1) % per_epoch].iter().map(|&i| &training[i]).collect();
+        let pairs: Vec<&Pair> = batch.iter().map(|&index| decisive[index]).collect();
         let pass = loss_and_gradients(network, &pairs, config);
-        let learning_rate = schedule.at(step - 1);
-        let update = optimizer.step(network, pass.gradients, learning_rate);
-        let failed = !update.applied || !pass.loss.is_finite();
-        in_a_row = if failed { in_a_row + 1 } else { 0 };
-        nonfinite += usize::from(failed);
-        if in_a_row >= config.max_nonfinite_steps {
-            return Err(TrainError::Diverged(in_a_row));
+        let learning_rate = schedule.at(state.step);
+        let update = if pass.loss.is_finite() {
+            optimizer.step(network, pass.gradients, learning_rate)
+        } else {
+            Update {
+                grad_norm: f64::NAN,
+                applied: false,
+            }
+        };
+        state.count(pairs.len(), update.applied);
+        if state.in_a_row >= config.max_nonfinite_steps {
+            return Err(TrainError::Diverged(state.in_a_row));
         }
-        outcome.updates = step;
-        outcome.interrupted = job.stop.is_set();
-        let due = config.eval_steps > 0 && step.is_multiple_of(config.eval_steps) && step < total;
-        let held = if due && !held_out.is_empty() { Some(evaluate(network, held_out)?) } else { None };
+        interrupted = job.stop.is_set();
+        let last = state.step == total || interrupted;
+        let due = config.eval_steps > 0 && (last || state.step.is_multiple_of(config.eval_steps));
+        let held = if due && !held_out.is_empty() {
+            Some(evaluate(network, &held_out)?)
+        } else {
+            None
+        };
         if let Some(held) = held {
-            let labels = (step * per_update).min(training.len());
-            outcome.learning_curve.push(CurvePoint { labels, accuracy: held.accuracy });
+            state.learning_curve.push(CurvePoint {
+                labels: state.seen.min(decisive.len()),
+                n: held_out.len(),
+                correct: held.correct,
+            });
         }
         let seconds = started.elapsed().as_secs_f64();
         let tokens: usize = pairs.iter().map(|p| p.winner.len() + p.loser.len()).sum();
         let scores = Scores::of(&pass.winners, &pass.losers);
-        if step.is_multiple_of(config.logging_steps) || step == total || held.is_some() {
+        if last || held.is_some() || state.step.is_multiple_of(config.logging_steps) {
             job.metrics.append(&Row {
-                step,
-                epoch: step as f64 / per_epoch as f64,
+                step: state.step,
+                epoch: state.seen as f64 / decisive.len() as f64,
                 learning_rate,
                 grad_norm: update.grad_norm,
-                nonfinite_steps: nonfinite,
+                nonfinite_steps: state.nonfinite,
                 tokens,
                 loss: pass.loss,
-                accuracy: scores.accuracy,
+                accuracy: scores.correct / pairs.len() as f64,
                 margin: scores.margin,
                 score_mean: scores.mean,
                 score_std: scores.deviation,
-                eval_loss: held.map(|h| h.loss),
-                eval_accuracy: held.map(|h| h.accuracy),
+                held_out: held,
                 seconds,
                 tokens_per_second: tokens as f64 / seconds,
             })?;
         }
-        job.observer.step(step, total, &[("loss", pass.loss), ("accuracy", scores.accuracy)]);
-        if outcome.interrupted || (config.save_steps > 0 && step.is_multiple_of(config.save_steps)) {
-            (job.save)(step, network, &optimizer).map_err(TrainError::Checkpoint)?;
+        let shown = [("loss", pass.loss), ("margin", scores.margin)];
+        job.observer.step(state.step, total, &shown);
+        if last || (config.save_steps > 0 && state.step.is_multiple_of(config.save_steps)) {
+            (job.save)(&state, network, optimizer).map_err(TrainError::Checkpoint)?;
         }
-        if outcome.interrupted {
+        if interrupted {
             break;
         }
     }
-    Ok(outcome)
+    Ok(Outcome { state, interrupted })
 }
 
-/// Pairs of each update of an epoch: shuffled, with pairs of like length together so that little is padding.
-fn batches(pairs: &[Pair], size: usize, seed: u64, epoch: usize) -> Vec<Vec<usize>> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed.wrapping_add(1 + epoch as u64));
-    let mut order: Vec<usize> = (0..pairs.len()).collect();
-    order.shuffle(&mut rng);
-    for pool in order.chunks_mut(size * 8) {
-        pool.sort_by_key(|&i| pairs[i].winner.len().max(pairs[i].loser.len()));
+impl State {
+    fn count(&mut self, pairs: usize, applied: bool) {
+        self.step += 1;
+        self.seen += pairs;
+        self.nonfinite += usize::from(!applied);
+        self.in_a_row = if applied { 0 } else { self.in_a_row + 1 };
     }
-    let mut batches: Vec<Vec<usize>> = order.chunks(size).map(<[usize]>::to_vec).collect();
-    batches.shuffle(&mut rng);
-    batches
 }
 
 /// One update's loss, scores and gradients.
@@ -207,28 +249,34 @@ struct Pass {
 }
 
 fn loss_and_gradients(network: &ScalarModel, pairs: &[&Pair], config: &RewardConfig) -> Pass {
-    let mut pass = Pass { loss: 0.0, winners: Vec::new(), losers: Vec::new(), gradients: GradientMap::default() };
+    let mut pass = Pass {
+        loss: 0.0,
+        winners: Vec::new(),
+        losers: Vec::new(),
+        gradients: GradientMap::default(),
+    };
     for microbatch in pairs.chunks(config.per_device_train_batch_size) {
         let count = microbatch.len();
-        let rows: Vec<&[u32]> = microbatch
-            .iter()
-            .map(|p| p.winner.as_slice())
-            .chain(microbatch.iter().map(|p| p.loser.as_slice()))
-            .collect();
+        let winners = microbatch.iter().map(|p| p.winner.as_slice());
+        let losers = microbatch.iter().map(|p| p.loser.as_slice());
+        let rows: Vec<&[u32]> = winners.chain(losers).collect();
         let tokens = TokenBatch::right_padded(&rows, 0, 0);
         let mut tracked = network.tracked();
         let scores = tracked.at(&tokens, &tokens.last_real());
-        let (winners, losers) = (scores.clone().narrow(0, 0, count), scores.narrow(0, count, count));
+        let winners = scores.clone().narrow(0, 0, count);
+        let losers = scores.narrow(0, count, count);
         let margins = winners.zeros_like();
         let mut losses = bradley_terry::losses(winners.clone(), losers.clone(), margins);
         if let Some(coefficient) = config.center_rewards_coefficient {
-            losses = losses + bradley_terry::centring(winners.clone(), losers.clone()) * coefficient;
+            let centring = bradley_terry::centring(winners.clone(), losers.clone());
+            losses = losses + centring * coefficient;
         }
         let loss = losses.sum() / pairs.len() as f64;
         pass.loss += f64::from(loss.clone().into_scalar::<f32>());
         pass.winners.extend(host(winners));
         pass.losers.extend(host(losers));
-        pass.gradients.accumulate(tracked.gradients(loss.backward()));
+        pass.gradients
+            .accumulate(tracked.gradients(loss.backward()));
     }
     pass
 }
@@ -239,7 +287,7 @@ fn host(values: Tensor<1>) -> Vec<f64> {
 
 /// What scores say about their pairs.
 struct Scores {
-    accuracy: f64,
+    correct: f64,
     margin: f64,
     mean: f64,
     deviation: f64,
@@ -249,22 +297,23 @@ impl Scores {
     fn of(winners: &[f64], losers: &[f64]) -> Self {
         let pairs = winners.len().max(1) as f64;
         let all = || winners.iter().chain(losers);
+        let margins = || winners.iter().zip(losers).map(|(w, l)| w - l);
         let mean = all().sum::<f64>() / (2.0 * pairs);
         let variance = all().map(|s| (s - mean).powi(2)).sum::<f64>() / (2.0 * pairs);
         Self {
-            accuracy: winners.iter().zip(losers).map(|(w, l)| credit(*w, *l)).sum::<f64>() / pairs,
-            margin: winners.iter().zip(losers).map(|(w, l)| w - l).sum::<f64>() / pairs,
+            correct: margins().map(credit).sum(),
+            margin: margins().sum::<f64>() / pairs,
             mean,
             deviation: variance.sqrt(),
         }
     }
 }
 
-/// 1 if the winner scores higher, ½ for equal scores.
-pub fn credit(winner: f64, loser: f64) -> f64 {
-    if winner > loser {
+/// 1 for r_w > r_l, ½ for equal scores.
+pub fn credit(margin: f64) -> f64 {
+    if margin > 0.0 {
         1.0
-    } else if winner == loser {
+    } else if margin == 0.0 {
         0.5
     } else {
         0.0
@@ -272,27 +321,77 @@ pub fn credit(winner: f64, loser: f64) -> f64 {
 }
 
 /// Loss and accuracy on held-out pairs.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize)]
 struct HeldOut {
-    loss: f64,
-    accuracy: f64,
+    #[serde(skip)]
+    correct: f64,
+    eval_loss: f64,
+    eval_accuracy: f64,
+    eval_length_baseline: f64,
 }
 
-fn evaluate(network: &ScalarModel, pairs: &[Pair]) -> Result<HeldOut, TrainError> {
+fn evaluate(network: &ScalarModel, pairs: &[&Pair]) -> Result<HeldOut, RewardError> {
     let (winners, losers) = pair_scores(network, pairs)?;
     let count = pairs.len() as f64;
-    let loss = |(w, l): (&f64, &f64)| (1.0 + (l - w).exp()).ln();
+    let correct = Scores::of(&winners, &losers).correct;
+    let margins = winners.iter().zip(&losers).map(|(w, l)| w - l);
     Ok(HeldOut {
-        loss: winners.iter().zip(&losers).map(loss).sum::<f64>() / count,
-        accuracy: Scores::of(&winners, &losers).accuracy,
+        correct,
+        eval_loss: margins.map(|margin| softplus(-margin)).sum::<f64>() / count,
+        eval_accuracy: correct / count,
+        eval_length_baseline: longer_wins(pairs.iter().map(|pair| pair.length_difference)),
     })
 }
 
+/// log(1 + eˣ) without overflow.
+fn softplus(x: f64) -> f64 {
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
 /// Raw scores of winners and losers.
-pub fn pair_scores(network: &ScalarModel, pairs: &[Pair]) -> Result<(Vec<f64>, Vec<f64>), RewardError> {
-    let rows: Vec<Vec<u32>> =
-        pairs.iter().map(|p| p.winner.clone()).chain(pairs.iter().map(|p| p.loser.clone())).collect();
-    let mut scores = raw_scores(network, &rows)?;
+pub fn pair_scores(
+    network: &ScalarModel,
+    pairs: &[&Pair],
+) -> Result<(Vec<f64>, Vec<f64>), RewardError> {
+    let winners = pairs.iter().map(|pair| pair.winner.clone());
+    let losers = pairs.iter().map(|pair| pair.loser.clone());
+    let mut scores = raw_scores(network, &winners.chain(losers).collect::<Vec<_>>())?;
     let losers = scores.split_off(pairs.len());
     Ok((scores, losers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_scores_are_half_right() {
+        let scores = Scores::of(&[1.0, 2.0, -1.0, 5.0], &[0.0, 2.0, 0.0, 1.0]);
+        assert_eq!(scores.correct, 2.5);
+        assert_eq!((scores.margin, scores.mean), (1.0, 1.25));
+        assert_eq!(scores.deviation, 2.9375_f64.sqrt());
+    }
+
+    #[test]
+    fn the_held_out_loss_does_not_overflow() {
+        assert_eq!(softplus(1000.0), 1000.0);
+        assert_eq!(softplus(-1000.0), 0.0);
+        assert!((softplus(0.0) - std::f64::consts::LN_2).abs() < 1e-15);
+    }
+
+    #[test]
+    fn every_field_of_a_row_is_documented() {
+        let held_out = HeldOut {
+            correct: 1.0,
+            eval_loss: 1.0,
+            eval_accuracy: 1.0,
+            eval_length_baseline: 0.5,
+        };
+        let row = Row {
+            held_out: Some(held_out),
+            ..Row::default()
+        };
+        let unknown = crate::run::metrics::undocumented("reward", &row);
+        assert!(unknown.is_empty(), "{unknown:?}");
+    }
 }
