@@ -143,15 +143,7 @@ fn read_batch(samples: &Path, batch: &str) -> color_eyre::Result<Vec<Item>> {
 
 /// Copies the rows of a file of answers to `samples/`, where text lives, and returns them.
 fn import(file: &Path, samples: &Path) -> color_eyre::Result<Vec<Item>> {
-    let stem = file.file_stem().unwrap_or_default().to_string_lossy();
-    let safe = |c: char| {
-        if c.is_ascii_alphanumeric() || "._-".contains(c) {
-            c
-        } else {
-            '-'
-        }
-    };
-    let batch: String = stem.chars().map(safe).collect();
+    let batch = item::batch_name(file);
     let answers = answers::read(file, &batch)?;
     if answers.duplicates > 0 {
         let (dropped, rows) = (answers.duplicates, answers.too_few);
@@ -207,7 +199,8 @@ fn simulate(
     seed: u64,
 ) -> color_eyre::Result<ExitCode> {
     let simulated: Simulated = name.parse()?;
-    let mut session = Session::open(&args.dir.join("feedback"), name, Stamps::system())?;
+    let session = Session::open(&args.dir.join("feedback"), name, Stamps::system())?;
+    let mut session = session.synced_on_close();
     let judged = simulated.annotate(&mut session, items, seed, gold::score)?;
     session.close()?;
     println!(

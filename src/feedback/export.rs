@@ -20,7 +20,7 @@ pub enum Format {
     Hh,
 }
 
-/// The pairs as lines of JSON without newlines; what is dropped is added to `dropped`.
+/// The pairs as lines of JSON; what is dropped is added to `dropped`.
 pub fn rows(pairs: &[PreferencePair], format: Format, dropped: &mut Dropped) -> Vec<String> {
     let mut rows = Vec::new();
     for pair in pairs {
@@ -29,7 +29,7 @@ pub fn rows(pairs: &[PreferencePair], format: Format, dropped: &mut Dropped) -> 
             continue;
         }
         match row(pair, format) {
-            Some(row) => rows.push(row.to_string()),
+            Some(row) => rows.push(format!("{row}\n")),
             None => dropped.not_expressible += 1,
         }
     }

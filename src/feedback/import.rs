@@ -109,7 +109,7 @@ pub fn import(file: &Path, target: &Target, stamps: Stamps) -> Result<Imported, 
         }
     }
     let feedback = target.dir.join("feedback");
-    let mut session = Session::open(&feedback, target.annotator, stamps)?;
+    let mut session = Session::open(&feedback, target.annotator, stamps)?.synced_on_close();
     let new = rows.iter().filter(|row| row.slot == 0);
     let new: Vec<Item> = new.map(|row| row.item.clone()).collect();
     imported.new_items = add_new(&target.dir.join("samples"), target.batch, &new)?;

@@ -359,6 +359,20 @@ pub fn is_safe_name(name: &str) -> bool {
     (1..=64).contains(&name.len()) && name.bytes().all(ok) && !name.starts_with(['.', '-'])
 }
 
+/// The batch that a file of rows from elsewhere becomes: its name without extensions, with `-` for
+/// every character that [`is_safe_name`] forbids.
+pub fn batch_name(file: &Path) -> String {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    let stem = Path::new(stem).file_stem().unwrap_or_default();
+    let safe = |c: char| match c {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' => c,
+        _ => '-',
+    };
+    let safe: String = stem.to_string_lossy().chars().map(safe).take(64).collect();
+    safe.trim_start_matches(['.', '-']).to_owned()
+}
+
 /// Reads one batch, in file order.
 ///
 /// # Errors
@@ -497,6 +511,15 @@ mod tests {
         }
         assert!(!is_safe_name(&"a".repeat(65)));
         assert!(is_safe_name("round-3_b.1"));
+    }
+
+    #[test]
+    fn a_file_names_its_batch() {
+        let name = |file: &str| batch_name(Path::new(file));
+        assert_eq!(name("/data/hh rlhf.jsonl.gz"), "hh-rlhf");
+        assert_eq!(name("v1.2.jsonl"), "v1.2");
+        assert_eq!(name(".été.jsonl"), "t-");
+        assert_eq!(name(&"x".repeat(99)).len(), 64);
     }
 
     #[test]

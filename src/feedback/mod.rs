@@ -10,12 +10,14 @@
 //! | [`sim`] | the simulated annotator |
 //! | [`pairs`] | preference pairs, from a project or from a file: what reward training reads |
 //! | [`labels`] | what counts: effective judgements with the text they are about |
+//! | [`report`], [`check`] | what the labels say, and whether the files are sound |
 //! | [`import`], [`export`] | TRL and hh-rlhf files |
 //!
 //! Invariants: text lives in `samples/` only, and records point to it by id and SHA-256; a record
 //! is appended and never changed; [`record`] does no I/O and reads no clock.
 
 pub mod answers;
+pub mod check;
 pub mod digest;
 pub mod export;
 pub mod gold;
@@ -27,5 +29,6 @@ pub mod pairs;
 pub mod prompts;
 pub mod queue;
 pub mod record;
+pub mod report;
 pub mod sim;
 pub mod store;

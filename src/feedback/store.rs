@@ -4,7 +4,8 @@
 //! are the only truth: what [`history`] holds is rebuilt from them on every start.
 //!
 //! Promises:
-//! 1. A record is on disk (`write_all`, `sync_data`) before [`session::Session`] returns.
+//! 1. A record is on disk (`write_all`, `sync_data`) before [`session::Session`] returns; programs
+//!    may ask for one sync at the end.
 //! 2. No line is ever changed; undo, edit and retract are lines.
 //! 3. A session file has one writer for its whole life, so file synchronisation and git merge well.
 //! 4. A line cut off at the end of a file is copied aside and reported; any other damage is an

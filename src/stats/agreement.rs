@@ -4,10 +4,11 @@
 //! candidate, never which side). Units with fewer than two values say nothing and are left out.
 //! Published raw agreement between people on pairs is 63–77 %, so neither number is a gate.
 
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Agreement over all units.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Agreement {
     /// Units with at least two values.
     pub units: usize,

@@ -294,7 +294,7 @@ fn hh_export_leaves_out_what_it_would_change() {
     let rows = rows(&pairs, Format::Hh, &mut dropped);
     let start = "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: Bye\n\nAssistant: ";
     let row = json!({"chosen": format!("{start}Goodbye."), "rejected": format!("{start}no")});
-    assert_eq!(rows, [row.to_string()]);
+    assert_eq!(rows, [format!("{row}\n")]);
     assert_eq!((dropped.not_expressible, dropped.ties), (3, 1));
     assert_eq!(
         dropped.to_string(),
@@ -312,7 +312,7 @@ fn any_rows() -> impl Strategy<Value = Vec<(String, String, String)>> {
 
 /// Imports lines and exports the project again.
 fn there_and_back(lines: &[String], format: Format) -> Vec<String> {
-    let (dir, path) = file(&lines.join("\n"));
+    let (dir, path) = file(&lines.concat());
     import_into(dir.path(), &path, false).unwrap();
     let mut dropped = Dropped::default();
     let back = rows(&read(dir.path()).unwrap(), format, &mut dropped);
@@ -326,7 +326,7 @@ proptest! {
     #[test]
     fn trl_standard_survives_import_and_export(rows in any_rows()) {
         let line = |(prompt, chosen, rejected): &(String, String, String)| {
-            json!({"prompt": prompt, "chosen": chosen, "rejected": rejected}).to_string()
+            json!({"prompt": prompt, "chosen": chosen, "rejected": rejected}).to_string() + "\n"
         };
         let lines: Vec<_> = rows.iter().map(line).collect();
         prop_assert_eq!(there_and_back(&lines, Format::Trl), lines);
@@ -338,7 +338,7 @@ proptest! {
         let line = |(prompt, chosen, rejected): &(String, String, String)| {
             let prompt = [said("system", "s"), said("user", prompt)];
             let (chosen, rejected) = ([said("assistant", chosen)], [said("assistant", rejected)]);
-            json!({"prompt": prompt, "chosen": chosen, "rejected": rejected}).to_string()
+            json!({"prompt": prompt, "chosen": chosen, "rejected": rejected}).to_string() + "\n"
         };
         let lines: Vec<_> = rows.iter().map(line).collect();
         prop_assert_eq!(there_and_back(&lines, Format::TrlConversational), lines);
@@ -349,7 +349,7 @@ proptest! {
         let line = |(prompt, chosen, rejected): &(String, String, String)| {
             let start = format!("\n\nHuman: {prompt}\n\nAssistant: ");
             json!({"chosen": format!("{start}{chosen}"), "rejected": format!("{start}{rejected}")})
-                .to_string()
+                .to_string() + "\n"
         };
         let lines: Vec<_> = rows.iter().map(line).collect();
         prop_assert_eq!(there_and_back(&lines, Format::Hh), lines);

@@ -39,12 +39,13 @@ impl Log {
         }
     }
 
-    /// Appends one record and returns where it lies: offset and length without the newline.
+    /// Appends one record and returns where it lies: offset and length without the newline. With
+    /// `sync`, it and all before it are on disk then.
     ///
     /// # Errors
     /// [`StoreError::Refused`] leaves the file as it was. After any other error every later call
     /// returns [`StoreError::ReadOnly`]: nobody knows what is on the disk.
-    pub fn append(&mut self, record: &mut Record) -> Result<(u64, usize), StoreError> {
+    pub fn append(&mut self, record: &mut Record, sync: bool) -> Result<(u64, usize), StoreError> {
         if let Some(reason) = &self.failed {
             return Err(StoreError::ReadOnly {
                 reason: reason.clone(),
@@ -57,10 +58,8 @@ impl Log {
         };
         let (prev, place) = (Sha256::of(&line), (self.offset, line.len()));
         line.push('\n');
-        let written = self
-            .file
-            .write_all(line.as_bytes())
-            .and_then(|()| self.file.sync_data());
+        let sync_data = |()| if sync { self.file.sync_data() } else { Ok(()) };
+        let written = (&self.file).write_all(line.as_bytes()).and_then(sync_data);
         if let Err(source) = written {
             let error = StoreError::io(&self.path)(source);
             self.failed = Some(error.to_string());

@@ -25,6 +25,7 @@ pub struct Session {
     log: Option<Log>,
     start: Record,
     seq: u64,
+    sync_each: bool,
     last_id: Ulid,
     undone: Vec<Record>,
     _lock: Lock,
@@ -63,6 +64,7 @@ impl Session {
             log: None,
             start: Record::new(Kind::SessionStart, header),
             seq: 1,
+            sync_each: true,
             last_id: id,
             undone: Vec::new(),
             _lock: lock,
@@ -74,6 +76,14 @@ impl Session {
     pub fn asking(mut self, question: &str, guidelines_sha256: Option<Sha256>) -> Self {
         question.clone_into(&mut self.question);
         self.guidelines_sha256 = guidelines_sha256;
+        self
+    }
+
+    /// For programs, whose judgements cost nothing to make again: records are only known to be on
+    /// disk after [`Session::close`], which makes thousands of them take no time.
+    #[must_use]
+    pub fn synced_on_close(mut self) -> Self {
+        self.sync_each = false;
         self
     }
 
@@ -92,7 +102,7 @@ impl Session {
         &self.history.torn
     }
 
-    /// Saves a judgement; it is on disk when this returns.
+    /// Saves a judgement; it is on disk when this returns (but see [`Session::synced_on_close`]).
     ///
     /// # Errors
     /// [`StoreError::Refused`] for a record that breaks a rule; [`StoreError::Io`] and from then on
@@ -175,7 +185,8 @@ impl Session {
         Ok(Some(record))
     }
 
-    /// Ends the session. Without it nothing is lost but the `session_end` line.
+    /// Ends the session. Without it nothing is lost but the `session_end` line, unless records are
+    /// synced on closing only.
     ///
     /// # Errors
     /// As [`Session::judge`].
@@ -244,7 +255,8 @@ impl Session {
                 reason: "the session has no file".into(),
             });
         };
-        let place = log.append(&mut record)?;
+        let sync = self.sync_each || record.kind == Kind::SessionEnd;
+        let place = log.append(&mut record, sync)?;
         let (file, line) = (self.history.files.len() - 1, record.seq as usize + 1);
         self.seq = record.seq + 1;
         self.history
