@@ -1,6 +1,7 @@
 //! Opens what `--device` and `--model` name.
 
 use std::io::{IsTerminal, Write as _, stderr};
+use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
 use color_eyre::Result;
@@ -29,9 +30,7 @@ pub fn device(choice: DeviceChoice) -> Result<ChosenDevice> {
 pub fn open(model: &str, device: &Device) -> Result<LanguageModel> {
     match find(model)? {
         LocalModel::Folder { path, .. } => Ok(LanguageModel::load(&path, device)?),
-        LocalModel::Embedded => {
-            bail!("this build has no embedded model; pass a folder or a hub id")
-        }
+        LocalModel::Embedded => Ok(LanguageModel::embedded(device)?),
     }
 }
 
@@ -63,7 +62,7 @@ pub fn open_reward_model(model: &str, device: &Device) -> Result<RewardModel> {
     }
 }
 
-/// Finds a model on this machine, or brings it here.
+/// Finds a model on this machine, or brings it here. A run's folder stands for its `model/`.
 ///
 /// # Errors
 /// If there is no such model.
@@ -71,11 +70,25 @@ pub fn find(model: &str) -> Result<LocalModel> {
     let mut bar = TransferBar::default();
     let found = ModelSource::parse(model)?.resolve(&HubSettings::from_env(), &mut |t| bar.show(t));
     bar.end();
-    let found = found?;
-    if let LocalModel::Folder { pin: Some(pin), .. } = &found {
-        eprintln!("model: {pin}");
+    let mut found = found?;
+    if let LocalModel::Folder { path, pin } = &mut found {
+        *path = of_run(std::mem::take(path));
+        if let Some(pin) = pin {
+            eprintln!("model: {pin}");
+        }
     }
     Ok(found)
+}
+
+/// A run's folder stands for the model that it made.
+fn of_run(folder: PathBuf) -> PathBuf {
+    let model = folder.join("model");
+    let is_model = |folder: &Path| folder.join("config.json").is_file();
+    if !is_model(&folder) && is_model(&model) {
+        model
+    } else {
+        folder
+    }
 }
 
 /// A line that follows a download: rewritten on a terminal, one a file elsewhere.

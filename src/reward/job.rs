@@ -1,5 +1,6 @@
 //! A whole training job: train, normalise, save, report. Everything of `rlhf reward train` but its arguments.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -64,7 +65,7 @@ pub enum JobError {
 pub struct HeldOut {
     /// File name, or what else says where they are from.
     pub name: String,
-    /// No prompt of the training pairs is among them.
+    /// See [`Data::shared_prompts`].
     pub dataset: Dataset,
 }
 
@@ -107,6 +108,15 @@ impl Data {
             too_long: dataset.too_long,
             held_out,
         }
+    }
+
+    /// Held-out judgements whose prompt is learnt from, too.
+    pub fn shared_prompts(&self) -> usize {
+        let learnt: BTreeSet<&str> = self.training.iter().map(|p| p.prompt.as_str()).collect();
+        let held_out = self.held_out.iter().flat_map(|h| &h.dataset.pairs);
+        held_out
+            .filter(|pair| learnt.contains(pair.prompt.as_str()))
+            .count()
     }
 }
 

@@ -9,6 +9,7 @@
 //! | [`trainer`] | the training loop |
 //! | [`report`] | how good a reward model is, and how far length alone would get |
 //! | [`job`] | a whole training job: train, normalise, save, report |
+//! | [`scoring`] | scores for rows of JSONL |
 
 pub mod batches;
 pub mod config;
@@ -16,4 +17,5 @@ pub mod dataset;
 pub mod job;
 pub mod model;
 pub mod report;
+pub mod scoring;
 pub mod trainer;

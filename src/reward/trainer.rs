@@ -46,6 +46,16 @@ pub enum TrainError {
         /// Held out.
         held_out: usize,
     },
+    /// A resumed job has other data.
+    #[error(
+        "the job was started on {before} training pairs and would go on with {now}; pass the same data and limits as then"
+    )]
+    OtherPairs {
+        /// In the checkpoint.
+        before: usize,
+        /// Now.
+        now: usize,
+    },
     /// Scoring the held-out pairs.
     #[error(transparent)]
     Reward(#[from] RewardError),
@@ -100,6 +110,8 @@ impl CurvePoint {
 pub struct State {
     /// Updates done.
     pub step: usize,
+    /// Decisive training pairs; 0 before the first update.
+    pub pairs: usize,
     /// Pairs seen, those of earlier epochs included.
     pub seen: usize,
     /// Updates skipped so far because loss or gradient was not finite.
@@ -152,6 +164,13 @@ pub fn train(
             held_out: held_out.len(),
         });
     }
+    if state.step > 0 && state.pairs != decisive.len() {
+        return Err(TrainError::OtherPairs {
+            before: state.pairs,
+            now: decisive.len(),
+        });
+    }
+    state.pairs = decisive.len();
     let held_out: Vec<&Pair> = sample(held_out, EVALUATION_PAIRS, config.seed)
         .into_iter()
         .filter(|pair| !pair.tie)
