@@ -9,6 +9,7 @@
 pub mod completions;
 pub mod config;
 pub mod explain;
+pub mod feedback;
 pub mod flags;
 pub mod generate;
 pub mod inspect;
@@ -16,6 +17,7 @@ pub mod job;
 pub mod label;
 pub mod models;
 pub mod progress;
+pub mod reward;
 pub mod sample;
 pub mod ppo;
 pub mod sft;
@@ -62,12 +64,16 @@ struct Cli {
 enum Command {
     /// Draw answers to prompts, to be judged
     Sample(sample::SampleArgs),
+    /// Train a reward model on judgements, check it, score with it
+    Reward(reward::RewardArgs),
     /// Improve a policy against a reward model, close to where it started
     Ppo(ppo::PpoArgs),
     /// Fine-tune a model on texts, or train one from scratch
     Sft(sft::SftArgs),
     /// Compare pairs of answers in the terminal
     Label(label::LabelArgs),
+    /// Exchange judgements with other tools, check and count them
+    Feedback(feedback::FeedbackArgs),
     /// Continue a prompt, or answer a message
     Generate(generate::GenerateArgs),
     /// Show what a model thinks of a text, token by token
@@ -83,9 +89,11 @@ enum Command {
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
         Command::Sample(args) => sample::run(args),
+        Command::Reward(args) => reward::run(args),
         Command::Ppo(args) => ppo::run(args),
         Command::Sft(args) => sft::run(args),
         Command::Label(args) => label::run(&args),
+        Command::Feedback(args) => feedback::run(args),
         Command::Generate(args) => generate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Config(args) => config::run(args),
