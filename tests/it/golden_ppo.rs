@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use rlhf::algo::adamw::{AdamWConfig, EpsilonPlacement};
 use rlhf::algo::kl::KlEstimator;
 use rlhf::algo::ppo::PolicyClip;
@@ -21,26 +21,29 @@ use serde_json::Value;
 const FIRST: (f64, f64) = (2e-4, 2e-6);
 const LAST: (f64, f64) = (2e-3, 2e-5);
 
-struct Case {
+pub struct Case {
     json: Value,
-    model: ActorCritic,
+    pub model: ActorCritic,
     reference: Decoder,
     episodes: Vec<EpisodeTokens>,
 }
 
 impl Case {
     fn load() -> Self {
+        Self::on(&rlhf::device::cpu().device)
+    }
+
+    pub fn on(device: &Device) -> Self {
         let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
         let text = std::fs::read(fixtures.join("ppo_update.json")).unwrap();
         let json: Value = serde_json::from_slice(&text).unwrap();
-        let device = rlhf::device::cpu().device;
-        let policy = LanguageModel::load(&fixtures.join("models/llama-tiny"), &device)
+        let policy = LanguageModel::load(&fixtures.join("models/llama-tiny"), device)
             .unwrap()
             .decoder;
         let mut reference = policy.clone();
         reference.visit(&mut Times(1.02));
         let head = floats(&json["critic_head_initial"]);
-        let head = Tensor::<1>::from_floats(head.as_slice(), &device).reshape([1, head.len()]);
+        let head = Tensor::<1>::from_floats(head.as_slice(), device).reshape([1, head.len()]);
         let critic = ScalarModel {
             decoder: policy.clone(),
             head: ScalarHead { weight: head },
@@ -105,7 +108,7 @@ impl Case {
     }
 
     /// In the shapes of the first minibatch, so that its ratios are 1 to the last bit but rounding.
-    fn measured(&self) -> Measured {
+    pub fn measured(&self) -> Measured {
         measure(
             &self.model,
             &self.reference,
@@ -117,6 +120,11 @@ impl Case {
 
     /// The four minibatches of the fixture.
     fn train(&mut self, microbatch: usize) -> Vec<UpdateReport> {
+        self.updates(4, microbatch)
+    }
+
+    /// The first `count` of them.
+    pub fn updates(&mut self, count: usize, microbatch: usize) -> Vec<UpdateReport> {
         let measured = self.measured();
         let experience = self.experience(&measured);
         let (mut optimizer, losses) = (self.optimizer(), self.losses(microbatch));
@@ -142,7 +150,7 @@ impl Case {
                 self.json["lr"].as_f64().unwrap(),
             )
         };
-        minibatches.iter().map(&mut step).collect()
+        minibatches.iter().take(count).map(&mut step).collect()
     }
 }
 

@@ -17,6 +17,7 @@ mod golden_algo;
 mod golden_model;
 mod golden_ppo;
 mod hub;
+mod model_folder;
 mod run_checkpoint;
 mod run_directory;
 mod run_metrics;
@@ -28,3 +29,5 @@ mod tui_stage;
 mod tui_store;
 mod tui_text;
 mod tui_update;
+#[cfg(feature = "wgpu")]
+mod wgpu;
