@@ -33,7 +33,7 @@ pub struct Expected {
     pub input_ids: Vec<Vec<u32>>,
     pub attention_mask: Vec<Vec<u8>>,
     position_ids: Vec<Vec<usize>>,
-    logits_f32: Vec<Vec<Vec<f32>>>,
+    pub logits_f32: Vec<Vec<Vec<f32>>>,
     pub greedy_ids: Vec<u32>,
     greedy_step_logits_first8: Vec<Vec<f32>>,
 }

@@ -8,8 +8,8 @@ const LOGITS: [f32; 12] = [
 fn sampler(temperature: f64, top_k: usize, top_p: f64) -> Sampler {
     Sampler::new(&SamplerConfig {
         temperature,
-        top_k,
         top_p,
+        top_k,
         ..SamplerConfig::default()
     })
     .unwrap()
