@@ -82,3 +82,38 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 pub fn sync_folder(_folder: &Path) -> io::Result<()> {
     Ok(())
 }
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+    use crate::feedback::record::{Header, Kind, UtcMillis};
+    use ulid::Ulid;
+
+    #[test]
+    fn a_full_disk_makes_the_log_read_only() {
+        let full = PathBuf::from("/dev/full");
+        let file = File::options().write(true).open(&full).unwrap();
+        let mut log = Log::over(full, file);
+        let header = Header {
+            id: Ulid(2),
+            session: Ulid(1),
+            seq: 0,
+            ts: UtcMillis(0),
+            annotator: "mia".into(),
+        };
+        let mut record = Record::new(Kind::SessionStart, header);
+        let error = log.append(&mut record, true).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "/dev/full: No space left on device (os error 28)"
+        );
+        let error = log.append(&mut record, true).unwrap_err();
+        assert!(matches!(&error, StoreError::ReadOnly { reason } if reason.contains("No space")));
+        record.annotator = "../mia".into();
+        assert!(matches!(
+            log.append(&mut record, true).unwrap_err(),
+            StoreError::ReadOnly { .. }
+        ));
+    }
+}
