@@ -17,6 +17,8 @@ pub mod job;
 pub mod label;
 pub mod models;
 pub mod progress;
+pub mod demo;
+pub mod demo_report;
 pub mod reward;
 pub mod sample;
 pub mod ppo;
@@ -62,6 +64,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The whole loop on the model inside this program, in three minutes
+    Demo(demo::DemoArgs),
     /// Draw answers to prompts, to be judged
     Sample(sample::SampleArgs),
     /// Train a reward model on judgements, check it, score with it
@@ -88,6 +92,7 @@ enum Command {
 
 fn dispatch(command: Command) -> Result<ExitCode> {
     match command {
+        Command::Demo(args) => demo::run(args),
         Command::Sample(args) => sample::run(args),
         Command::Reward(args) => reward::run(args),
         Command::Ppo(args) => ppo::run(args),

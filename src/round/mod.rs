@@ -1,6 +1,8 @@
 //! A round: sample answers, judge them, train a reward model, improve the policy, compare.
 
+pub mod compare;
 pub mod config;
+pub mod demo;
 pub mod improve;
 pub mod prompts;
 pub mod sample;

@@ -2,21 +2,9 @@
 
 use std::path::Path;
 
-use crate::feedback::item::{self, PromptText};
 use crate::feedback::prompts::{PromptsError, read_prompts};
 use crate::model::PromptInput;
-use crate::model::chat_template::Message;
-
-/// A prompt as a model reads it.
-pub fn prompt_input(prompt: &PromptText) -> PromptInput {
-    match prompt {
-        PromptText::Text(text) => PromptInput::Text(text.clone()),
-        PromptText::Messages(messages) => {
-            let message = |m: &item::Message| Message::new(&m.role, &m.content);
-            PromptInput::Messages(messages.iter().map(message).collect())
-        }
-    }
-}
+use crate::reward::dataset::prompt_input;
 
 /// What the person asked: the text of a plain prompt, the last user turn of a conversation.
 pub fn request(prompt: &PromptInput) -> &str {

@@ -8,9 +8,10 @@ use crate::generate::engine::{self, Completion, GenerateError, Listener, Request
 use crate::generate::sampler::SamplerConfig;
 use crate::model::tokenizer::TokenizerError;
 use crate::model::{LanguageModel, ModelError};
+use crate::reward::dataset::prompt_input;
 
 use super::config::SampleConfig;
-use super::prompts::prompt_input;
+
 
 /// Why items can't be made.
 #[derive(Debug, Error)]
