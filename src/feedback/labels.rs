@@ -42,16 +42,13 @@ pub struct Folders {
 impl Folders {
     /// Those of the project in `dir`; `dir` may also be its `feedback/` itself.
     pub fn of(dir: &Path) -> Self {
-        let feedback = dir.join("feedback");
-        match dir.parent().map(|parent| parent.join("samples")) {
-            Some(samples) if !feedback.is_dir() && samples.is_dir() => Self {
-                samples,
-                feedback: dir.to_owned(),
-            },
-            _ => Self {
-                samples: dir.join("samples"),
-                feedback,
-            },
+        let project = match dir.parent() {
+            Some(project) if dir.ends_with("feedback") && !dir.join("feedback").is_dir() => project,
+            _ => dir,
+        };
+        Self {
+            samples: project.join("samples"),
+            feedback: project.join("feedback"),
         }
     }
 }

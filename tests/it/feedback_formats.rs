@@ -49,14 +49,14 @@ fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
     (dir, path)
 }
 
-fn import_into(dir: &Path, file: &Path, skip_bad: bool) -> Result<Imported, ImportError> {
+fn import_into(dir: &Path, file: &Path, skip_bad: bool) -> Result<Imported, Box<ImportError>> {
     let target = Target {
         dir,
         batch: "mine",
         annotator: "ann",
         skip_bad,
     };
-    import(file, &target, Stamps::system())
+    import(file, &target, Stamps::system()).map_err(Box::new)
 }
 
 #[test]
