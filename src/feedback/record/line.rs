@@ -62,8 +62,12 @@ fn check_crc(line: &[u8]) -> Result<(), LineError> {
     let (body, tail) = line.split_at(split);
     let digits = tail
         .strip_prefix(b",\"crc\":\"")
-        .and_then(|rest| rest.strip_suffix(b"\"}"));
-    let digits = digits
+        .and_then(|rest| rest.strip_suffix(b"\"}"))
+        .filter(|digits| {
+            digits
+                .iter()
+                .all(|d| matches!(d, b'0'..=b'9' | b'a'..=b'f'))
+        })
         .and_then(|digits| str::from_utf8(digits).ok())
         .ok_or(LineError::NoCrc)?;
     let stated = u32::from_str_radix(digits, 16).map_err(|_| LineError::NoCrc)?;
