@@ -13,6 +13,7 @@ pub mod norm;
 pub mod optimizer;
 pub mod packed;
 pub mod parameters;
+pub mod peft;
 pub mod rope;
 pub mod scorer;
 pub mod source;

@@ -1,6 +1,6 @@
 //! Batches of token rows with their masks: lengths are carried, never recovered by comparing ids with a pad id.
 
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor, TensorData};
 
 /// Rows of equal length. Padding may stand anywhere; `mask` is true on real tokens.
 #[derive(Debug, Clone)]
@@ -93,6 +93,11 @@ impl TokenBatch {
 
 fn longest(rows: &[&[u32]]) -> usize {
     rows.iter().map(|row| row.len()).max().unwrap_or(0)
+}
+
+/// Row-major values as a tensor, without another copy.
+pub fn tensor_of<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+    Tensor::from_data(TensorData::new(values, shape), device)
 }
 
 /// Whole numbers as an index tensor.

@@ -8,6 +8,7 @@ use thiserror::Error as ThisError;
 
 use crate::generate::sampler::SamplerConfig;
 use crate::model::language_model::save_language_model;
+use crate::model::peft::{self, PeftError};
 use crate::model::weights::{SaveDtype, WeightsError};
 use crate::model::{Decoder, LanguageModel, ModelError, PromptInput, ScalarHead, ScalarModel};
 use crate::policy::actor_critic::{ActorCritic, Critic};
@@ -36,6 +37,9 @@ pub enum ImproveError {
     /// Saving.
     #[error(transparent)]
     Model(#[from] ModelError),
+    /// Saving the adapter.
+    #[error(transparent)]
+    Peft(#[from] PeftError),
     /// Reading a checkpoint.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
@@ -125,6 +129,9 @@ pub fn improve(
     if !outcome.interrupted {
         let policy = outcome.best.as_ref().map_or(&ppo.model.policy, |best| &best.policy);
         save_language_model(policy, &text, &run.model(), SaveDtype::F32)?;
+        if config.use_peft {
+            peft::save(policy, &text.path.to_string_lossy(), &run.path().join("adapter"))?;
+        }
     }
     Ok(outcome)
 }
