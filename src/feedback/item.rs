@@ -5,12 +5,12 @@
 
 use crate::feedback::digest::Sha256;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
 
-use super::lines::{Lines, RowError};
+mod file;
+#[cfg(test)]
+mod tests;
+
+pub use file::{SamplesError, append_batch, batch_name, read_all, read_batch};
 
 /// Version of the row written here.
 pub const ITEM_VERSION: u32 = 1;
@@ -52,30 +52,6 @@ pub enum ItemError {
         "{0:?} is not a valid batch name: use letters, digits, '.', '_' and '-', not first '.'"
     )]
     BatchName(String),
-}
-
-/// Why a samples file could not be read or written.
-#[derive(Debug, thiserror::Error)]
-pub enum SamplesError {
-    /// A bad row, with file and line.
-    #[error(transparent)]
-    Row(#[from] RowError),
-    /// An item that may not be written.
-    #[error("{path}: {source}", path = .path.display())]
-    Item {
-        /// The samples file.
-        path: PathBuf,
-        /// What is wrong with the item.
-        source: ItemError,
-    },
-    /// The file system refused.
-    #[error("{path}: {source}", path = .path.display())]
-    Io {
-        /// File or folder concerned.
-        path: PathBuf,
-        /// What the operating system said.
-        source: io::Error,
-    },
 }
 
 /// One turn of a conversation.
@@ -357,181 +333,4 @@ fn check_hash(what: &str, expected: Sha256, found: Sha256) -> Result<(), ItemErr
 pub fn is_safe_name(name: &str) -> bool {
     let ok = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     (1..=64).contains(&name.len()) && name.bytes().all(ok) && !name.starts_with(['.', '-'])
-}
-
-/// The batch that a file of rows from elsewhere becomes: its name without extensions, with `-` for
-/// every character that [`is_safe_name`] forbids.
-pub fn batch_name(file: &Path) -> String {
-    let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.strip_suffix(".gz").unwrap_or(&name);
-    let stem = Path::new(stem).file_stem().unwrap_or_default();
-    let safe = |c: char| match c {
-        'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' => c,
-        _ => '-',
-    };
-    let safe: String = stem.to_string_lossy().chars().map(safe).take(64).collect();
-    safe.trim_start_matches(['.', '-']).to_owned()
-}
-
-/// Reads one batch, in file order.
-///
-/// # Errors
-/// [`SamplesError`] naming file and line: malformed rows, wrong hashes, an item that occurs twice.
-pub fn read_batch(path: &Path) -> Result<Vec<Item>, SamplesError> {
-    let stem = path
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let mut lines = Lines::open(path, MAX_ROW_BYTES)?;
-    let mut items: Vec<Item> = Vec::new();
-    let mut seen = HashMap::new();
-    while let Some(row) = lines.next_row()? {
-        let item: Item = row.parse()?;
-        item.check().map_err(|e| row.error(e))?;
-        if item.batch != stem {
-            return Err(row.error(ItemError::Batch(item.batch)).into());
-        }
-        if let Some(line) = seen.insert(item.id.clone(), row.line) {
-            return Err(row
-                .error(format!("item {} is already on line {line}", item.id))
-                .into());
-        }
-        items.push(item);
-    }
-    Ok(items)
-}
-
-/// Reads every `samples/*.jsonl` of a project, batches in name order. A missing folder has none.
-///
-/// # Errors
-/// As [`read_batch`].
-pub fn read_all(samples: &Path) -> Result<Vec<Item>, SamplesError> {
-    let mut items = Vec::new();
-    for path in super::lines::jsonl_files(samples)? {
-        items.extend(read_batch(&path)?);
-    }
-    Ok(items)
-}
-
-/// Appends items to `samples/<batch>.jsonl` with one write and one sync, making the folder.
-///
-/// # Errors
-/// [`SamplesError`] if an item is not sound, belongs to another batch, or cannot be written.
-pub fn append_batch(samples: &Path, batch: &str, items: &[Item]) -> Result<PathBuf, SamplesError> {
-    let path = samples.join(format!("{batch}.jsonl"));
-    let mut text = Vec::new();
-    for item in items {
-        let foreign = || ItemError::Batch(item.batch.clone());
-        let checked = item
-            .check()
-            .and((item.batch == batch).then_some(()).ok_or_else(foreign));
-        checked.map_err(|source| SamplesError::Item {
-            path: path.clone(),
-            source,
-        })?;
-        let row = serde_json::to_vec(item).map_err(io::Error::from);
-        text.extend(row.map_err(|source| SamplesError::Io {
-            path: path.clone(),
-            source,
-        })?);
-        text.push(b'\n');
-    }
-    let write = || {
-        std::fs::create_dir_all(samples)?;
-        let mut file = File::options().create(true).append(true).open(&path)?;
-        file.write_all(&text)?;
-        file.sync_data()
-    };
-    write().map_err(|source| SamplesError::Io {
-        path: path.clone(),
-        source,
-    })?;
-    Ok(path)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn item() -> Item {
-        let prompt = Prompt::new(None, PromptText::Text("Why is the sky blue?".into())).unwrap();
-        let answers = ["Rayleigh scattering.", "Because."];
-        let candidates = answers.map(|a| Candidate::new(a.into(), "base")).to_vec();
-        let selector = Selector {
-            name: "all".into(),
-            score: None,
-            seed: 1,
-        };
-        Item::new("b1", 0, prompt, candidates, selector).unwrap()
-    }
-
-    #[test]
-    fn a_row_is_flat_and_its_ids_come_from_its_content() {
-        let json = serde_json::to_value(item()).unwrap();
-        assert_eq!(json["prompt"]["text"], "Why is the sky blue?");
-        assert_eq!(json["candidates"][1]["id"], Sha256::of("Because.").short());
-        assert_eq!(serde_json::from_value::<Item>(json).unwrap(), item());
-        assert_eq!(item().id, item().id);
-    }
-
-    #[test]
-    fn changed_text_is_noticed() {
-        let mut changed = item();
-        changed.candidates[0].text.push('!');
-        assert!(matches!(changed.check(), Err(ItemError::Hash { .. })));
-        let mut changed = item();
-        changed.prompt.text = PromptText::Text("Why?".into());
-        assert!(matches!(changed.check(), Err(ItemError::Hash { .. })));
-    }
-
-    #[test]
-    fn one_or_ten_candidates_and_twins_are_refused() {
-        let mut item = item();
-        item.candidates.truncate(1);
-        assert!(matches!(item.check(), Err(ItemError::CandidateCount(1))));
-        item.candidates.push(item.candidates[0].clone());
-        assert!(matches!(
-            item.check(),
-            Err(ItemError::DuplicateCandidate(_))
-        ));
-        let ten = (0..10)
-            .map(|i| Candidate::new(format!("answer {i}"), "base"))
-            .collect();
-        item.candidates = ten;
-        assert!(matches!(item.check(), Err(ItemError::CandidateCount(10))));
-    }
-
-    #[test]
-    fn names_that_leave_the_folder_are_refused() {
-        for bad in [
-            "", ".", "..", "../x", "a/b", "a\\b", "-x", ".x", "a b", "ü", "a:b",
-        ] {
-            assert!(!is_safe_name(bad), "{bad}");
-        }
-        assert!(!is_safe_name(&"a".repeat(65)));
-        assert!(is_safe_name("round-3_b.1"));
-    }
-
-    #[test]
-    fn a_file_names_its_batch() {
-        let name = |file: &str| batch_name(Path::new(file));
-        assert_eq!(name("/data/hh rlhf.jsonl.gz"), "hh-rlhf");
-        assert_eq!(name("v1.2.jsonl"), "v1.2");
-        assert_eq!(name(".été.jsonl"), "t-");
-        assert_eq!(name(&"x".repeat(99)).len(), 64);
-    }
-
-    #[test]
-    fn a_batch_reads_back_and_a_repeated_item_names_its_line() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = append_batch(dir.path(), "b1", &[item()]).unwrap();
-        assert_eq!(read_all(dir.path()).unwrap(), [item()]);
-        append_batch(dir.path(), "b1", &[item()]).unwrap();
-        let error = read_batch(&path).unwrap_err().to_string();
-        assert!(error.ends_with(&format!(
-            "b1.jsonl:2: item {} is already on line 1",
-            item().id
-        )));
-    }
 }
