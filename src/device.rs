@@ -122,6 +122,13 @@ pub fn is_cpu(device: &Device) -> bool {
 #[cfg(feature = "wgpu")]
 fn wgpu(index: usize, software: bool) -> Result<ChosenDevice, DeviceError> {
     use burn::tensor::DeviceKind;
+    use burn::tensor::wgpu::WgpuBackend;
+    // Left to itself, wgpu also tries OpenGL, whose libraries complain on standard error where there is no desktop.
+    let api = if cfg!(target_os = "linux") {
+        WgpuBackend::Vulkan
+    } else {
+        WgpuBackend::Auto
+    };
     let mut kinds = vec![
         (DeviceKind::DiscreteGpu(index), "discrete GPU"),
         (DeviceKind::IntegratedGpu(index), "integrated GPU"),
@@ -132,7 +139,11 @@ fn wgpu(index: usize, software: bool) -> Result<ChosenDevice, DeviceError> {
     }
     let mut reason = String::from("none found");
     for (kind, label) in kinds {
-        match Device::wgpu_options().device_kind(kind).init() {
+        let options = Device::wgpu_options().device_kind(kind);
+        // Elsewhere on Linux there is only OpenGL, whose libraries write errors to the terminal when there is no screen.
+        #[cfg(target_os = "linux")]
+        let options = options.graphics_api(burn::tensor::wgpu::WgpuBackend::Vulkan);
+        match options.init() {
             Ok(device) => {
                 let part = device
                     .identity()
