@@ -10,7 +10,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `sft_train.jsonl`, `sft_validation.jsonl` | for `rlhf sft` |
+//! | `sft_faithful.jsonl` | for the first pass of `rlhf sft`: replies that keep to the request |
+//! | `sft_train.jsonl`, `sft_validation.jsonl` | for the second: replies of every quality |
 //! | `model/` | `config.json`, `tokenizer.json`, `tokenizer_config.json`: a decoder without weights |
 //! | `prompts/world_train.jsonl`, `prompts/world_heldout.jsonl` | `{"id", "prompt"}`; no ask–situation pair is in both, and the corpus has none of the held-out ones |
 
@@ -30,6 +31,7 @@ use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
+use reply::{FAITHFUL, Habits, MEDIOCRE};
 use request::Theme;
 
 #[derive(Parser)]
@@ -67,10 +69,13 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
     let (train, held_out) = request::split_themes(HELD_OUT_SHARE, &mut rng);
-    let corpus = conversations(&train, args.conversations, &mut rng);
-    let validation = conversations(&train, args.validation, &mut rng);
+    let corpus = conversations(&train, args.conversations, MEDIOCRE, &mut rng);
+    let validation = conversations(&train, args.validation, MEDIOCRE, &mut rng);
+    let mut other = ChaCha8Rng::seed_from_u64(args.seed + 1);
+    let faithful = conversations(&train, args.conversations, FAITHFUL, &mut other);
     let out = made(args.out)?;
     write_conversations(&out.join("sft_train.jsonl"), &corpus)?;
+    write_conversations(&out.join("sft_faithful.jsonl"), &faithful)?;
     write_conversations(&out.join("sft_validation.jsonl"), &validation)?;
     let texts: Vec<&str> = corpus
         .iter()
@@ -94,11 +99,16 @@ fn main() -> Result<()> {
     )
 }
 
-fn conversations(themes: &[Theme], count: usize, rng: &mut ChaCha8Rng) -> Vec<Conversation> {
+fn conversations(
+    themes: &[Theme],
+    count: usize,
+    habits: Habits,
+    rng: &mut ChaCha8Rng,
+) -> Vec<Conversation> {
     let mut rows = Vec::with_capacity(count);
     while let Some(theme) = themes.choose(rng).filter(|_| rows.len() < count) {
         let request = request::write(*theme, rng);
-        let assistant = reply::write(&request, rng);
+        let assistant = reply::write(&request, habits, rng);
         rows.push(Conversation {
             user: request.text,
             assistant,

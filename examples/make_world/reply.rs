@@ -16,25 +16,50 @@ use rlhf::feedback::gold::{situations, topics};
 
 use crate::request::{Request, one_of, pick};
 
-/// How often a reply is about the topic asked.
-const ON_TOPIC: f64 = 0.5;
-/// How often the situation is met, ignored, or met with the opposite; else it is another one's.
-const SITUATION_MET: f64 = 0.45;
-const SITUATION_IGNORED: f64 = 0.2;
-const SITUATION_REVERSED: f64 = 0.15;
+/// How well replies keep to their requests.
+#[derive(Clone, Copy)]
+pub(crate) struct Habits {
+    /// How often a reply is about the topic asked.
+    on_topic: f64,
+    /// How often its advice is for the situation told.
+    situation_met: f64,
+    /// How often it has no advice for any situation.
+    situation_ignored: f64,
+    /// How often its advice is for the opposite situation; the rest is for an unrelated one.
+    situation_reversed: f64,
+}
+
+/// Replies that keep to the request: what belongs together, to be learnt first.
+pub(crate) const FAITHFUL: Habits = Habits {
+    on_topic: 1.0,
+    situation_met: 0.9,
+    situation_ignored: 0.1,
+    situation_reversed: 0.0,
+};
+
+/// Replies of every quality: an assistant with everything to learn from feedback.
+pub(crate) const MEDIOCRE: Habits = Habits {
+    on_topic: 0.5,
+    situation_met: 0.45,
+    situation_ignored: 0.2,
+    situation_reversed: 0.15,
+};
+
+/// How often a reply gives a second piece of advice or a reason.
 const FULL: f64 = 0.5;
+/// How often a reply has a sentence that says nothing.
 const RAMBLING: f64 = 0.15;
 
 /// A reply to `request`.
-pub(crate) fn write(request: &Request, rng: &mut ChaCha8Rng) -> String {
+pub(crate) fn write(request: &Request, habits: Habits, rng: &mut ChaCha8Rng) -> String {
     let topics: Vec<&Topic> = topics::all().collect();
-    let topic = if rng.random_bool(ON_TOPIC) {
+    let topic = if rng.random_bool(habits.on_topic) {
         topics[request.topic]
     } else {
         topics[other_than(request.topic, topics.len(), rng)]
     };
     let mut body = advice(topic, rng);
-    if let Some(situation) = situation_addressed(request.situation, rng) {
+    if let Some(situation) = situation_addressed(request.situation, habits, rng) {
         let advice = one_of(pick(situations::all()[situation].advice, rng), rng);
         let sentence = framed(SITUATION_FRAMES, &advice, rng);
         let position = if rng.random_bool(0.25) {
@@ -75,17 +100,19 @@ fn advice(topic: &Topic, rng: &mut ChaCha8Rng) -> Vec<String> {
 }
 
 /// The situation that the reply has in mind, if any.
-fn situation_addressed(told: usize, rng: &mut ChaCha8Rng) -> Option<usize> {
-    let draw: f64 = rng.random();
-    if draw < SITUATION_MET {
-        Some(told)
-    } else if draw < SITUATION_MET + SITUATION_REVERSED {
-        Some(situations::opposite(told))
-    } else if draw < SITUATION_MET + SITUATION_REVERSED + SITUATION_IGNORED {
-        None
-    } else {
-        Some(other_than(told, situations::all().len(), rng))
+fn situation_addressed(told: usize, habits: Habits, rng: &mut ChaCha8Rng) -> Option<usize> {
+    let mut draw: f64 = rng.random();
+    for (share, situation) in [
+        (habits.situation_met, Some(told)),
+        (habits.situation_reversed, Some(situations::opposite(told))),
+        (habits.situation_ignored, None),
+    ] {
+        if draw < share {
+            return situation;
+        }
+        draw -= share;
     }
+    Some(other_than(told, situations::all().len(), rng))
 }
 
 /// Add an opening, a closing or both in one tone of voice; plain replies may do without.

@@ -139,7 +139,7 @@ impl Stage<'_> {
     }
 
     fn decode<T>(&self, work: impl FnOnce(&mut Responses<'_>) -> Result<T, demo::DemoError>) -> Result<T> {
-        let mut progress = self.progress();
+        let mut progress = Progress::new(false, self.args.quiet, 200);
         Ok(work(&mut Responses { observer: &mut progress })?)
     }
 

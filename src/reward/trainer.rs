@@ -203,8 +203,10 @@ pub fn train(
             return Err(TrainError::Diverged(state.in_a_row));
         }
         interrupted = job.stop.is_set();
-        let last = state.step == total || interrupted;
-        let due = config.eval_steps > 0 && (last || state.step.is_multiple_of(config.eval_steps));
+        // An interruption adds no evaluation and no row: the resumed run must be the uninterrupted one.
+        let every =
+            |steps: usize| steps > 0 && (state.step == total || state.step.is_multiple_of(steps));
+        let due = every(config.eval_steps);
         let held = if due && !held_out.is_empty() {
             Some(evaluate(network, &held_out)?)
         } else {
@@ -220,7 +222,7 @@ pub fn train(
         let seconds = started.elapsed().as_secs_f64();
         let tokens: usize = pairs.iter().map(|p| p.winner.len() + p.loser.len()).sum();
         let scores = Scores::of(&pass.winners, &pass.losers);
-        if last || held.is_some() || state.step.is_multiple_of(config.logging_steps) {
+        if held.is_some() || every(config.logging_steps) {
             job.metrics.append(&Row {
                 step: state.step,
                 epoch: state.seen as f64 / decisive.len() as f64,
@@ -240,7 +242,7 @@ pub fn train(
         }
         let shown = [("loss", pass.loss), ("margin", scores.margin)];
         job.observer.step(state.step, total, &shown);
-        if last || (config.save_steps > 0 && state.step.is_multiple_of(config.save_steps)) {
+        if interrupted || state.step == total || every(config.save_steps) {
             (job.save)(&state, network, optimizer).map_err(TrainError::Checkpoint)?;
         }
         if interrupted {

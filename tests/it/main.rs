@@ -6,17 +6,25 @@
 )]
 
 mod architecture;
+mod bad_input;
 mod chat_template;
 mod cli_config;
+mod cli_generate;
 mod cli_help;
 mod cli_support;
 mod config_resolve;
 mod config_trl;
+mod end_to_end;
+mod feedback_formats;
+mod feedback_report;
+mod feedback_rules;
+mod feedback_store;
 mod generate;
 mod golden_algo;
 mod golden_model;
 mod golden_peft;
 mod golden_ppo;
+mod golden_smollm2;
 mod hub;
 mod model_folder;
 mod reward;

@@ -167,7 +167,7 @@ fn synthetic(count: u32) -> Dataset {
 fn settings() -> RewardConfig {
     RewardConfig {
         learning_rate: 3e-3,
-        num_train_epochs: 3.0,
+        num_train_epochs: 5.0,
         eval_fraction: 0.25,
         eval_steps: 12,
         center_rewards_coefficient: Some(0.01),
@@ -266,7 +266,7 @@ fn training_learns_what_people_prefer() {
     assert!(mean(first, "loss") > 0.5, "{}", mean(first, "loss"));
     assert!(mean(last, "loss") < 0.2, "{}", mean(last, "loss"));
     assert!(mean(last, "accuracy") > 0.95);
-    assert_eq!(metrics.last().unwrap()["epoch"], 3.0);
+    assert_eq!(metrics.last().unwrap()["epoch"], 5.0);
 
     let report = ran.result.unwrap().unwrap();
     let held_out = &report.held_out[0];

@@ -52,15 +52,13 @@ pub fn to_line(record: &mut Record, prev: Sha256) -> Result<String, LineError> {
 /// # Errors
 /// [`LineError`].
 pub fn from_line(line: &[u8]) -> Result<Record, LineError> {
-    check_crc(line)?;
-    // One check of the whole line is faster than one for each of its strings.
-    let line = str::from_utf8(line).map_err(serde_json::Error::custom)?;
-    let record: Record = serde_json::from_str(line)?;
+    let record: Record = serde_json::from_str(checked(line)?)?;
     record.check()?;
     Ok(record)
 }
 
-fn check_crc(line: &[u8]) -> Result<(), LineError> {
+/// The line as text, if its checksum is right.
+pub(super) fn checked(line: &[u8]) -> Result<&str, LineError> {
     let split = line.len().checked_sub(CRC_TAIL).ok_or(LineError::NoCrc)?;
     let (body, tail) = line.split_at(split);
     let digits = tail
@@ -78,7 +76,9 @@ fn check_crc(line: &[u8]) -> Result<(), LineError> {
     hasher.update(body);
     hasher.update(b"}");
     let found = hasher.finalize();
-    (stated == found)
-        .then_some(())
-        .ok_or(LineError::Crc { stated, found })
+    if stated != found {
+        return Err(LineError::Crc { stated, found });
+    }
+    // One check of the whole line is faster than one for each of its strings.
+    Ok(str::from_utf8(line).map_err(serde_json::Error::custom)?)
 }

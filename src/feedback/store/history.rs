@@ -2,6 +2,7 @@
 //! retracted, per (item, slot).
 
 use super::StoreError;
+use crate::feedback::record::glance::Glance;
 use crate::feedback::record::line::from_line;
 use crate::feedback::record::{Kind, Outcome, Record};
 use std::collections::HashMap;
@@ -38,15 +39,15 @@ pub struct Event {
 }
 
 impl Event {
-    pub(super) fn new(record: &Record, file: usize, line: usize, place: (u64, usize)) -> Self {
+    pub(super) fn new(glance: Glance, file: usize, line: usize, place: (u64, usize)) -> Self {
         Self {
-            id: record.id,
-            kind: record.kind,
-            seq: record.seq,
-            supersedes: record.supersedes,
-            item: record.item.clone(),
-            slot: record.slot.unwrap_or(0),
-            outcome: record.outcome,
+            id: glance.id,
+            kind: glance.kind,
+            seq: glance.seq,
+            supersedes: glance.supersedes,
+            item: glance.item,
+            slot: glance.slot.unwrap_or(0),
+            outcome: glance.outcome,
             retracted: false,
             file,
             line,

@@ -6,8 +6,9 @@ use super::history::{Event, History, Torn};
 use super::{StoreError, annotator_folder, annotators};
 use crate::feedback::digest::Sha256;
 use crate::feedback::lines::{RowError, jsonl_files};
+use crate::feedback::record::Kind;
+use crate::feedback::record::glance::Glance;
 use crate::feedback::record::line::{LineError, from_line};
-use crate::feedback::record::{Kind, Record};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -161,10 +162,11 @@ impl Reader<'_> {
             line,
             source,
         };
-        let record = from_line(bytes).map_err(failed)?;
-        self.check_place(line, &record)?;
+        let glance = Glance::at(bytes).map_err(failed)?;
+        self.check_place(line, &glance)?;
         let place = (range.start as u64, range.len());
-        let event = Event::new(&record, self.file, line, place);
+        let (prev, own) = (glance.prev, Sha256::of(bytes));
+        let event = Event::new(glance, self.file, line, place);
         Ok(Parsed {
             event,
             prev: record.prev,
@@ -172,16 +174,16 @@ impl Reader<'_> {
         })
     }
 
-    fn check_place(&self, line: usize, record: &Record) -> Result<(), StoreError> {
-        if record.session != self.session {
-            let found = record.session;
+    fn check_place(&self, line: usize, glance: &Glance) -> Result<(), StoreError> {
+        if glance.session != self.session {
+            let found = glance.session;
             return Err(self.order(
                 line,
                 format!("belongs to session {found}, not to this file"),
             ));
         }
-        if record.annotator != self.annotator {
-            let found = &record.annotator;
+        if glance.annotator != self.annotator {
+            let found = &glance.annotator;
             return Err(self.order(
                 line,
                 format!("belongs to annotator {found:?}, not to this one"),

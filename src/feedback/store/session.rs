@@ -231,7 +231,7 @@ impl Session {
         if let Some(target) = record.supersedes {
             let sound = self
                 .history
-                .check_target(&Event::new(&record, 0, 0, (0, 0)));
+                .check_target(&Event::new((&record).into(), 0, 0, (0, 0)));
             sound.map_err(|_| StoreError::NoSuchEvent(target))?;
         }
         if self.log.is_none() {
@@ -260,7 +260,7 @@ impl Session {
         let (file, line) = (self.history.files.len() - 1, record.seq as usize + 1);
         self.seq = record.seq + 1;
         self.history
-            .add_all(vec![Event::new(&record, file, line, place)])?;
+            .add_all(vec![Event::new((&record).into(), file, line, place)])?;
         Ok(record.id)
     }
 }

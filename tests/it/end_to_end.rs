@@ -1,0 +1,119 @@
+//! The pipeline on the embedded model, through the real binary: sample → label → reward model → PPO → generate.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+/// A project in a temporary folder.
+struct Project(tempfile::TempDir);
+
+impl Project {
+    fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    #[track_caller]
+    fn run(&self, arguments: &str) -> Output {
+        let output = Command::new(env!("CARGO_BIN_EXE_rlhf"))
+            .args(arguments.split_whitespace())
+            .args(["--dir", self.0.path().to_str().unwrap()])
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "rlhf {arguments}\n{}", String::from_utf8_lossy(&output.stderr));
+        output
+    }
+
+    /// Samples, simulated judgements and a reward model.
+    fn judged() -> Self {
+        let project = Self::new();
+        project.run("sample --model embedded --device cpu --prompts prompts/world_train.jsonl --limit 24 --max-new-tokens 24 --quiet");
+        project.run("label --annotator sim:gold");
+        let data = project.0.path().to_str().unwrap().to_owned();
+        project.run(&format!("reward train --model embedded --device cpu --data {data} --per-device-train-batch-size 8 --quiet"));
+        project
+    }
+
+    fn ppo(&self, out: &str, more: &str) {
+        let (reward, out) = (self.path("runs/reward-001"), self.path(out));
+        self.run(&format!(
+            "ppo --model embedded --device cpu --reward-model {} --prompts prompts/world_train.jsonl --out {} {PPO} {more}",
+            reward.display(),
+            out.display()
+        ));
+    }
+}
+
+const PPO: &str = "--batch-size 8 --total-episodes 32 --response-length 16 --num-ppo-epochs 2 --critic shared --critic-init zero \
+                   --learning-rate 1e-4 --temperature 1.0 --eval-steps 2 --eval-prompts 4 --save-steps 2 --save-total-limit 0 --quiet";
+
+fn rows(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// Metrics without what depends on the clock.
+fn timeless(path: &Path) -> Vec<BTreeMap<String, Value>> {
+    let timed = |key: &String| key.starts_with("seconds") || key == "tokens_per_second";
+    let row = |row: Value| -> BTreeMap<String, Value> {
+        row.as_object().unwrap().clone().into_iter().filter(|(key, _)| !timed(key)).collect()
+    };
+    rows(path).into_iter().map(row).collect()
+}
+
+fn weights(run: &Path) -> Vec<u8> {
+    std::fs::read(run.join("model/model.safetensors")).unwrap()
+}
+
+#[test]
+fn the_pipeline_runs_and_every_stage_leaves_what_the_next_needs() {
+    let project = Project::judged();
+    project.ppo("first", "");
+    let metrics = rows(&project.path("first/metrics.jsonl"));
+    assert_eq!(metrics.len(), 4);
+    let first = &metrics[0];
+    assert!(first["kl"].as_f64().unwrap().abs() < 1e-4, "the policy starts at its reference: {}", first["kl"]);
+    assert!(first["sampler_mismatch"].as_f64().unwrap() < 1e-4, "{}", first["sampler_mismatch"]);
+    for row in &metrics {
+        assert_eq!(rlhf::run::metrics::undocumented("ppo", row), Vec::<String>::new());
+    }
+    let samples = rows(&project.path("first/samples.jsonl"));
+    assert_eq!(samples.iter().filter(|row| row["held_out"] == false).count(), 32);
+    let model = project.path("first");
+    let output = Command::new(env!("CARGO_BIN_EXE_rlhf"))
+        .args(["generate", "--model", model.to_str().unwrap(), "--prompt", "How do I bake bread?", "--chat", "--json", "--device", "cpu"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let json: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(!json["samples"][0]["ids"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn one_seed_gives_one_result_and_a_resumed_run_ends_with_the_same_bytes() {
+    let project = Project::judged();
+    project.ppo("first", "");
+    project.ppo("second", "");
+    let [first, second] = ["first", "second"].map(|name| project.path(name));
+    assert_eq!(timeless(&first.join("metrics.jsonl")), timeless(&second.join("metrics.jsonl")));
+    assert!(weights(&first) == weights(&second), "two runs with one seed differ");
+
+    // As after a crash between step 2 and step 4: the later checkpoint and the result are not there.
+    std::fs::remove_dir_all(second.join("checkpoints/step-000004")).unwrap();
+    std::fs::remove_dir_all(second.join("model")).unwrap();
+    let reward = project.path("runs/reward-001");
+    project.run(&format!(
+        "ppo --resume {} --reward-model {} --prompts prompts/world_train.jsonl --quiet",
+        second.display(),
+        reward.display()
+    ));
+    assert_eq!(timeless(&first.join("metrics.jsonl")), timeless(&second.join("metrics.jsonl")));
+    let last = |run: &Path| std::fs::read(run.join("checkpoints/step-000004/trained.safetensors")).unwrap();
+    assert!(last(&first) == last(&second), "the resumed run differs");
+}
