@@ -122,13 +122,6 @@ pub fn is_cpu(device: &Device) -> bool {
 #[cfg(feature = "wgpu")]
 fn wgpu(index: usize, software: bool) -> Result<ChosenDevice, DeviceError> {
     use burn::tensor::DeviceKind;
-    use burn::tensor::wgpu::WgpuBackend;
-    // Left to itself, wgpu also tries OpenGL, whose libraries complain on standard error where there is no desktop.
-    let api = if cfg!(target_os = "linux") {
-        WgpuBackend::Vulkan
-    } else {
-        WgpuBackend::Auto
-    };
     let mut kinds = vec![
         (DeviceKind::DiscreteGpu(index), "discrete GPU"),
         (DeviceKind::IntegratedGpu(index), "integrated GPU"),
