@@ -76,6 +76,11 @@ impl Checked {
         self.events += history.events().len();
         let effective = history.all_effective();
         self.judgements += effective.filter(|e| e.kind == Kind::Judgement).count();
+        // Opening reads only part of every line; this is the place to read all of it.
+        let mut events = history.events().iter();
+        if let Some(error) = events.find_map(|event| history.record(event).err()) {
+            self.problems.push(error.to_string());
+        }
         let torn = history.torn.iter();
         self.torn.extend(torn.map(|torn| {
             let bytes = torn.len;

@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use rlhf::feedback::check::check;
 use rlhf::feedback::digest::Sha256;
 use rlhf::feedback::item::{Candidate, Item, Prompt, PromptText, Selector};
+use rlhf::feedback::labels::Folders;
 use rlhf::feedback::queue::Queue;
 use rlhf::feedback::record::check::RuleError;
 use rlhf::feedback::record::line::{LineError, from_line, to_line};
@@ -372,4 +374,63 @@ fn a_folder_that_vanishes_refuses_the_judgement_and_keeps_the_count() {
     assert!(matches!(error, StoreError::Io { .. }), "{error}");
     assert_eq!(session.history().judged(), 0);
     assert_eq!(Queue::new(&items, session.history(), 0).left(), 2);
+}
+
+/// The file with its last line, a judgement, changed and given a sound checksum.
+fn forge(path: &Path, change: impl Fn(&mut serde_json::Value)) {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut lines: Vec<_> = text.lines().take(2).map(str::to_owned).collect();
+    let mut value: serde_json::Value = serde_json::from_str(&lines[1]).unwrap();
+    value.as_object_mut().unwrap().remove("crc");
+    change(&mut value);
+    let body = value.to_string();
+    let crc = crc32fast::hash(body.as_bytes());
+    lines[1] = format!("{},\"crc\":\"{crc:08x}\"}}", &body[..body.len() - 1]);
+    std::fs::write(path, lines.join("\n") + "\n").unwrap();
+}
+
+#[test]
+fn a_forged_winner_or_order_is_found_on_opening() {
+    let dir = tempfile::tempdir().unwrap();
+    let item = pair(0);
+    let path = labelled(dir.path(), &item);
+    let message = || load(dir.path(), "ann").unwrap_err().to_string();
+    let ids = [&item.candidates[0].id, &item.candidates[1].id];
+    let display = |order: &[&String]| serde_json::json!({"order": order, "order_seed": 0, "blind": true, "layout": "split"});
+
+    forge(&path, |record| {
+        record["display"] = display(&[ids[1], ids[0]]);
+    });
+    assert_eq!(load(dir.path(), "ann").unwrap().judged(), 1);
+    forge(&path, |record| {
+        record["display"] = display(&[ids[1], ids[1]]);
+    });
+    let place = format!("{}:2: field `display.order` is not valid", path.display());
+    assert!(message().starts_with(&place), "{}", message());
+    forge(&path, |record| {
+        record["display"] = display(&[ids[1], ids[0]]);
+    });
+    forge(&path, |record| record["winner"] = "nobody".into());
+    let place = format!("{}:2: field `winner` is not valid", path.display());
+    assert!(message().starts_with(&place), "{}", message());
+}
+
+#[test]
+fn check_reads_what_opening_leaves_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let feedback = dir.path().join("feedback");
+    std::fs::create_dir(&feedback).unwrap();
+    let path = labelled(&feedback, &pair(0));
+    forge(&path, |record| record["scale"] = "binary".into());
+    assert_eq!(load(&feedback, "ann").unwrap().judged(), 1);
+    let checked = check(&Folders::of(dir.path()));
+    let place = format!(
+        "{}:2: field `strength` does not belong here",
+        path.display()
+    );
+    assert!(
+        checked.problems[0].starts_with(&place),
+        "{:?}",
+        checked.problems
+    );
 }

@@ -1,6 +1,7 @@
 //! Reading and checking session files.
 //!
-//! Lines are parsed on all cores; the checks between lines follow in order.
+//! A file is cut into as many shares as there are cores; each share is read, hashed and parsed line by
+//! line by its own thread. The checks between lines follow in order.
 
 use super::history::{Event, History, Torn};
 use super::{StoreError, annotator_folder, annotators};
@@ -8,7 +9,9 @@ use crate::feedback::digest::Sha256;
 use crate::feedback::lines::{RowError, jsonl_files};
 use crate::feedback::record::Kind;
 use crate::feedback::record::glance::Glance;
-use crate::feedback::record::line::{LineError, from_line};
+use crate::feedback::record::line::LineError;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -34,16 +37,14 @@ pub fn load(feedback: &Path, annotator: &str) -> Result<History, StoreError> {
     let mut history = History::new(annotator);
     let mut events = Vec::new();
     for (session, path) in session_files(&folder)? {
-        let text = std::fs::read(&path).map_err(StoreError::io(&path))?;
         let file = history.add_file(session, path.clone());
-        let mut reader = Reader {
+        let reader = Reader {
             path: &path,
             session,
             annotator,
             file,
         };
-        let torn = reader.read(&text, &mut events)?;
-        history.torn.extend(torn);
+        history.torn.extend(reader.read(&mut events)?);
     }
     history.add_all(events)?;
     Ok(history)
@@ -76,144 +77,169 @@ struct Reader<'a> {
     file: usize,
 }
 
-/// A parsed line: what is kept, and what the chain needs.
-struct Parsed {
-    event: Event,
-    prev: Sha256,
-    own: Sha256,
+/// A line of the file: where it lies, and what it says.
+struct Line {
+    offset: u64,
+    len: usize,
+    has_newline: bool,
+    sha256: Sha256,
+    content: Result<Glance, LineError>,
 }
 
 impl Reader<'_> {
-    fn read(&mut self, text: &[u8], into: &mut Vec<Event>) -> Result<Option<Torn>, StoreError> {
-        let (mut lines, rest) = split_lines(text);
-        let torn = match rest {
-            // Only the newline is missing: the record is whole, and nothing may be lost.
-            Some(range) if from_line(&text[range.clone()]).is_ok() => {
-                lines.push(range);
-                None
-            }
-            Some(range) => Some(Torn {
-                path: self.path.to_owned(),
-                line: lines.len() + 1,
-                offset: range.start as u64,
-                len: range.len(),
-            }),
-            None => None,
-        };
+    /// Reads the file into `events`; returns the line that was cut off at its end.
+    fn read(&self, events: &mut Vec<Event>) -> Result<Option<Torn>, StoreError> {
+        let lines = self.lines().map_err(StoreError::io(self.path))?;
         let mut expected = Sha256::ZERO;
-        for (index, parsed) in self.parse_all(text, &lines).into_iter().enumerate() {
-            let line = index + 1;
-            let parsed = parsed?;
-            let complain = |reason: String| self.order(line, reason);
-            if parsed.event.seq != index as u64 {
-                let found = parsed.event.seq;
-                return Err(complain(format!(
-                    "expected `seq` {index}, found {found}: a gap"
-                )));
-            }
-            if parsed.prev != expected {
-                let reason = "`prev` is not the hash of the line before: a line was removed, added \
-                              or moved";
-                return Err(complain(reason.into()));
-            }
-            if (parsed.event.kind == Kind::SessionStart) != (index == 0) {
-                return Err(complain(
-                    "`session_start` must be the first line, and only it".into(),
-                ));
-            }
-            expected = parsed.own;
-            into.push(parsed.event);
+        for (index, line) in lines.into_iter().enumerate() {
+            let number = index + 1;
+            let glance = match line.content {
+                Ok(glance) => glance,
+                // A line that lacks nothing but its newline is whole, and nothing may be lost.
+                Err(_) if !line.has_newline => {
+                    return Ok(Some(Torn {
+                        path: self.path.to_owned(),
+                        line: number,
+                        offset: line.offset,
+                        len: line.len,
+                    }));
+                }
+                Err(source) => {
+                    return Err(StoreError::Line {
+                        path: self.path.to_owned(),
+                        line: number,
+                        source,
+                    });
+                }
+            };
+            self.check_place(index, &glance, expected)
+                .map_err(|reason| StoreError::Order {
+                    path: self.path.to_owned(),
+                    line: number,
+                    reason,
+                })?;
+            expected = line.sha256;
+            events.push(Event::new(
+                glance,
+                self.file,
+                number,
+                (line.offset, line.len),
+            ));
         }
-        Ok(torn)
+        Ok(None)
     }
 
-    /// Parses all lines, in parallel where there are enough to be worth it.
-    fn parse_all(&self, text: &[u8], lines: &[Range]) -> Vec<Result<Parsed, StoreError>> {
-        const WORTH_A_THREAD: usize = 1000;
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let share = lines.len().div_ceil(cores).max(WORTH_A_THREAD);
-        let parse_share = |first: usize, lines: &[Range]| -> Vec<_> {
-            let each = lines.iter().enumerate();
-            each.map(|(i, range)| self.parse(first + i + 1, text, range.clone()))
-                .collect()
-        };
-        let mut parsed = Vec::with_capacity(lines.len());
+    /// All lines in order. Only the last one can lack its newline.
+    fn lines(&self) -> io::Result<Vec<Line>> {
+        const WORTH_A_THREAD: u64 = 1 << 20;
+        let len = std::fs::metadata(self.path)?.len();
+        let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+        let shares = cores.min(len.div_ceil(WORTH_A_THREAD)).max(1);
+        let bound = |share: u64| len / shares * share + len % shares * share / shares;
         thread::scope(|scope| {
-            let mut shares = lines.chunks(share).enumerate();
-            let own = shares.next();
-            let workers: Vec<_> = shares
-                .map(|(n, lines)| scope.spawn(move || parse_share(n * share, lines)))
-                .collect();
-            parsed.extend(own.into_iter().flat_map(|(_, lines)| parse_share(0, lines)));
-            for worker in workers {
-                match worker.join() {
-                    Ok(share) => parsed.extend(share),
+            let read = |share| move || read_share(self.path, bound(share), bound(share + 1));
+            let others: Vec<_> = (1..shares).map(|share| scope.spawn(read(share))).collect();
+            let mut lines = read(0)()?;
+            for other in others {
+                match other.join() {
+                    Ok(share) => lines.append(&mut share?),
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
             }
-        });
-        parsed
-    }
-
-    fn parse(&self, line: usize, text: &[u8], range: Range) -> Result<Parsed, StoreError> {
-        let bytes = &text[range.clone()];
-        let failed = |source: LineError| StoreError::Line {
-            path: self.path.into(),
-            line,
-            source,
-        };
-        let glance = Glance::at(bytes).map_err(failed)?;
-        self.check_place(line, &glance)?;
-        let place = (range.start as u64, range.len());
-        let (prev, own) = (glance.prev, Sha256::of(bytes));
-        let event = Event::new(glance, self.file, line, place);
-        Ok(Parsed {
-            event,
-            prev: record.prev,
-            own: Sha256::of(bytes),
+            Ok(lines)
         })
     }
 
-    fn check_place(&self, line: usize, glance: &Glance) -> Result<(), StoreError> {
-        if glance.session != self.session {
-            let found = glance.session;
-            return Err(self.order(
-                line,
-                format!("belongs to session {found}, not to this file"),
-            ));
+    /// Checks what a line must share with its file and with the line before it.
+    fn check_place(&self, index: usize, glance: &Glance, prev: Sha256) -> Result<(), String> {
+        let Glance { session, seq, .. } = glance;
+        if *session != self.session {
+            return Err(format!("belongs to session {session}, not to this file"));
         }
         if glance.annotator != self.annotator {
             let found = &glance.annotator;
-            return Err(self.order(
-                line,
-                format!("belongs to annotator {found:?}, not to this one"),
-            ));
+            return Err(format!("belongs to annotator {found:?}, not to this one"));
+        }
+        if *seq != index as u64 {
+            return Err(format!("expected `seq` {index}, found {seq}: a gap"));
+        }
+        if glance.prev != prev {
+            return Err(
+                "`prev` is not the hash of the line before: a line was removed, added or moved"
+                    .into(),
+            );
+        }
+        if (glance.kind == Kind::SessionStart) != (index == 0) {
+            return Err("`session_start` must be the first line, and only it".into());
         }
         Ok(())
     }
-
-    fn order(&self, line: usize, reason: String) -> StoreError {
-        StoreError::Order {
-            path: self.path.to_owned(),
-            line,
-            reason,
-        }
-    }
 }
 
-type Range = std::ops::Range<usize>;
-
-/// The whole lines without their newlines, and what follows the last newline.
-fn split_lines(text: &[u8]) -> (Vec<Range>, Option<Range>) {
-    let mut lines = Vec::new();
-    let mut start = 0;
-    for line in text.split_inclusive(|&byte| byte == b'\n') {
-        let end = start + line.len();
-        if line.last() != Some(&b'\n') {
-            return (lines, Some(start..end));
-        }
-        lines.push(start..end - 1);
-        start = end;
+/// The lines that begin in `start..end`.
+fn read_share(path: &Path, start: u64, end: u64) -> io::Result<Vec<Line>> {
+    let mut reader = BufReader::with_capacity(1 << 18, File::open(path)?);
+    let mut offset = start.saturating_sub(1);
+    reader.seek(SeekFrom::Start(offset))?;
+    if start > 0 {
+        // The rest of a line that began before; nothing but a newline if one begins at `start`.
+        offset += reader.skip_until(b'\n')? as u64;
     }
-    (lines, None)
+    let (mut lines, mut bytes) = (Vec::new(), Vec::new());
+    while offset < end {
+        bytes.clear();
+        let read = reader.read_until(b'\n', &mut bytes)?;
+        if read == 0 {
+            break;
+        }
+        let has_newline = bytes.pop_if(|last| *last == b'\n').is_some();
+        lines.push(Line {
+            offset,
+            len: bytes.len(),
+            has_newline,
+            sha256: Sha256::of(&bytes),
+            content: Glance::at(&bytes),
+        });
+        offset += read as u64;
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wherever_a_file_is_divided_every_line_is_read_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("lines");
+        let read = |start, end| {
+            let lines = read_share(&path, start, end).unwrap().into_iter();
+            lines.map(|line| (line.offset, line.len, line.has_newline))
+        };
+        for text in [
+            "",
+            "\n",
+            "one\n",
+            "one",
+            "\none\n\n\nthree four\nfive",
+            "a\nb\nc\n",
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let len = text.len() as u64;
+            let mut offset = 0;
+            let mut expected = Vec::new();
+            for line in text.split_inclusive('\n') {
+                let content = line.strip_suffix('\n').unwrap_or(line).len();
+                expected.push((offset, content, line.len() > content));
+                offset += line.len() as u64;
+            }
+            for a in 0..=len {
+                for b in a..=len {
+                    let shares = read(0, a).chain(read(a, b)).chain(read(b, len));
+                    assert_eq!(shares.collect::<Vec<_>>(), expected, "{text:?} at {a}, {b}");
+                }
+            }
+        }
+    }
 }
