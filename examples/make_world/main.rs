@@ -11,7 +11,8 @@
 //! | file | what |
 //! |---|---|
 //! | `sft_faithful.jsonl` | for the first pass of `rlhf sft`: replies that keep to the request |
-//! | `sft_train.jsonl`, `sft_validation.jsonl` | for the second: replies of every quality |
+//! | `sft_train.jsonl`, `sft_validation.jsonl` | replies of every quality |
+//! | `sft_reactions.jsonl` | for the last pass: the same with what the person says to the reply |
 //! | `model/` | `config.json`, `tokenizer.json`, `tokenizer_config.json`: a decoder without weights |
 //! | `prompts/world_train.jsonl`, `prompts/world_heldout.jsonl` | `{"id", "prompt"}`; no ask–situation pair is in both, and the corpus has none of the held-out ones |
 
@@ -63,6 +64,8 @@ const HELD_OUT_SHARE: f64 = 0.15;
 struct Conversation {
     user: String,
     assistant: String,
+    /// What the person says to the reply.
+    reaction: String,
 }
 
 fn main() -> Result<()> {
@@ -77,6 +80,7 @@ fn main() -> Result<()> {
     write_conversations(&out.join("sft_train.jsonl"), &corpus)?;
     write_conversations(&out.join("sft_faithful.jsonl"), &faithful)?;
     write_conversations(&out.join("sft_validation.jsonl"), &validation)?;
+    write_reactions(&out.join("sft_reactions.jsonl"), &corpus)?;
     let texts: Vec<&str> = corpus
         .iter()
         .flat_map(|row| [row.user.as_str(), row.assistant.as_str()])
@@ -108,10 +112,14 @@ fn conversations(
     let mut rows = Vec::with_capacity(count);
     while let Some(theme) = themes.choose(rng).filter(|_| rows.len() < count) {
         let request = request::write(*theme, rng);
-        let assistant = reply::write(&request, habits, rng);
+        let reply = reply::write(&request, habits, rng);
+        // From numbers of its own, so that the corpora without reactions stay what they are.
+        let mut own = ChaCha8Rng::seed_from_u64(rows.len() as u64);
+        let reaction = reply.reaction(&request, &mut own);
         rows.push(Conversation {
             user: request.text,
-            assistant,
+            assistant: reply.text,
+            reaction,
         });
     }
     rows
@@ -123,6 +131,16 @@ fn write_conversations(path: &Path, rows: &[Conversation]) -> Result<()> {
             {"role": "user", "content": row.user},
             {"role": "assistant", "content": row.assistant},
         ]})
+    };
+    write_lines(path, rows.iter().map(row))
+}
+
+/// The conversations with what the person says afterwards, as plain text: it follows the reply's end token at once, so that a model
+/// has to know there what the reply is like.
+fn write_reactions(path: &Path, rows: &[Conversation]) -> Result<()> {
+    let row = |row: &Conversation| {
+        let Conversation { user, assistant, reaction } = row;
+        json!({"text": format!("<|user|>{user}<|end|><|assistant|>{assistant}<|end|>{reaction}")})
     };
     write_lines(path, rows.iter().map(row))
 }

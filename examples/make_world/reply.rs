@@ -5,7 +5,7 @@
 //! from feedback. The scorer is not consulted.
 
 use rand::RngExt as _;
-use rand::seq::IndexedRandom as _;
+use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 use rlhf::feedback::gold::grammar::capitalise;
 use rlhf::feedback::gold::topics::Topic;
@@ -50,16 +50,53 @@ const FULL: f64 = 0.5;
 /// How often a reply has a sentence that says nothing.
 const RAMBLING: f64 = 0.15;
 
+/// A reply, and what the person who asked would notice about it.
+pub(crate) struct Reply {
+    pub(crate) text: String,
+    on_topic: bool,
+    situation: Option<usize>,
+    tone: Option<Tone>,
+}
+
+impl Reply {
+    /// What the person says to it: a remark on each thing they notice, in any order.
+    pub(crate) fn reaction(&self, request: &Request, rng: &mut ChaCha8Rng) -> String {
+        let topic = if self.on_topic {
+            "You answered my question."
+        } else {
+            "That is not what I asked."
+        };
+        let situation = match self.situation {
+            Some(told) if told == request.situation => "You thought of my situation.",
+            Some(other) if other == situations::opposite(request.situation) => {
+                "That would do harm here."
+            }
+            Some(_) => "My situation is another one.",
+            None => "You left my situation out.",
+        };
+        let tone = match self.tone {
+            Some(Tone::Kind) => "How kind of you.",
+            Some(Tone::Rude) => "There is no need to be rude.",
+            _ => "Plainly said.",
+        };
+        let mut remarks = [topic, situation, tone];
+        remarks.shuffle(rng);
+        remarks.join(" ")
+    }
+}
+
 /// A reply to `request`.
-pub(crate) fn write(request: &Request, habits: Habits, rng: &mut ChaCha8Rng) -> String {
+pub(crate) fn write(request: &Request, habits: Habits, rng: &mut ChaCha8Rng) -> Reply {
     let topics: Vec<&Topic> = topics::all().collect();
-    let topic = if rng.random_bool(habits.on_topic) {
+    let on_topic = rng.random_bool(habits.on_topic);
+    let topic = if on_topic {
         topics[request.topic]
     } else {
         topics[other_than(request.topic, topics.len(), rng)]
     };
     let mut body = advice(topic, rng);
-    if let Some(situation) = situation_addressed(request.situation, habits, rng) {
+    let situation = situation_addressed(request.situation, habits, rng);
+    if let Some(situation) = situation {
         let advice = one_of(pick(situations::all()[situation].advice, rng), rng);
         let sentence = framed(SITUATION_FRAMES, &advice, rng);
         let position = if rng.random_bool(0.25) {
@@ -75,8 +112,8 @@ pub(crate) fn write(request: &Request, habits: Habits, rng: &mut ChaCha8Rng) -> 
             pick(PADDING, rng).to_owned(),
         );
     }
-    surround(&mut body, topic, rng);
-    body.join(" ")
+    let tone = surround(&mut body, topic, rng);
+    Reply { text: body.join(" "), on_topic, situation, tone }
 }
 
 /// One piece of advice, or two with or without a reason.
@@ -116,10 +153,8 @@ fn situation_addressed(told: usize, habits: Habits, rng: &mut ChaCha8Rng) -> Opt
 }
 
 /// Add an opening, a closing or both in one tone of voice; plain replies may do without.
-fn surround(body: &mut Vec<String>, topic: &Topic, rng: &mut ChaCha8Rng) {
-    let Some(voice) = VOICES.choose(rng) else {
-        return;
-    };
+fn surround(body: &mut Vec<String>, topic: &Topic, rng: &mut ChaCha8Rng) -> Option<Tone> {
+    let voice = VOICES.choose(rng)?;
     let bare = voice.tone == Tone::Plain && rng.random_bool(0.5);
     let place: f64 = rng.random();
     if place < 0.7 && !bare {
@@ -128,6 +163,7 @@ fn surround(body: &mut Vec<String>, topic: &Topic, rng: &mut ChaCha8Rng) {
     if place > 0.55 && !bare {
         body.push(said_of(topic, pick(voice.closings, rng), rng));
     }
+    Some(voice.tone)
 }
 
 fn said_of(topic: &Topic, pattern: &str, rng: &mut ChaCha8Rng) -> String {

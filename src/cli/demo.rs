@@ -181,7 +181,7 @@ impl Stage<'_> {
 
     fn simulate(&self, name: &str, items: &[Item]) -> Result<()> {
         let simulated: Simulated = name.parse()?;
-        let mut session = Session::open(&self.feedback(), name, Stamps::system())?;
+        let mut session = Session::open(&self.feedback(), name, Stamps::system())?.synced_on_close();
         let judged = simulated.annotate(&mut session, items, self.args.seed, gold::score)?;
         session.close()?;
         self.say(&format!("{name}, a simulated labeller, judged {judged} pairs; its records are marked as simulated"));
