@@ -14,9 +14,9 @@
 //! | tone | −2 … 1.5 | rude, plain, kind; twice the weight for somebody who is upset |
 //! | length | −0.75 … 0.5 | as short or as full as the person asked for |
 //! | padding | −1 … 0 | sentences that say nothing |
-//! | language | −12 … 0 | word pairs that no sentence of this world has, repetition, a cut-off end |
+//! | language | −19 … 0 | word pairs that no sentence of this world has, repetition, a cut-off end |
 //!
-//! The sum is at least [`FLOOR`], which is also the score of gibberish and of silence. The
+//! The sum is rounded to halves and at least [`FLOOR`], the score of gibberish and of silence. The
 //! simulated labeller and evaluation use this module; training never does. The tables
 //! ([`topics`], [`situations`], [`voice`]) are shared with `examples/make_world.rs`, which writes
 //! the corpus the embedded model learns from.
@@ -36,8 +36,11 @@ use voice::{Mood, Tone};
 /// The lowest score: an empty reply, gibberish, or one sentence over and over.
 pub const FLOOR: f64 = -12.0;
 
-/// Two replies whose scores are closer than this are equally good to the eye: a tie.
-pub const TIE_MARGIN: f64 = 0.25;
+/// Two replies whose scores differ by less than this are a tie: half a [`STEP`].
+pub const TIE_MARGIN: f64 = STEP / 2.0;
+
+/// Scores are multiples of this: finer differences are not visible to the eye.
+const STEP: f64 = 0.5;
 
 static REPLIES: LazyLock<Lexicon> = LazyLock::new(Lexicon::of_replies);
 static PROMPTS: LazyLock<Lexicon> = LazyLock::new(Lexicon::of_prompts);
@@ -68,11 +71,12 @@ pub struct Assessment {
 }
 
 impl Assessment {
-    /// The score: the sum of the parts, at least [`FLOOR`].
+    /// The score: the sum of the parts in whole steps of one half, at least [`FLOOR`].
     pub fn total(&self) -> f64 {
         let sum =
             self.topic + self.situation + self.tone + self.length + self.padding + self.language;
-        sum.max(FLOOR)
+        // Adding zero turns −0 into 0.
+        ((sum / STEP).round() * STEP).max(FLOOR) + 0.0
     }
 }
 
@@ -146,7 +150,7 @@ impl Reply {
         for sentence in &sentences {
             let mut votes = Votes::default();
             votes.add_sentence(&REPLIES, sentence);
-            labels.extend(votes.chief_label((sentence.len() - 1) as f64));
+            labels.extend(votes.chief_label());
             votes
                 .0
                 .retain(|(label, _)| matches!(label, Label::Topic(_)));
@@ -166,17 +170,20 @@ impl Reply {
     }
 }
 
+/// Fewer word pairs than this are a passing mention.
+const MIN_PAIRS: f64 = 1.0;
+
 /// How strongly a text speaks of each label, in the order of first mention.
 #[derive(Default)]
 struct Votes(Vec<(Label, f64)>);
 
 impl Votes {
-    /// Each word pair has one vote, shared among its meanings.
+    /// A word pair with one meaning has a whole vote; with n of them, each gets 1/n².
     fn add_sentence(&mut self, lexicon: &Lexicon, sentence: &[String]) {
         for pair in sentence.windows(2) {
             let meanings = lexicon.meanings(&pair.join(" "));
             for label in meanings {
-                self.add(*label, 1.0 / meanings.len() as f64);
+                self.add(*label, (meanings.len() as f64).powi(-2));
             }
         }
     }
@@ -194,14 +201,10 @@ impl Votes {
         }
     }
 
-    /// The label, other than a topic, that at least 40 % of a sentence's `pairs` speak for.
-    fn chief_label(&self, pairs: f64) -> Option<Label> {
-        let manner = self
-            .0
-            .iter()
-            .filter(|(label, _)| !matches!(label, Label::Topic(_)));
-        let best = manner.max_by(|a, b| a.1.total_cmp(&b.1))?;
-        (best.1 >= 0.4 * pairs).then_some(best.0)
+    /// What a sentence chiefly says, if that is not about a topic.
+    fn chief_label(&self) -> Option<Label> {
+        let (label, votes) = self.0.iter().max_by(|a, b| a.1.total_cmp(&b.1))?;
+        (*votes >= MIN_PAIRS && !matches!(label, Label::Topic(_))).then_some(*label)
     }
 
     fn of(&self, label: Label) -> f64 {
@@ -216,19 +219,16 @@ impl Votes {
     }
 }
 
-/// Fewer topic pairs than this are a passing mention, not an answer.
-const MIN_TOPIC_PAIRS: f64 = 2.0;
-
 fn topic_part(request: &Request, reply: &Reply) -> f64 {
     let Some(asked) = request.topic else {
         return 0.0;
     };
-    if reply.topics.total() < MIN_TOPIC_PAIRS {
+    if reply.topics.total() < MIN_PAIRS {
         return -2.0;
     }
     let share = reply.topics.of(Label::Topic(asked)) / reply.topics.total();
-    // Common word pairs blur the share a little: three quarters is all, one quarter is nothing.
-    3.0 * (4.0 * share - 2.0).clamp(-1.0, 1.0)
+    // Common word pairs blur the share a little: 70 % is all, 30 % is nothing.
+    3.0 * (5.0 * share - 2.5).clamp(-1.0, 1.0)
 }
 
 fn situation_part(request: &Request, reply: &Reply) -> f64 {
@@ -286,7 +286,7 @@ fn language_part(response: &str, reply: &Reply) -> f64 {
         return FLOOR - 7.0;
     }
     let cut_off = !response.trim_end().ends_with(['.', '!', '?', '"', '\'']);
-    let ending = if cut_off { -2.0 } else { 0.0 };
+    let ending = if cut_off { -3.0 } else { 0.0 };
     let odd = (reply.unknown_share - 0.1).max(0.0);
     let repetitive = (reply.repeated_share - 0.1).max(0.0);
     ending - 8.0 * (odd + repetitive)
@@ -312,3 +312,6 @@ fn repeated_share(sentences: &[Vec<String>]) -> f64 {
     }
     repeated as f64 / all.max(1) as f64
 }
+
+#[cfg(test)]
+mod tests;
