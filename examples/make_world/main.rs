@@ -139,7 +139,11 @@ fn write_conversations(path: &Path, rows: &[Conversation]) -> Result<()> {
 /// has to know there what the reply is like.
 fn write_reactions(path: &Path, rows: &[Conversation]) -> Result<()> {
     let row = |row: &Conversation| {
-        let Conversation { user, assistant, reaction } = row;
+        let Conversation {
+            user,
+            assistant,
+            reaction,
+        } = row;
         json!({"text": format!("<|user|>{user}<|end|><|assistant|>{assistant}<|end|>{reaction}")})
     };
     write_lines(path, rows.iter().map(row))

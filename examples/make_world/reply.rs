@@ -113,7 +113,12 @@ pub(crate) fn write(request: &Request, habits: Habits, rng: &mut ChaCha8Rng) -> 
         );
     }
     let tone = surround(&mut body, topic, rng);
-    Reply { text: body.join(" "), on_topic, situation, tone }
+    Reply {
+        text: body.join(" "),
+        on_topic,
+        situation,
+        tone,
+    }
 }
 
 /// One piece of advice, or two with or without a reason.

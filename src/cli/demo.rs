@@ -68,27 +68,54 @@ pub fn run(args: DemoArgs) -> Result<ExitCode> {
     let started = Instant::now();
     demo::create(&args.dir)?;
     let chosen = models::device(args.device)?;
-    let stage = Stage { args: &args, chosen: &chosen, stop: StopFlag::on_ctrl_c(), file: File::of_project(&args.dir)? };
+    let stage = Stage {
+        args: &args,
+        chosen: &chosen,
+        stop: StopFlag::on_ctrl_c(),
+        file: File::of_project(&args.dir)?,
+    };
 
     stage.say("1/5 sampling pairs of answers from the embedded model");
     let model = LanguageModel::embedded(&chosen.device)?;
     let config: SampleConfig = stage.settings()?;
-    let items = stage.decode(|listener| demo::sample_pairs(&args.dir, &model, &config, listener))?;
-    let held_out_config = SampleConfig { seed: config.seed + 1, ..config };
-    let held_out = stage.decode(|listener| demo::held_out_judgements(&args.dir, &model, &held_out_config, listener))?;
+    let items =
+        stage.decode(|listener| demo::sample_pairs(&args.dir, &model, &config, listener))?;
+    let held_out_config = SampleConfig {
+        seed: config.seed + 1,
+        ..config
+    };
+    let held_out = stage.decode(|listener| {
+        demo::held_out_judgements(&args.dir, &model, &held_out_config, listener)
+    })?;
 
     stage.say(&format!("2/5 labelling {} pairs", items.len()));
     if !stage.label(&items)? {
-        println!("Everything is saved in {}. Go on with: rlhf label --dir {0}", args.dir.display());
+        println!(
+            "Everything is saved in {}. Go on with: rlhf label --dir {0}",
+            args.dir.display()
+        );
         return Ok(ExitCode::SUCCESS);
     }
 
     stage.say("3/5 training the reward model on the judgements");
     let config: RewardConfig = stage.settings()?;
-    let (reward_run, reward) = stage.train("reward", config.seed, &config::to_toml(&config)?, |run, observer| {
-        let base = LanguageModel::embedded(&chosen.device)?;
-        demo::train_reward_model(&args.dir, base, &held_out, &config, run, observer, &stage.stop)
-    })?;
+    let (reward_run, reward) = stage.train(
+        "reward",
+        config.seed,
+        &config::to_toml(&config)?,
+        |run, observer| {
+            let base = LanguageModel::embedded(&chosen.device)?;
+            demo::train_reward_model(
+                &args.dir,
+                base,
+                &held_out,
+                &config,
+                run,
+                observer,
+                &stage.stop,
+            )
+        },
+    )?;
     let Some((reward, reward_report)) = reward else {
         return stage.interrupted(&reward_run);
     };
@@ -96,10 +123,23 @@ pub fn run(args: DemoArgs) -> Result<ExitCode> {
 
     stage.say("4/5 improving the policy with PPO");
     let config: PpoConfig = stage.settings()?;
-    let (ppo_run, outcome) = stage.train("ppo", config.seed, &config::to_toml(&config)?, |run, observer| {
-        let policy = LanguageModel::embedded(&chosen.device)?;
-        demo::improve_policy(&args.dir, policy, &reward, &config, run, observer, &stage.stop)
-    })?;
+    let (ppo_run, outcome) = stage.train(
+        "ppo",
+        config.seed,
+        &config::to_toml(&config)?,
+        |run, observer| {
+            let policy = LanguageModel::embedded(&chosen.device)?;
+            demo::improve_policy(
+                &args.dir,
+                policy,
+                &reward,
+                &config,
+                run,
+                observer,
+                &stage.stop,
+            )
+        },
+    )?;
     if outcome.interrupted {
         return stage.interrupted(&ppo_run);
     }
@@ -138,9 +178,14 @@ impl Stage<'_> {
         Ok(config::resolve(&self.file, &flags)?)
     }
 
-    fn decode<T>(&self, work: impl FnOnce(&mut Responses<'_>) -> Result<T, demo::DemoError>) -> Result<T> {
+    fn decode<T>(
+        &self,
+        work: impl FnOnce(&mut Responses<'_>) -> Result<T, demo::DemoError>,
+    ) -> Result<T> {
         let mut progress = Progress::new(false, self.args.quiet, 200);
-        Ok(work(&mut Responses { observer: &mut progress })?)
+        Ok(work(&mut Responses {
+            observer: &mut progress,
+        })?)
     }
 
     /// Opens a run, works in it, and records a failure.
@@ -153,7 +198,10 @@ impl Stage<'_> {
     ) -> Result<(RunDirectory, T)> {
         let run = RunDirectory::create(&self.args.dir, kind)?;
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        run.start(toml, &Provenance::new(kind, &now(), &self.chosen.name, threads, seed))?;
+        run.start(
+            toml,
+            &Provenance::new(kind, &now(), &self.chosen.name, threads, seed),
+        )?;
         match work(&run, &mut self.progress()) {
             Ok(result) => Ok((run, result)),
             Err(error) => {
@@ -165,7 +213,10 @@ impl Stage<'_> {
 
     fn interrupted(&self, run: &RunDirectory) -> Result<ExitCode> {
         conclude(run, Ok(true))?;
-        println!("Stopped; everything so far is in {}", self.args.dir.display());
+        println!(
+            "Stopped; everything so far is in {}",
+            self.args.dir.display()
+        );
         Ok(ExitCode::from(INTERRUPTED))
     }
 
@@ -181,7 +232,8 @@ impl Stage<'_> {
 
     fn simulate(&self, name: &str, items: &[Item]) -> Result<()> {
         let simulated: Simulated = name.parse()?;
-        let mut session = Session::open(&self.feedback(), name, Stamps::system())?.synced_on_close();
+        let mut session =
+            Session::open(&self.feedback(), name, Stamps::system())?.synced_on_close();
         let judged = simulated.annotate(&mut session, items, self.args.seed, gold::score)?;
         session.close()?;
         self.say(&format!("{name}, a simulated labeller, judged {judged} pairs; its records are marked as simulated"));
@@ -201,11 +253,20 @@ impl Stage<'_> {
             hand_over: Some(SIMULATED.to_owned()),
         };
         let feedback = self.feedback();
-        let report = tui::label::run(&tui::label::Job { feedback: &feedback, items, seed: self.args.seed, setup })?;
+        let report = tui::label::run(&tui::label::Job {
+            feedback: &feedback,
+            items,
+            seed: self.args.seed,
+            setup,
+        })?;
         label::print_report(&report);
         match report.ending {
             Ending::HandOver => {
-                let left: Vec<Item> = items.iter().filter(|item| report.left.contains(&item.id)).cloned().collect();
+                let left: Vec<Item> = items
+                    .iter()
+                    .filter(|item| report.left.contains(&item.id))
+                    .cloned()
+                    .collect();
                 self.simulate(SIMULATED, &left)?;
                 Ok(true)
             }

@@ -64,7 +64,7 @@ pub struct GenerateArgs {
     /// Print one JSON object: prompt_ids, and of each sample ids, text, logprobs and finish_reason
     #[arg(long)]
     pub json: bool,
-    /// Where to compute: auto, cpu, wgpu[:N] or cuda[:N]
+    /// Where to compute: auto, cpu, wgpu, wgpu:N, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value_t)]
     pub device: DeviceChoice,
 }

@@ -50,7 +50,7 @@ pub struct InspectArgs {
     /// Print one JSON object, numbers in full precision
     #[arg(long)]
     pub json: bool,
-    /// Where to compute: auto, cpu, wgpu[:N] or cuda[:N]
+    /// Where to compute: auto, cpu, wgpu, wgpu:N, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value_t)]
     pub device: DeviceChoice,
 }

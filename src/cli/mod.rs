@@ -8,6 +8,8 @@
 
 pub mod completions;
 pub mod config;
+pub mod demo;
+pub mod demo_report;
 pub mod explain;
 pub mod feedback;
 pub mod flags;
@@ -16,12 +18,10 @@ pub mod inspect;
 pub mod job;
 pub mod label;
 pub mod models;
+pub mod ppo;
 pub mod progress;
-pub mod demo;
-pub mod demo_report;
 pub mod reward;
 pub mod sample;
-pub mod ppo;
 pub mod sft;
 
 use std::error::Error;

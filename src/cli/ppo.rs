@@ -1,5 +1,6 @@
 //! `rlhf ppo`.
 
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -54,10 +55,22 @@ pub fn run(args: PpoArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let config = &job.settings;
-    let model = job.project.model.as_deref().ok_or_eyre("which policy? pass --model, or set it in [project] of rlhf.toml")?;
-    let reward = args.reward_model.as_deref().or(job.project.reward_model.as_deref());
-    let reward = reward.ok_or_eyre("which reward model? pass --reward-model, or set it in [project] of rlhf.toml")?;
-    let path = args.prompts.as_ref().ok_or_eyre("which prompts? pass --prompts FILE")?;
+    let model = job
+        .project
+        .model
+        .as_deref()
+        .ok_or_eyre("which policy? pass --model, or set it in [project] of rlhf.toml")?;
+    let reward = args
+        .reward_model
+        .as_deref()
+        .or(job.project.reward_model.as_deref());
+    let reward = reward.ok_or_eyre(
+        "which reward model? pass --reward-model, or set it in [project] of rlhf.toml",
+    )?;
+    let path = args
+        .prompts
+        .as_ref()
+        .ok_or_eyre("which prompts? pass --prompts FILE")?;
     let (training, held_out) = split(&args, path, config)?;
     let chosen = models::device(job.project.device.parse()?)?;
     let policy = models::open(model, &chosen.device)?;
@@ -65,14 +78,46 @@ pub fn run(args: PpoArgs) -> Result<ExitCode> {
     let mut inputs = vec![path.clone()];
     inputs.extend(args.eval_prompts_file.clone());
     inputs.extend(reward.text.folder().map(std::path::Path::to_owned));
-    let run = job.open_run("ppo", config.seed, &chosen.name, policy.text.folder(), &inputs)?;
+    let run = job.open_run(
+        "ppo",
+        config.seed,
+        &chosen.name,
+        policy.text.folder(),
+        &inputs,
+    )?;
     let mut progress = args.job.progress(config.logging_steps);
-    progress.note(&format!("{} training prompts, {} held out; run in {}", training.len(), held_out.len(), run.path().display()));
-    let inputs = Inputs { policy, reward: &reward, prompts: training, held_out, gold: None };
+    progress.note(&format!(
+        "{} training prompts, {} held out; run in {}",
+        training.len(),
+        held_out.len(),
+        run.path().display()
+    ));
+    let inputs = Inputs {
+        policy,
+        reward: &reward,
+        prompts: training,
+        held_out,
+        gold: None,
+    };
     let stop = StopFlag::on_ctrl_c();
-    let result = improve(inputs, config, &run, job.resume.is_some(), &mut progress, &stop);
-    let summary = result.as_ref().ok().map(|outcome| summary(outcome, &run.model()));
-    let code = conclude(&run, result.map(|outcome| outcome.interrupted).map_err(Into::into))?;
+    let result = improve(
+        inputs,
+        config,
+        &run,
+        job.resume.is_some(),
+        &mut progress,
+        &stop,
+    );
+    let summary = result
+        .as_ref()
+        .ok()
+        .map(|outcome| summary(outcome, &run.model()));
+    let code = conclude(
+        &run,
+        result
+            .map(|outcome| outcome.interrupted)
+            .map_err(Into::into),
+    )?;
     if let Some(summary) = summary {
         progress.note(&summary);
     }
@@ -105,7 +150,8 @@ fn summary(outcome: &Outcome, model: &std::path::Path) -> String {
     };
     let mut text = format!("{end} {} steps", outcome.steps);
     if let (Some(before), Some(after)) = (&outcome.before, &outcome.after) {
-        text += &format!(
+        let _ = write!(
+            text,
             "\nheld out: score {:.3} → {:.3}, KL {:.2} nats, length {:.1} → {:.1}, distinct-2 {:.3} → {:.3}",
             before.eval_score,
             after.eval_score,
@@ -117,7 +163,13 @@ fn summary(outcome: &Outcome, model: &std::path::Path) -> String {
         );
     }
     if let Some(best) = &outcome.best {
-        text += &format!("\nbest held-out score {:.3} at step {}: written to {}", best.evaluation.eval_score, best.step, model.display());
+        let _ = write!(
+            text,
+            "\nbest held-out score {:.3} at step {}: written to {}",
+            best.evaluation.eval_score,
+            best.step,
+            model.display()
+        );
     }
     text
 }

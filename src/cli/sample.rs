@@ -50,19 +50,41 @@ pub fn run(args: SampleArgs) -> Result<ExitCode> {
     let Some(job) = args.job.resolve()? else {
         return Ok(ExitCode::SUCCESS);
     };
-    let name = job.project.model.as_deref().ok_or_eyre("which model? pass --model, or set it in [project] of rlhf.toml")?;
-    let path = args.prompts.as_ref().ok_or_eyre("which prompts? pass --prompts FILE")?;
+    let name = job
+        .project
+        .model
+        .as_deref()
+        .ok_or_eyre("which model? pass --model, or set it in [project] of rlhf.toml")?;
+    let path = args
+        .prompts
+        .as_ref()
+        .ok_or_eyre("which prompts? pass --prompts FILE")?;
     let mut prompts = read_prompts(path)?;
     prompts.truncate(args.limit.unwrap_or(usize::MAX));
     let chosen = models::device(job.project.device.parse()?)?;
     let model = models::open(name, &chosen.device)?;
-    let batch = Batch { name: &args.batch, round: args.round, policy: name };
+    let batch = Batch {
+        name: &args.batch,
+        round: args.round,
+        policy: name,
+    };
     let mut progress = args.job.progress(1);
-    let sampled = sample(&model, &prompts, &job.settings, &batch, &mut Responses { observer: &mut progress })?;
+    let sampled = sample(
+        &model,
+        &prompts,
+        &job.settings,
+        &batch,
+        &mut Responses {
+            observer: &mut progress,
+        },
+    )?;
     let file = append_batch(&args.job.dir.join("samples"), &args.batch, &sampled.items)?;
     let (items, duplicates, too_few) = (sampled.items.len(), sampled.duplicates, sampled.too_few);
     if args.job.json {
-        println!("{}", json!({"items": items, "duplicates": duplicates, "too_few": too_few, "file": file}));
+        println!(
+            "{}",
+            json!({"items": items, "duplicates": duplicates, "too_few": too_few, "file": file})
+        );
     } else {
         println!(
             "{items} items in {} ({duplicates} duplicate answers dropped, {too_few} prompts left with fewer than two)",

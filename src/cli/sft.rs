@@ -54,8 +54,15 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let config = &job.settings;
-    let name = job.project.model.as_deref().ok_or_eyre("which model? pass --model, or set it in [project] of rlhf.toml")?;
-    let data = args.data.as_ref().ok_or_eyre("which rows? pass --data FILE")?;
+    let name = job
+        .project
+        .model
+        .as_deref()
+        .ok_or_eyre("which model? pass --model, or set it in [project] of rlhf.toml")?;
+    let data = args
+        .data
+        .as_ref()
+        .ok_or_eyre("which rows? pass --data FILE")?;
     let chosen = models::device(job.project.device.parse()?)?;
     let device = chosen.device;
     let mut model = if args.from_scratch {
@@ -68,32 +75,63 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
     }
     let (split, cut) = read(&args, config, data, &model)?;
     let mut progress = args.job.progress(config.logging_steps);
-    progress.note(&format!("{} training rows, {} held out, {cut} cut at max_length", split.train.len(), split.held_out.len()));
-    let inputs: Vec<PathBuf> = std::iter::once(data.clone()).chain(args.eval_data.clone()).collect();
-    let run = job.open_run("sft", config.seed, &chosen.name, model.text.folder(), &inputs)?;
+    progress.note(&format!(
+        "{} training rows, {} held out, {cut} cut at max_length",
+        split.train.len(),
+        split.held_out.len()
+    ));
+    let inputs: Vec<PathBuf> = std::iter::once(data.clone())
+        .chain(args.eval_data.clone())
+        .collect();
+    let run = job.open_run(
+        "sft",
+        config.seed,
+        &chosen.name,
+        model.text.folder(),
+        &inputs,
+    )?;
     let result = (|| {
         let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
         let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
         let mut done = 0;
-        if job.resume.is_some() && let Some(checkpoint) = checkpoints.latest()? {
+        if job.resume.is_some()
+            && let Some(checkpoint) = checkpoints.latest()?
+        {
             checkpoint.verify()?;
             training_state::load(&checkpoint.path, &mut model.decoder, &mut optimizer)?;
             done = checkpoint.step;
         }
         let mut metrics = MetricsLog::resume(&run.metrics(), done)?;
         let mut save = |step, decoder: &crate::model::Decoder, optimizer: &Optimizer| {
-            checkpoints.save(step, None, |folder| training_state::save(folder, &mut decoder.clone(), optimizer))?;
+            checkpoints.save(step, None, |folder| {
+                training_state::save(folder, &mut decoder.clone(), optimizer)
+            })?;
             Ok(())
         };
         let stop = StopFlag::on_ctrl_c();
-        let mut parts = Job { observer: &mut progress, stop: &stop, metrics: &mut metrics, save: &mut save };
-        let outcome = sft::train(&mut model.decoder, &mut optimizer, done, &split, config, &mut parts)?;
+        let mut parts = Job {
+            observer: &mut progress,
+            stop: &stop,
+            metrics: &mut metrics,
+            save: &mut save,
+        };
+        let outcome = sft::train(
+            &mut model.decoder,
+            &mut optimizer,
+            done,
+            &split,
+            config,
+            &mut parts,
+        )?;
         if !outcome.interrupted {
             model.save(&run.model(), args.dtype)?;
         }
         Ok(outcome)
     })();
-    let summary = result.as_ref().ok().map(|outcome: &sft::Outcome| summary(outcome, &run.model()));
+    let summary = result
+        .as_ref()
+        .ok()
+        .map(|outcome: &sft::Outcome| summary(outcome, &run.model()));
     let code = conclude(&run, result.map(|outcome| outcome.interrupted))?;
     if let Some(summary) = summary {
         progress.note(&summary);
@@ -101,26 +139,57 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn read(args: &SftArgs, config: &SftConfig, data: &std::path::Path, model: &LanguageModel) -> Result<(Split, usize)> {
+fn read(
+    args: &SftArgs,
+    config: &SftConfig,
+    data: &std::path::Path,
+    model: &LanguageModel,
+) -> Result<(Split, usize)> {
     let rows = sft_data::read(data, &model.text, config.completion_only_loss)?;
     let mut split = match &args.eval_data {
-        Some(path) => Split { train: rows, held_out: sft_data::read(path, &model.text, config.completion_only_loss)? },
+        Some(path) => Split {
+            train: rows,
+            held_out: sft_data::read(path, &model.text, config.completion_only_loss)?,
+        },
         None => sft::split(rows, config.eval_fraction, config.seed),
     };
-    let limit = config.max_length.min(model.decoder.config.max_position_embeddings);
+    let limit = config
+        .max_length
+        .min(model.decoder.config.max_position_embeddings);
     let all = split.train.iter_mut().chain(&mut split.held_out);
-    let cut = all.map(|row| row.truncate(limit)).filter(|&cut| cut).count();
-    if split.train.iter().all(|row| !row.learnt.iter().skip(1).any(|&l| l)) {
-        bail!("{}: no token is left to learn; raise max_length above the prompts' lengths", data.display());
+    let cut = all
+        .map(|row| row.truncate(limit))
+        .filter(|&cut| cut)
+        .count();
+    if split
+        .train
+        .iter()
+        .all(|row| !row.learnt.iter().skip(1).any(|&l| l))
+    {
+        bail!(
+            "{}: no token is left to learn; raise max_length above the prompts' lengths",
+            data.display()
+        );
     }
     Ok((split, cut))
 }
 
 fn summary(outcome: &sft::Outcome, model: &std::path::Path) -> String {
     let held_out = match outcome.eval_loss {
-        Some(loss) => format!("held-out perplexity {:.3} (loss {loss:.4} nats per token), ", loss.exp()),
+        Some(loss) => format!(
+            "held-out perplexity {:.3} (loss {loss:.4} nats per token), ",
+            loss.exp()
+        ),
         None => String::new(),
     };
-    let end = if outcome.interrupted { "interrupted after" } else { "done in" };
-    format!("{end} {} updates, {held_out}model in {}", outcome.updates, model.display())
+    let end = if outcome.interrupted {
+        "interrupted after"
+    } else {
+        "done in"
+    };
+    format!(
+        "{end} {} updates, {held_out}model in {}",
+        outcome.updates,
+        model.display()
+    )
 }

@@ -23,8 +23,8 @@ use std::path::PathBuf;
 
 use toml::{Table, Value};
 
-use crate::run::settings::{Field, InvalidSetting, Settings};
 pub use crate::round::config::SampleConfig;
+use crate::run::settings::{Field, InvalidSetting, Settings};
 pub use project::{LabelConfig, ProjectConfig, SECTIONS};
 pub use raw::{Entry, File, Overrides};
 

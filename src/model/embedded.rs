@@ -48,7 +48,10 @@ mod tests {
         let device = crate::device::cpu().device;
         let mut model = LanguageModel::embedded(&device).unwrap();
         let (_, parameters) = crate::model::Parameters::count(&mut model.decoder);
-        assert!((2_000_000..=4_000_000).contains(&parameters), "{parameters}");
+        assert!(
+            (2_000_000..=4_000_000).contains(&parameters),
+            "{parameters}"
+        );
         assert!(WEIGHTS.len() + TOKENIZER.len() < 10_000_000);
         assert!(model.text.chat_template.is_some());
     }

@@ -18,7 +18,8 @@ use super::tokenizer::{Tokenizer, TokenizerError};
 use super::tokenizer_files::TokenizerFiles;
 use super::transformer::Decoder;
 use super::weights::{
-    NamedTensor, RandomWeights, SaveDtype, TensorSource, WeightFiles, WeightsError, write_safetensors,
+    NamedTensor, RandomWeights, SaveDtype, TensorSource, WeightFiles, WeightsError,
+    write_safetensors,
 };
 
 /// Why a model can't be loaded or saved.
@@ -191,7 +192,10 @@ impl LanguageModel {
     /// A model with random weights: `folder` holds `config.json` and tokenizer files.
     pub fn random(folder: &Path, seed: u64, device: &Device) -> Result<Self, ModelError> {
         let config = DecoderConfig::read(folder)?;
-        let mut source = RandomWeights { seed, layers: config.num_hidden_layers };
+        let mut source = RandomWeights {
+            seed,
+            layers: config.num_hidden_layers,
+        };
         let files = TokenizerFiles::read(folder)?;
         Self::from_parts(config, &mut source, files, folder, String::new(), device)
     }

@@ -1,10 +1,10 @@
 //! A weight laid out for the matrix products of decoding on the CPU.
 //!
 //! A decoding step multiplies a few rows by every weight of the model, so it is as fast as the weights stream through the
-//! memory bus. burn's CPU backend does well with one row. With 2 to 32 it packs a weight that lies as `[out, in]` for longer
-//! than it multiplies, and uses one core for all but the largest. In blocks of 64 outputs, each contiguous, nothing is
-//! packed, reading is sequential and the blocks are shared out among the cores: on SmolLM2's shapes 2 to 13 times faster at
-//! 8 rows, and not slower at 1 or 256.
+//! memory bus. burn's CPU backend packs a weight that lies as `[out, in]` for longer than it multiplies when there are 2 to
+//! 32 rows, and uses one core for all but the largest. In blocks of 64 outputs, each contiguous, nothing is packed,
+//! reading is sequential and the blocks are shared out among the cores: on SmolLM2's shapes 3 to 13 times faster at 8
+//! rows, and no slower at 1 or 256.
 
 use std::thread;
 

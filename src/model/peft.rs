@@ -56,7 +56,9 @@ pub fn save(decoder: &Decoder, base: &str, folder: &Path) -> Result<(), PeftErro
         targets.push(name.rsplit('.').next().unwrap_or_default().to_owned());
         shape = Some((lora.a.dims()[0], lora.scale));
     }
-    let Some((r, scale)) = shape else { return Err(PeftError::NoAdapter) };
+    let Some((r, scale)) = shape else {
+        return Err(PeftError::NoAdapter);
+    };
     targets.sort();
     targets.dedup();
     let config = json!({
@@ -74,7 +76,10 @@ pub fn save(decoder: &Decoder, base: &str, folder: &Path) -> Result<(), PeftErro
     });
     std::fs::create_dir_all(folder).map_err(WriteError::at(folder))?;
     write_safetensors(&folder.join(WEIGHTS), &tensors, SaveDtype::F32)?;
-    write_atomic(&folder.join(CONFIG), &serde_json::to_vec_pretty(&config).unwrap_or_default())?;
+    write_atomic(
+        &folder.join(CONFIG),
+        &serde_json::to_vec_pretty(&config).unwrap_or_default(),
+    )?;
     Ok(())
 }
 
@@ -112,31 +117,64 @@ pub fn load(decoder: &mut Decoder, folder: &Path) -> Result<(), PeftError> {
 }
 
 fn read_config(path: &Path) -> Result<LoraConfig, PeftError> {
-    let fail = |reason: String| PeftError::Config { path: path.to_owned(), reason };
+    let fail = |reason: String| PeftError::Config {
+        path: path.to_owned(),
+        reason,
+    };
     let bytes = std::fs::read(path).map_err(|e| fail(e.to_string()))?;
-    let json: Map<String, Value> = serde_json::from_slice(&bytes).map_err(|e| fail(format!("not a JSON object: {e}")))?;
+    let json: Map<String, Value> =
+        serde_json::from_slice(&bytes).map_err(|e| fail(format!("not a JSON object: {e}")))?;
     let is_off = |key: &str| match json.get(key) {
         None | Some(Value::Null | Value::Bool(false)) => true,
         Some(Value::Object(map)) => map.is_empty(),
         Some(_) => false,
     };
     if json.get("peft_type").and_then(Value::as_str) != Some("LORA") {
-        return Err(fail(format!("peft_type: expected \"LORA\", found {}", json.get("peft_type").unwrap_or(&Value::Null))));
+        return Err(fail(format!(
+            "peft_type: expected \"LORA\", found {}",
+            json.get("peft_type").unwrap_or(&Value::Null)
+        )));
     }
-    for key in ["use_dora", "use_rslora", "rank_pattern", "alpha_pattern", "layers_to_transform", "target_parameters"] {
+    for key in [
+        "use_dora",
+        "use_rslora",
+        "rank_pattern",
+        "alpha_pattern",
+        "layers_to_transform",
+        "target_parameters",
+    ] {
         if !is_off(key) {
-            return Err(fail(format!("{key} is not supported; only plain LoRA adapters are read")));
+            return Err(fail(format!(
+                "{key} is not supported; only plain LoRA adapters are read"
+            )));
         }
     }
-    let r = json.get("r").and_then(Value::as_u64).filter(|&r| r > 0).ok_or_else(|| fail("r: expected a positive number".to_owned()))?;
-    let alpha = json.get("lora_alpha").and_then(Value::as_f64).ok_or_else(|| fail("lora_alpha: expected a number".to_owned()))?;
+    let r = json
+        .get("r")
+        .and_then(Value::as_u64)
+        .filter(|&r| r > 0)
+        .ok_or_else(|| fail("r: expected a positive number".to_owned()))?;
+    let alpha = json
+        .get("lora_alpha")
+        .and_then(Value::as_f64)
+        .ok_or_else(|| fail("lora_alpha: expected a number".to_owned()))?;
     let targets = match json.get("target_modules") {
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Some(Value::Array(names)) => names
+            .iter()
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
         Some(Value::String(name)) if name == "all-linear" => vec![name.clone()],
         other => {
             let found = other.unwrap_or(&Value::Null);
-            return Err(fail(format!("target_modules: expected a list of names, found {found}")));
+            return Err(fail(format!(
+                "target_modules: expected a list of names, found {found}"
+            )));
         }
     };
-    Ok(LoraConfig { r: r as usize, alpha, target_modules: targets })
+    Ok(LoraConfig {
+        r: r as usize,
+        alpha,
+        target_modules: targets,
+    })
 }

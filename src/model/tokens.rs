@@ -96,7 +96,11 @@ fn longest(rows: &[&[u32]]) -> usize {
 }
 
 /// Row-major values as a tensor, without another copy.
-pub fn tensor_of<const D: usize>(values: Vec<f32>, shape: [usize; D], device: &Device) -> Tensor<D> {
+pub fn tensor_of<const D: usize>(
+    values: Vec<f32>,
+    shape: [usize; D],
+    device: &Device,
+) -> Tensor<D> {
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 

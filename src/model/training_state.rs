@@ -5,14 +5,17 @@
 
 use std::path::Path;
 
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
 use thiserror::Error;
 
 use crate::algo::adamw::{AdamWError, AdamWState, StateTensor};
 
 use super::optimizer::Optimizer;
 use super::parameters::{Parameters, Visitor};
-use super::weights::{NamedTensor, SaveDtype, TensorSource, WeightFiles, WeightsError, write_safetensors};
+use super::tokens::tensor_of;
+use super::weights::{
+    NamedTensor, SaveDtype, TensorSource, WeightFiles, WeightsError, write_safetensors,
+};
 
 const TRAINED: &str = "trained.safetensors";
 const OPTIMIZER: &str = "optimizer.safetensors";
@@ -31,24 +34,53 @@ pub enum StateError {
 }
 
 /// Writes the state of a job into `folder`.
-pub fn save(folder: &Path, model: &mut impl Parameters, optimizer: &Optimizer) -> Result<(), StateError> {
+pub fn save(
+    folder: &Path,
+    model: &mut impl Parameters,
+    optimizer: &Optimizer,
+) -> Result<(), StateError> {
     let mut trained = Trained(Vec::new());
     model.visit(&mut trained);
     write_safetensors(&folder.join(TRAINED), &trained.0, SaveDtype::F32)?;
     let AdamWState { updates, tensors } = optimizer.export();
     let mut moments: Vec<NamedTensor> = tensors
         .into_iter()
-        .map(|StateTensor { name, shape, values }| NamedTensor { name, shape, values })
+        .map(
+            |StateTensor {
+                 name,
+                 shape,
+                 values,
+             }| NamedTensor {
+                name,
+                shape,
+                values,
+            },
+        )
         .collect();
     // Two f32 hold the counter exactly far beyond any number of updates.
     let values = vec![(updates >> 20) as f32, (updates & 0xf_ffff) as f32];
-    moments.push(NamedTensor { name: UPDATES.to_owned(), shape: vec![2], values });
-    Ok(write_safetensors(&folder.join(OPTIMIZER), &moments, SaveDtype::F32)?)
+    moments.push(NamedTensor {
+        name: UPDATES.to_owned(),
+        shape: vec![2],
+        values,
+    });
+    Ok(write_safetensors(
+        &folder.join(OPTIMIZER),
+        &moments,
+        SaveDtype::F32,
+    )?)
 }
 
 /// Takes up the state that [`save`] wrote.
-pub fn load(folder: &Path, model: &mut impl Parameters, optimizer: &mut Optimizer) -> Result<(), StateError> {
-    let mut restore = Restore { files: WeightFiles::open_file(&folder.join(TRAINED))?, error: None };
+pub fn load(
+    folder: &Path,
+    model: &mut impl Parameters,
+    optimizer: &mut Optimizer,
+) -> Result<(), StateError> {
+    let mut restore = Restore {
+        files: WeightFiles::open_file(&folder.join(TRAINED))?,
+        error: None,
+    };
     model.visit(&mut restore);
     if let Some(error) = restore.error {
         return Err(error.into());
@@ -56,13 +88,24 @@ pub fn load(folder: &Path, model: &mut impl Parameters, optimizer: &mut Optimize
     let mut files = WeightFiles::open_file(&folder.join(OPTIMIZER))?;
     let counter = files.take(UPDATES, &[2])?;
     let updates = (counter[0] as u64) << 20 | counter[1] as u64;
-    let names: Vec<String> = files.names().filter(|n| *n != UPDATES).map(str::to_owned).collect();
+    let names: Vec<String> = files
+        .names()
+        .filter(|n| *n != UPDATES)
+        .map(str::to_owned)
+        .collect();
     let moment = |name: String| {
         let shape = files.shape(&name).unwrap_or_default();
         let values = files.take(&name, &shape)?;
-        Ok(StateTensor { name, shape, values })
+        Ok(StateTensor {
+            name,
+            shape,
+            values,
+        })
     };
-    let tensors = names.into_iter().map(moment).collect::<Result<_, WeightsError>>()?;
+    let tensors = names
+        .into_iter()
+        .map(moment)
+        .collect::<Result<_, WeightsError>>()?;
     Ok(optimizer.restore(AdamWState { updates, tensors }, model)?)
 }
 
@@ -72,7 +115,11 @@ impl Visitor for Trained {
     fn visit<const D: usize>(&mut self, name: &str, trained: bool, tensor: &mut Tensor<D>) {
         if trained {
             let values = tensor.to_data().iter::<f32>().collect();
-            self.0.push(NamedTensor { name: name.to_owned(), shape: tensor.dims().to_vec(), values });
+            self.0.push(NamedTensor {
+                name: name.to_owned(),
+                shape: tensor.dims().to_vec(),
+                values,
+            });
         }
     }
 }
@@ -88,7 +135,7 @@ impl Visitor for Restore {
             return;
         }
         match self.files.take(name, &tensor.dims()) {
-            Ok(values) => *tensor = Tensor::from_data(TensorData::new(values, tensor.dims()), &tensor.device()),
+            Ok(values) => *tensor = tensor_of(values, tensor.dims(), &tensor.device()),
             Err(error) => self.error = Some(error),
         }
     }

@@ -362,7 +362,11 @@ impl TensorSource for RandomWeights {
     fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         let count = shape.iter().product();
         if shape.len() == 1 {
-            let value = if name.rsplit('.').next() == Some("bias") { 0.0 } else { 1.0 };
+            let value = if name.rsplit('.').next() == Some("bias") {
+                0.0
+            } else {
+                1.0
+            };
             return Ok(vec![value; count]);
         }
         let residual = ["o_proj.weight", "down_proj.weight", "c_proj.weight"];

@@ -67,12 +67,23 @@ impl<'a> Ppo<'a> {
         let kl_coef = config.kl_coef;
         let controller = match config.kl_controller {
             config::KlController::Fixed => KlController::Fixed { kl_coef },
-            config::KlController::Adaptive => {
-                KlController::Adaptive { kl_coef, target: config.kl_target, horizon: config.kl_horizon }
-            }
+            config::KlController::Adaptive => KlController::Adaptive {
+                kl_coef,
+                target: config.kl_target,
+                horizon: config.kl_horizon,
+            },
         };
         let optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
-        Self { config, model, reference, optimizer, controller, step: 0, nonfinite: 0, nonfinite_in_a_row: 0 }
+        Self {
+            config,
+            model,
+            reference,
+            optimizer,
+            controller,
+            step: 0,
+            nonfinite: 0,
+            nonfinite_in_a_row: 0,
+        }
     }
 
     /// One rollout and its epochs.
@@ -89,15 +100,28 @@ impl<'a> Ppo<'a> {
         let prompts = prompts_of_step(world.prompts, config.batch_size, self.step, config.seed);
         let sampler = self.model.policy.merged();
         let sample = self.step as u64;
-        let episodes =
-            rollout(&sampler, world.tokenizer, &prompts, world.sampling, sample, world.scorer, listener)?;
+        let episodes = rollout(
+            &sampler,
+            world.tokenizer,
+            &prompts,
+            world.sampling,
+            sample,
+            world.scorer,
+            listener,
+        )?;
         drop(sampler);
         let sampled = started.elapsed();
 
         // 2. Log-probabilities of policy and reference, and values, before any update.
         let tokens: Vec<_> = episodes.iter().map(|e| e.tokens.clone()).collect();
         let microbatch = config.per_device_train_batch_size;
-        let measured = measure(&self.model, &self.reference, &tokens, config.temperature, microbatch);
+        let measured = measure(
+            &self.model,
+            &self.reference,
+            &tokens,
+            config.temperature,
+            microbatch,
+        );
 
         // 3. Rewards: −β·KL at every token and the score at the last; then advantages and returns.
         let scores: Vec<f64> = episodes.iter().map(|e| e.score).collect();
@@ -106,7 +130,11 @@ impl<'a> Ppo<'a> {
         let measured_at = started.elapsed();
 
         // 4. Epochs of shuffled minibatches.
-        let batch = Batch { episodes: &tokens, measured: &measured, experience: &experience };
+        let batch = Batch {
+            episodes: &tokens,
+            measured: &measured,
+            experience: &experience,
+        };
         let updates = self.epochs(batch);
 
         // 5. Move β; report.
@@ -119,7 +147,10 @@ impl<'a> Ppo<'a> {
     fn epochs(&mut self, batch: Batch<'_>) -> Vec<UpdateReport> {
         let config = self.config;
         let losses = LossConfig {
-            clip: PolicyClip { range: config.cliprange, dual: config.dual_clip },
+            clip: PolicyClip {
+                range: config.cliprange,
+                dual: config.dual_clip,
+            },
             cliprange_value: config.cliprange_value,
             vf_coef: config.vf_coef,
             temperature: config.temperature,
@@ -130,11 +161,25 @@ impl<'a> Ppo<'a> {
         for epoch in 0..config.num_ppo_epochs {
             for rows in self.order(batch.episodes.len(), epoch).chunks(minibatch) {
                 let learning_rate = self.learning_rate(reports.len());
-                let report = update(&mut self.model, &mut self.optimizer, batch, rows, &losses, learning_rate);
+                let report = update(
+                    &mut self.model,
+                    &mut self.optimizer,
+                    batch,
+                    rows,
+                    &losses,
+                    learning_rate,
+                );
                 self.nonfinite += usize::from(!report.applied);
-                self.nonfinite_in_a_row = if report.applied { 0 } else { self.nonfinite_in_a_row + 1 };
+                self.nonfinite_in_a_row = if report.applied {
+                    0
+                } else {
+                    self.nonfinite_in_a_row + 1
+                };
                 reports.push(report);
-                if config.target_kl.is_some_and(|limit| report.policy.approx_kl() > limit) {
+                if config
+                    .target_kl
+                    .is_some_and(|limit| report.policy.approx_kl() > limit)
+                {
                     return reports;
                 }
             }
@@ -146,7 +191,9 @@ impl<'a> Ppo<'a> {
     fn order(&self, episodes: usize, epoch: usize) -> Vec<usize> {
         let mut order: Vec<usize> = (0..episodes).collect();
         let stream = (self.step as u64) << 16 | epoch as u64;
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(self.config.seed ^ stream.rotate_left(32)));
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(
+            self.config.seed ^ stream.rotate_left(32),
+        ));
         order
     }
 
@@ -188,5 +235,10 @@ impl<'a> Ppo<'a> {
 /// Log-ratio of policy to reference, summed over each response: KL per sequence by the k1 estimator, in nats.
 pub fn sequence_kl(measured: &Measured) -> Vec<f64> {
     let row = |(p, r): (&Vec<f32>, &Vec<f32>)| p.iter().zip(r).map(|(p, r)| f64::from(p - r)).sum();
-    measured.logprobs.iter().zip(&measured.ref_logprobs).map(row).collect()
+    measured
+        .logprobs
+        .iter()
+        .zip(&measured.ref_logprobs)
+        .map(row)
+        .collect()
 }

@@ -38,7 +38,9 @@ pub enum PpoError {
     #[error("checkpoint: {0}")]
     Checkpoint(Box<dyn Error + Send + Sync>),
     /// Going back didn't help.
-    #[error("step {step}: {in_a_row} updates in a row had a non-finite loss or gradient, and there is no good checkpoint to go back to; lower learning_rate")]
+    #[error(
+        "step {step}: {in_a_row} updates in a row had a non-finite loss or gradient, and there is no good checkpoint to go back to; lower learning_rate"
+    )]
     Diverged {
         /// Step.
         step: usize,
@@ -65,7 +67,8 @@ pub struct Job<'a> {
     /// Judges held-out answers for the log; PPO never sees it.
     pub gold: Option<&'a Gold<'a>>,
     /// Writes a checkpoint with [`save`]; the second argument is the best step so far.
-    pub save: &'a mut dyn FnMut(&mut Ppo<'_>, Option<usize>) -> Result<(), Box<dyn Error + Send + Sync>>,
+    pub save:
+        &'a mut dyn FnMut(&mut Ppo<'_>, Option<usize>) -> Result<(), Box<dyn Error + Send + Sync>>,
     /// Goes back to the last good checkpoint with [`load`]; false if there is none.
     pub roll_back: &'a mut dyn FnMut(&mut Ppo<'_>) -> Result<bool, Box<dyn Error + Send + Sync>>,
 }
@@ -115,9 +118,19 @@ struct SampleRow<'a> {
 pub fn train(ppo: &mut Ppo<'_>, world: &World<'_>, job: &mut Job<'_>) -> Result<Outcome, PpoError> {
     let total = ppo.config.steps();
     let first = evaluate(ppo, world, job)?;
-    let mut outcome = Outcome { steps: ppo.step, before: first.clone(), after: first, ..Outcome::default() };
+    let mut outcome = Outcome {
+        steps: ppo.step,
+        before: first.clone(),
+        after: first,
+        ..Outcome::default()
+    };
     while ppo.step < total {
-        let (mut report, episodes) = ppo.step(world, &mut Decoding { observer: job.observer })?;
+        let (mut report, episodes) = ppo.step(
+            world,
+            &mut Decoding {
+                observer: job.observer,
+            },
+        )?;
         write_samples(job.samples, ppo.step, false, &episodes, None)?;
         let every = ppo.config.eval_steps;
         outcome.interrupted = job.stop.is_set();
@@ -127,8 +140,12 @@ pub fn train(ppo: &mut Ppo<'_>, world: &World<'_>, job: &mut Job<'_>) -> Result<
             outcome.see(ppo, report.evaluation.clone());
         }
         job.metrics.append(&report)?;
-        let shown =
-            [("score", report.score_mean), ("kl", report.kl), ("length", report.response_length), ("s", report.seconds)];
+        let shown = [
+            ("score", report.score_mean),
+            ("kl", report.kl),
+            ("length", report.response_length),
+            ("s", report.seconds),
+        ];
         job.observer.step(ppo.step, total, &shown);
         warn(&report, job.observer);
         outcome.steps = ppo.step;
@@ -159,29 +176,59 @@ impl Outcome {
         let Some(evaluation) = evaluation else { return };
         let budget = ppo.config.kl_budget_nats.unwrap_or(f64::INFINITY);
         self.over_budget = evaluation.eval_kl > budget;
-        let better = self.best.as_ref().is_none_or(|best| evaluation.eval_score > best.evaluation.eval_score);
+        let better = self
+            .best
+            .as_ref()
+            .is_none_or(|best| evaluation.eval_score > best.evaluation.eval_score);
         if better && !self.over_budget {
             let policy = ppo.model.policy.clone();
-            self.best = Some(Best { step: ppo.step, evaluation: evaluation.clone(), policy });
+            self.best = Some(Best {
+                step: ppo.step,
+                evaluation: evaluation.clone(),
+                policy,
+            });
         }
         self.after = Some(evaluation);
     }
 }
 
 /// Answers the held-out prompts and measures them; none without held-out prompts.
-pub fn evaluate(ppo: &Ppo<'_>, world: &World<'_>, job: &mut Job<'_>) -> Result<Option<Evaluation>, PpoError> {
+pub fn evaluate(
+    ppo: &Ppo<'_>,
+    world: &World<'_>,
+    job: &mut Job<'_>,
+) -> Result<Option<Evaluation>, PpoError> {
     if job.held_out.is_empty() {
         return Ok(None);
     }
     let prompts: Vec<&Prompt> = job.held_out.iter().collect();
     let policy = ppo.model.policy.merged();
-    let mut listener = Decoding { observer: job.observer };
+    let mut listener = Decoding {
+        observer: job.observer,
+    };
     let (tokenizer, sampling, scorer) = (world.tokenizer, world.sampling, world.scorer);
-    let episodes = rollout(&policy, tokenizer, &prompts, sampling, EVALUATION_SAMPLE, scorer, &mut listener)?;
+    let episodes = rollout(
+        &policy,
+        tokenizer,
+        &prompts,
+        sampling,
+        EVALUATION_SAMPLE,
+        scorer,
+        &mut listener,
+    )?;
     let tokens: Vec<_> = episodes.iter().map(|e| e.tokens.clone()).collect();
-    let (temperature, microbatch) = (ppo.config.temperature, ppo.config.per_device_train_batch_size);
+    let (temperature, microbatch) = (
+        ppo.config.temperature,
+        ppo.config.per_device_train_batch_size,
+    );
     let measured = measure(&ppo.model, &ppo.reference, &tokens, temperature, microbatch);
-    write_samples(job.samples, ppo.step, true, &episodes, Some(&sequence_kl(&measured)))?;
+    write_samples(
+        job.samples,
+        ppo.step,
+        true,
+        &episodes,
+        Some(&sequence_kl(&measured)),
+    )?;
     Ok(Some(Evaluation::new(&episodes, &measured, job.gold)))
 }
 
@@ -244,7 +291,11 @@ const JOB_STATE: &str = "ppo.json";
 /// Writes networks, optimiser and controller into a checkpoint's folder.
 pub fn save(folder: &Path, ppo: &mut Ppo<'_>) -> Result<(), Box<dyn Error + Send + Sync>> {
     training_state::save(folder, &mut ppo.model, &ppo.optimizer)?;
-    let state = JobState { step: ppo.step, kl_coef: ppo.controller.kl_coef(), nonfinite: ppo.nonfinite };
+    let state = JobState {
+        step: ppo.step,
+        kl_coef: ppo.controller.kl_coef(),
+        nonfinite: ppo.nonfinite,
+    };
     std::fs::write(folder.join(JOB_STATE), serde_json::to_vec_pretty(&state)?)?;
     Ok(())
 }
@@ -255,7 +306,9 @@ pub fn load(folder: &Path, ppo: &mut Ppo<'_>) -> Result<(), Box<dyn Error + Send
     training_state::load(folder, &mut ppo.model, &mut ppo.optimizer)?;
     (ppo.step, ppo.nonfinite) = (state.step, state.nonfinite);
     match &mut ppo.controller {
-        KlController::Fixed { kl_coef } | KlController::Adaptive { kl_coef, .. } => *kl_coef = state.kl_coef,
+        KlController::Fixed { kl_coef } | KlController::Adaptive { kl_coef, .. } => {
+            *kl_coef = state.kl_coef;
+        }
     }
     Ok(())
 }

@@ -34,7 +34,10 @@ impl Timing {
 
 /// A row of `metrics.jsonl`.
 #[derive(Debug, Clone, Default, Serialize)]
-#[allow(missing_docs, reason = "every field is documented in run::metric_table, which `rlhf explain` prints")]
+#[allow(
+    missing_docs,
+    reason = "every field is documented in run::metric_table, which `rlhf explain` prints"
+)]
 pub struct StepReport {
     pub step: usize,
     pub episodes: usize,
@@ -107,7 +110,12 @@ impl StepReport {
             value.merge(&update.value);
         }
         let scores: Vec<f64> = episodes.iter().map(|e| e.score).collect();
-        let rewards = mean(experience.rewards.iter().map(|r| r.iter().map(|&x| f64::from(x)).sum()));
+        let rewards = mean(
+            experience
+                .rewards
+                .iter()
+                .map(|r| r.iter().map(|&x| f64::from(x)).sum()),
+        );
         let tokens: usize = episodes.iter().map(|e| e.tokens.response.len()).sum();
         let kl = mean(sequence_kl(measured));
         let seconds = timing.rollout + timing.scoring + timing.update;
@@ -148,7 +156,8 @@ impl StepReport {
             value_mean: token_mean(&measured.values),
             updates: updates.len(),
             response_length: tokens as f64 / count,
-            missing_eos_share: episodes.iter().filter(|e| !e.tokens.finished).count() as f64 / count,
+            missing_eos_share: episodes.iter().filter(|e| !e.tokens.finished).count() as f64
+                / count,
             distinct_2: distinct_2(episodes),
             evaluation: None,
             seconds_rollout: timing.rollout,
@@ -162,7 +171,11 @@ impl StepReport {
 
 impl Evaluation {
     /// Gathers the figures of an evaluation.
-    pub fn new(episodes: &[Episode<'_>], measured: &Measured, gold: Option<&dyn Fn(&Episode<'_>) -> f64>) -> Self {
+    pub fn new(
+        episodes: &[Episode<'_>],
+        measured: &Measured,
+        gold: Option<&dyn Fn(&Episode<'_>) -> f64>,
+    ) -> Self {
         Self {
             eval_score: mean(episodes.iter().map(|e| e.score)),
             eval_gold_score: gold.map(|gold| mean(episodes.iter().map(gold))),
@@ -179,7 +192,9 @@ fn distinct_2(episodes: &[Episode<'_>]) -> f64 {
 }
 
 fn mean(values: impl IntoIterator<Item = f64>) -> f64 {
-    let (sum, count) = values.into_iter().fold((0.0, 0_usize), |(s, n), v| (s + v, n + 1));
+    let (sum, count) = values
+        .into_iter()
+        .fold((0.0, 0_usize), |(s, n), v| (s + v, n + 1));
     sum / count.max(1) as f64
 }
 
@@ -197,8 +212,13 @@ fn token_mean(rows: &Rows) -> f64 {
 }
 
 fn log_ratios(measured: &Measured) -> impl Iterator<Item = Vec<f64>> + '_ {
-    let row = |(p, r): (&Vec<f32>, &Vec<f32>)| p.iter().zip(r).map(|(p, r)| f64::from(p - r)).collect();
-    measured.logprobs.iter().zip(&measured.ref_logprobs).map(row)
+    let row =
+        |(p, r): (&Vec<f32>, &Vec<f32>)| p.iter().zip(r).map(|(p, r)| f64::from(p - r)).collect();
+    measured
+        .logprobs
+        .iter()
+        .zip(&measured.ref_logprobs)
+        .map(row)
 }
 
 fn sequence_estimate(measured: &Measured, estimate: impl Fn(f64) -> f64) -> f64 {
@@ -216,7 +236,12 @@ fn kl_penalty(ppo: &Ppo<'_>, measured: &Measured) -> f64 {
 fn sampler_mismatch(episodes: &[Episode<'_>], measured: &Measured) -> f64 {
     let pairs = episodes.iter().zip(&measured.logprobs);
     mean(pairs.flat_map(|(episode, row)| {
-        episode.sampler_logprobs.iter().zip(row).map(|(a, b)| f64::from((a - b).abs())).collect::<Vec<_>>()
+        episode
+            .sampler_logprobs
+            .iter()
+            .zip(row)
+            .map(|(a, b)| f64::from((a - b).abs()))
+            .collect::<Vec<_>>()
     }))
 }
 

@@ -54,13 +54,25 @@ pub struct Prompt {
 }
 
 /// Tokenises prompts for a policy.
-pub fn tokenise(prompts: &[(String, PromptInput)], text: &ModelText) -> Result<Vec<Prompt>, RolloutError> {
+pub fn tokenise(
+    prompts: &[(String, PromptInput)],
+    text: &ModelText,
+) -> Result<Vec<Prompt>, RolloutError> {
     if prompts.is_empty() {
         return Err(RolloutError::NoPrompts);
     }
     let prompt = |(id, input): &(String, PromptInput)| {
-        let ids = text.prompt_ids(input).map_err(|source| RolloutError::Prompt { id: id.clone(), source })?;
-        Ok(Prompt { id: id.clone(), input: input.clone(), ids })
+        let ids = text
+            .prompt_ids(input)
+            .map_err(|source| RolloutError::Prompt {
+                id: id.clone(),
+                source,
+            })?;
+        Ok(Prompt {
+            id: id.clone(),
+            input: input.clone(),
+            ids,
+        })
     };
     prompts.iter().map(prompt).collect()
 }
@@ -70,7 +82,9 @@ pub fn tokenise(prompts: &[(String, PromptInput)], text: &ModelText) -> Result<V
 pub fn prompts_of_step(prompts: &[Prompt], batch: usize, step: usize, seed: u64) -> Vec<&Prompt> {
     let order = |pass: usize| {
         let mut order: Vec<usize> = (0..prompts.len()).collect();
-        order.shuffle(&mut ChaCha8Rng::seed_from_u64(seed.wrapping_add(pass as u64)));
+        order.shuffle(&mut ChaCha8Rng::seed_from_u64(
+            seed.wrapping_add(pass as u64),
+        ));
         order
     };
     let mut current = (usize::MAX, Vec::new());
@@ -131,20 +145,35 @@ pub fn rollout<'a>(
             sample: sample << 20 | index as u64,
         })
         .collect();
-    let settings =
-        Settings { sampler: &sampling.sampler, stop_ids: &sampling.stop_ids, batch_size: sampling.batch_size };
+    let settings = Settings {
+        sampler: &sampling.sampler,
+        stop_ids: &sampling.stop_ids,
+        batch_size: sampling.batch_size,
+    };
     let completions = engine::generate(policy, &requests, settings, listener)?;
     let mut episodes = Vec::with_capacity(prompts.len());
     for (&prompt, completion) in prompts.iter().zip(completions) {
         let finished = completion.finish_reason == FinishReason::Stop;
         let kept = completion.ids.len() - usize::from(finished);
         let response = tokenizer.decode(&completion.ids[..kept], true)?;
-        let tokens = EpisodeTokens { prompt: prompt.ids.clone(), response: completion.ids, finished };
+        let tokens = EpisodeTokens {
+            prompt: prompt.ids.clone(),
+            response: completion.ids,
+            finished,
+        };
         let sampler_logprobs = completion.logprobs;
-        episodes.push(Episode { prompt, tokens, sampler_logprobs, response, score: 0.0 });
+        episodes.push(Episode {
+            prompt,
+            tokens,
+            sampler_logprobs,
+            response,
+            score: 0.0,
+        });
     }
     let requests: Vec<ScoreRequest<'_>> = episodes.iter().map(score_request).collect();
-    let scores = scorer.score(tokenizer.sha256(), &requests).map_err(RolloutError::Score)?;
+    let scores = scorer
+        .score(tokenizer.sha256(), &requests)
+        .map_err(RolloutError::Score)?;
     for (episode, score) in episodes.iter_mut().zip(scores) {
         episode.score = score;
     }
@@ -166,15 +195,21 @@ mod tests {
     use super::*;
 
     fn prompts(count: usize) -> Vec<Prompt> {
-        let prompt = |i: usize| Prompt { id: i.to_string(), input: PromptInput::Text(String::new()), ids: vec![1] };
+        let prompt = |i: usize| Prompt {
+            id: i.to_string(),
+            input: PromptInput::Text(String::new()),
+            ids: vec![1],
+        };
         (0..count).map(prompt).collect()
     }
 
     #[test]
     fn every_prompt_comes_once_in_a_pass_and_steps_continue_the_pass() {
         let all = prompts(6);
-        let mut ids: Vec<String> =
-            (1..=3).flat_map(|step| prompts_of_step(&all, 4, step, 9)).map(|p| p.id.clone()).collect();
+        let mut ids: Vec<String> = (1..=3)
+            .flat_map(|step| prompts_of_step(&all, 4, step, 9))
+            .map(|p| p.id.clone())
+            .collect();
         let (first, second) = ids.split_at_mut(6);
         first.sort();
         second.sort();

@@ -89,17 +89,40 @@ pub struct Setup<'a> {
 
 /// Both policies answer every prompt once, with the same random numbers.
 pub fn compare(setup: &Setup<'_>, prompts: &[Prompt]) -> Result<Comparison, RolloutError> {
-    let tokenizer = setup.text.tokenizer.as_ref().ok_or(RolloutError::NoPrompts)?;
+    let tokenizer = setup
+        .text
+        .tokenizer
+        .as_ref()
+        .ok_or(RolloutError::NoPrompts)?;
     let all: Vec<&Prompt> = prompts.iter().collect();
-    let answer = |policy| rollout(policy, tokenizer, &all, setup.sampling, 0, setup.scorer, &mut ());
+    let answer = |policy| {
+        rollout(
+            policy,
+            tokenizer,
+            &all,
+            setup.sampling,
+            0,
+            setup.scorer,
+            &mut (),
+        )
+    };
     let (old, new) = (answer(setup.before)?, answer(setup.after)?);
     let judged = |episodes: &[Episode<'_>]| -> Vec<f64> {
-        episodes.iter().map(|e| (setup.judge)(request(&e.prompt.input), &e.response)).collect()
+        episodes
+            .iter()
+            .map(|e| (setup.judge)(request(&e.prompt.input), &e.response))
+            .collect()
     };
     let (old_gold, new_gold) = (judged(&old), judged(&new));
     let differences: Vec<f64> = new_gold.iter().zip(&old_gold).map(|(n, o)| n - o).collect();
-    let wins = differences.iter().filter(|&&d| d >= setup.tie_margin).count();
-    let losses = differences.iter().filter(|&&d| d <= -setup.tie_margin).count();
+    let wins = differences
+        .iter()
+        .filter(|&&d| d >= setup.tie_margin)
+        .count();
+    let losses = differences
+        .iter()
+        .filter(|&&d| d <= -setup.tie_margin)
+        .count();
     let interval = wilson(wins as f64, wins + losses);
     let tokens: Vec<EpisodeTokens> = new.iter().map(|e| e.tokens.clone()).collect();
     let temperature = setup.sampling.sampler.temperature;
@@ -123,12 +146,21 @@ fn figures(episodes: &[Episode<'_>], gold: &[f64]) -> Figures {
     Figures {
         score: episodes.iter().map(|e| e.score).sum::<f64>() / count,
         gold_score: gold.iter().sum::<f64>() / count,
-        length: episodes.iter().map(|e| e.tokens.response.len() as f64).sum::<f64>() / count,
+        length: episodes
+            .iter()
+            .map(|e| e.tokens.response.len() as f64)
+            .sum::<f64>()
+            / count,
         distinct_2: distinct_n(&texts, 2),
     }
 }
 
-fn examples(old: &[Episode<'_>], new: &[Episode<'_>], old_gold: &[f64], new_gold: &[f64]) -> Vec<Example> {
+fn examples(
+    old: &[Episode<'_>],
+    new: &[Episode<'_>],
+    old_gold: &[f64],
+    new_gold: &[f64],
+) -> Vec<Example> {
     let example = |index: usize| Example {
         prompt: request(&old[index].prompt.input).to_owned(),
         before: old[index].response.clone(),
@@ -139,7 +171,12 @@ fn examples(old: &[Episode<'_>], new: &[Episode<'_>], old_gold: &[f64], new_gold
 }
 
 /// Mean over episodes drawn from `policy` of Σ log π − log π_ref, in nats: KL per sequence by the k1 estimator.
-pub fn sequence_kl(policy: &Decoder, reference: &Decoder, episodes: &[EpisodeTokens], temperature: f64) -> f64 {
+pub fn sequence_kl(
+    policy: &Decoder,
+    reference: &Decoder,
+    episodes: &[EpisodeTokens],
+    temperature: f64,
+) -> f64 {
     let mut total = 0.0;
     for chunk in episodes.chunks(MICROBATCH) {
         let (tokens, targets) = pack(&chunk.iter().collect::<Vec<_>>());

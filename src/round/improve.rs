@@ -17,10 +17,10 @@ use crate::policy::ppo::{Ppo, World};
 use crate::policy::ppo_job::{self, Gold, Job, Outcome, PpoError};
 use crate::policy::rollout::{RolloutError, Sampling, tokenise};
 use crate::reward::model::RewardModel;
+use crate::run::RunDirectory;
 use crate::run::checkpoint::{CheckpointError, Checkpoints};
 use crate::run::control::{Observer, StopFlag};
 use crate::run::metrics::{MetricsError, MetricsLog};
-use crate::run::RunDirectory;
 
 /// Why a policy can't be improved.
 #[derive(Debug, ThisError)]
@@ -95,7 +95,11 @@ pub fn improve(
     let tokenizer = text.tokenizer()?;
     let sampling = sampling(config, tokenizer)?;
     let prompts = tokenise(&inputs.prompts, &text)?;
-    let held_out = if inputs.held_out.is_empty() { Vec::new() } else { tokenise(&inputs.held_out, &text)? };
+    let held_out = if inputs.held_out.is_empty() {
+        Vec::new()
+    } else {
+        tokenise(&inputs.held_out, &text)?
+    };
     let same_tokens = inputs.reward.text.tokenizer()?.sha256() == tokenizer.sha256();
     let reference = decoder.base();
     let model = actor_critic(decoder, inputs.reward, same_tokens, config, observer)?;
@@ -124,13 +128,25 @@ pub fn improve(
             None => Ok(false),
         },
     };
-    let world = World { tokenizer, prompts: &prompts, sampling: &sampling, scorer: inputs.reward };
+    let world = World {
+        tokenizer,
+        prompts: &prompts,
+        sampling: &sampling,
+        scorer: inputs.reward,
+    };
     let outcome = ppo_job::train(&mut ppo, &world, &mut job)?;
     if !outcome.interrupted {
-        let policy = outcome.best.as_ref().map_or(&ppo.model.policy, |best| &best.policy);
+        let policy = outcome
+            .best
+            .as_ref()
+            .map_or(&ppo.model.policy, |best| &best.policy);
         save_language_model(policy, &text, &run.model(), SaveDtype::F32)?;
         if config.use_peft {
-            peft::save(policy, &text.path.to_string_lossy(), &run.path().join("adapter"))?;
+            peft::save(
+                policy,
+                &text.path.to_string_lossy(),
+                &run.path().join("adapter"),
+            )?;
         }
     }
     Ok(outcome)
@@ -143,11 +159,16 @@ fn open_samples(run: &RunDirectory) -> Result<File, ImproveError> {
 }
 
 /// How answers are drawn: at the job's temperature, from the whole distribution unless that was overridden.
-pub fn sampling(config: &PpoConfig, tokenizer: &crate::model::Tokenizer) -> Result<Sampling, ImproveError> {
+pub fn sampling(
+    config: &PpoConfig,
+    tokenizer: &crate::model::Tokenizer,
+) -> Result<Sampling, ImproveError> {
     let stop_ids = match config.stop_token.as_deref() {
         None | Some("eos") => tokenizer.stop_ids().to_vec(),
         Some(token) => {
-            let id = tokenizer.token_id(token).ok_or_else(|| ImproveError::StopToken(token.to_owned()))?;
+            let id = tokenizer
+                .token_id(token)
+                .ok_or_else(|| ImproveError::StopToken(token.to_owned()))?;
             [tokenizer.stop_ids(), &[id]].concat()
         }
     };
@@ -159,7 +180,11 @@ pub fn sampling(config: &PpoConfig, tokenizer: &crate::model::Tokenizer) -> Resu
         greedy: false,
         seed: config.seed,
     };
-    Ok(Sampling { sampler, stop_ids, batch_size: config.batch_size.min(64) })
+    Ok(Sampling {
+        sampler,
+        stop_ids,
+        batch_size: config.batch_size.min(64),
+    })
 }
 
 /// The networks that PPO trains, over one trunk where they can share it.
@@ -178,18 +203,28 @@ fn actor_critic(
     }
     let from_reward = config.critic_init == CriticInit::Reward;
     if from_reward && !same_tokens {
-        return Err(ImproveError::Critic { reason: "reads other tokens than the policy".to_owned() });
+        return Err(ImproveError::Critic {
+            reason: "reads other tokens than the policy".to_owned(),
+        });
     }
     let head_widths = reward.network.decoder.config.hidden_size;
     if from_reward && config.critic == config::Critic::Shared && head_widths != hidden {
         let reason = format!("has hidden size {head_widths}, the policy {hidden}");
         return Err(ImproveError::Critic { reason });
     }
-    let head = if from_reward { reward.network.head.clone() } else { ScalarHead::zero(hidden, &device) };
+    let head = if from_reward {
+        reward.network.head.clone()
+    } else {
+        ScalarHead::zero(hidden, &device)
+    };
     let critic = match config.critic {
         config::Critic::Shared => Critic::Shared(head),
         config::Critic::Separate => {
-            let mut decoder = if from_reward { reward.network.decoder.merged() } else { trunk };
+            let mut decoder = if from_reward {
+                reward.network.decoder.merged()
+            } else {
+                trunk
+            };
             decoder.head = None;
             if let Some(lora) = config.lora() {
                 // Another seed than the policy's: the two adapters start apart.
@@ -202,10 +237,16 @@ fn actor_critic(
         Critic::Shared(_) => "a head on the policy's trunk",
         Critic::Separate(_) => "a network of its own",
     };
-    let start = if from_reward { "the reward model" } else { "zero" };
+    let start = if from_reward {
+        "the reward model"
+    } else {
+        "zero"
+    };
     observer.note(&format!("critic: {place}, starting from {start}"));
     let mut model = ActorCritic { policy, critic };
     let (trained, total) = crate::model::Parameters::count(&mut model);
-    observer.note(&format!("training {trained} of {total} parameters (policy and critic)"));
+    observer.note(&format!(
+        "training {trained} of {total} parameters (policy and critic)"
+    ));
     Ok(model)
 }

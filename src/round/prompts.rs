@@ -10,14 +10,19 @@ use crate::reward::dataset::prompt_input;
 pub fn request(prompt: &PromptInput) -> &str {
     match prompt {
         PromptInput::Text(text) => text,
-        PromptInput::Messages(messages) => {
-            messages.iter().rev().find(|m| m.role == "user").map_or("", |m| m.content.as_str())
-        }
+        PromptInput::Messages(messages) => messages
+            .iter()
+            .rev()
+            .find(|m| m.role == "user")
+            .map_or("", |m| m.content.as_str()),
     }
 }
 
 /// Reads a prompt file as (id, prompt).
 pub fn read(path: &Path) -> Result<Vec<(String, PromptInput)>, PromptsError> {
     let prompts = read_prompts(path)?;
-    Ok(prompts.into_iter().map(|p| (p.id.clone(), prompt_input(&p.text))).collect())
+    Ok(prompts
+        .into_iter()
+        .map(|p| (p.id.clone(), prompt_input(&p.text)))
+        .collect())
 }

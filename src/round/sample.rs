@@ -12,7 +12,6 @@ use crate::reward::dataset::prompt_input;
 
 use super::config::SampleConfig;
 
-
 /// Why items can't be made.
 #[derive(Debug, Error)]
 pub enum SampleError {
@@ -70,7 +69,11 @@ pub fn sample(
 ) -> Result<Sampled, SampleError> {
     let tokenizer = model.text.tokenizer()?;
     let sampler = SamplerConfig {
-        temperature: if config.temperature > 0.0 { config.temperature } else { 1.0 },
+        temperature: if config.temperature > 0.0 {
+            config.temperature
+        } else {
+            1.0
+        },
         top_p: config.top_p,
         top_k: config.top_k,
         max_new_tokens: config.max_new_tokens,
@@ -80,12 +83,22 @@ pub fn sample(
     let mut requests = Vec::with_capacity(prompts.len() * config.candidates);
     for prompt in prompts {
         let ids = model.text.prompt_ids(&prompt_input(&prompt.text));
-        let ids = ids.map_err(|source| SampleError::Prompt { id: prompt.id.clone(), source })?;
+        let ids = ids.map_err(|source| SampleError::Prompt {
+            id: prompt.id.clone(),
+            source,
+        })?;
         let key = engine::prompt_key(&ids);
-        requests.extend((0..config.candidates as u64).map(|sample| Request { prompt: ids.clone(), key, sample }));
+        requests.extend((0..config.candidates as u64).map(|sample| Request {
+            prompt: ids.clone(),
+            key,
+            sample,
+        }));
     }
-    let settings =
-        Settings { sampler: &sampler, stop_ids: tokenizer.stop_ids(), batch_size: config.batch_size };
+    let settings = Settings {
+        sampler: &sampler,
+        stop_ids: tokenizer.stop_ids(),
+        batch_size: config.batch_size,
+    };
     let completions = engine::generate(&model.decoder, &requests, settings, listener)?;
     let mut sampled = Sampled::default();
     for (prompt, completions) in prompts.iter().zip(completions.chunks(config.candidates)) {
@@ -99,8 +112,18 @@ pub fn sample(
             sampled.too_few += 1;
             continue;
         }
-        let selector = Selector { name: "all".to_owned(), score: None, seed: config.seed };
-        sampled.items.push(Item::new(batch.name, batch.round, prompt.clone(), candidates, selector)?);
+        let selector = Selector {
+            name: "all".to_owned(),
+            score: None,
+            seed: config.seed,
+        };
+        sampled.items.push(Item::new(
+            batch.name,
+            batch.round,
+            prompt.clone(),
+            candidates,
+            selector,
+        )?);
     }
     Ok(sampled)
 }
@@ -113,7 +136,10 @@ fn candidate(
 ) -> Result<Candidate, SampleError> {
     let stopped = completion.finish_reason == engine::FinishReason::Stop;
     let kept = completion.ids.len() - usize::from(stopped);
-    let text = model.text.tokenizer()?.decode(&completion.ids[..kept], true)?;
+    let text = model
+        .text
+        .tokenizer()?
+        .decode(&completion.ids[..kept], true)?;
     let mut candidate = Candidate::new(text, policy);
     candidate.checkpoint_sha256 = model.text.weights_sha256.parse().ok();
     candidate.sampler = Some(Sampler {
@@ -123,7 +149,11 @@ fn candidate(
         max_new_tokens: config.max_new_tokens as u32,
         seed: config.seed,
     });
-    candidate.finish_reason = Some(if stopped { FinishReason::Stop } else { FinishReason::Length });
+    candidate.finish_reason = Some(if stopped {
+        FinishReason::Stop
+    } else {
+        FinishReason::Length
+    });
     candidate.n_tokens = Some(completion.ids.len() as u32);
     Ok(candidate)
 }

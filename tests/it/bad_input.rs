@@ -127,12 +127,25 @@ fn empty_prompts() {
         let message = "error: prompts.jsonl: no prompts; write one JSON object per line, for example \
                        {\"prompt\": \"Why is the sky blue?\"}";
         let sample = [
-            "sample", "--device", "cpu", "--model", "embedded", "--prompts", "prompts.jsonl",
+            "sample",
+            "--device",
+            "cpu",
+            "--model",
+            "embedded",
+            "--prompts",
+            "prompts.jsonl",
         ];
         fails(folder.path(), &sample, 1, message);
         assert!(!folder.path().join("samples").exists());
         let ppo = [
-            "ppo", "--device", "cpu", "--model", "embedded", "--reward-model", "rm", "--prompts",
+            "ppo",
+            "--device",
+            "cpu",
+            "--model",
+            "embedded",
+            "--reward-model",
+            "rm",
+            "--prompts",
             "prompts.jsonl",
         ];
         fails(folder.path(), &ppo, 1, message);
@@ -142,12 +155,15 @@ fn empty_prompts() {
 
 #[test]
 fn a_malformed_line() {
-    let folder = folder_with(
-        "rows.jsonl",
-        "{\"text\": \"good\"}\n{\"text\": \"cut\n",
-    );
+    let folder = folder_with("rows.jsonl", "{\"text\": \"good\"}\n{\"text\": \"cut\n");
     let sft = [
-        "sft", "--device", "cpu", "--model", "embedded", "--data", "rows.jsonl",
+        "sft",
+        "--device",
+        "cpu",
+        "--model",
+        "embedded",
+        "--data",
+        "rows.jsonl",
     ];
     let message = "error: rows.jsonl:2: not JSON: EOF while parsing a string at line 1 column 13";
     fails(folder.path(), &sft, 1, message);
@@ -156,7 +172,14 @@ fn a_malformed_line() {
     let pairs = "{\"chosen\": \"a\", \"rejected\": \"b\"}\n{\"chosen\": \"a\"}\n";
     let folder = folder_with("pairs.jsonl", pairs);
     let reward = [
-        "reward", "train", "--device", "cpu", "--model", "embedded", "--data", "pairs.jsonl",
+        "reward",
+        "train",
+        "--device",
+        "cpu",
+        "--model",
+        "embedded",
+        "--data",
+        "pairs.jsonl",
     ];
     fails(folder.path(), &reward, 1, "error: pairs.jsonl:2: TODO");
 }
@@ -168,13 +191,20 @@ fn a_prompt_longer_than_the_context() {
         "prompts.jsonl",
         &format!("{{\"id\": \"long\", \"prompt\": {words:?}}}\n"),
     );
-    let message = "tokens, but the model's context is 128 tokens with the answer; shorten the prompt";
+    let message =
+        "tokens, but the model's context is 128 tokens with the answer; shorten the prompt";
     let generate = [
         "generate", "--device", "cpu", "--model", "embedded", "--prompt", &words,
     ];
     fails(folder.path(), &generate, 1, message);
     let sample = [
-        "sample", "--device", "cpu", "--model", "embedded", "--prompts", "prompts.jsonl",
+        "sample",
+        "--device",
+        "cpu",
+        "--model",
+        "embedded",
+        "--prompts",
+        "prompts.jsonl",
     ];
     fails(folder.path(), &sample, 1, message);
 }
@@ -197,13 +227,30 @@ fn a_weight_that_is_not_a_number() {
 fn an_output_that_cannot_be_written() {
     let folder = folder_with("rows.jsonl", "{\"text\": \"one\"}\n{\"text\": \"two\"}\n");
     let sft = [
-        "sft", "--device", "cpu", "--model", "embedded", "--data", "rows.jsonl", "--out",
+        "sft",
+        "--device",
+        "cpu",
+        "--model",
+        "embedded",
+        "--data",
+        "rows.jsonl",
+        "--out",
         "rows.jsonl/out",
     ];
     let message = "error: cannot write rows.jsonl/out: Not a directory (os error 20); \
                    check the folder's permissions and the free disk space";
     fails(folder.path(), &sft, 1, message);
-    let occupied = ["sft", "--device", "cpu", "--model", "embedded", "--data", "rows.jsonl", "--out", "."];
+    let occupied = [
+        "sft",
+        "--device",
+        "cpu",
+        "--model",
+        "embedded",
+        "--data",
+        "rows.jsonl",
+        "--out",
+        ".",
+    ];
     fails(folder.path(), &occupied, 1, "TODO");
 }
 
@@ -211,7 +258,11 @@ fn an_output_that_cannot_be_written() {
 fn an_unknown_key() {
     let folder = folder_with("rlhf.toml", "[ppo]\nkl_cof = 0.1\n");
     let message = "error: ./rlhf.toml:2: unknown key `kl_cof` in [ppo]; did you mean `kl_coef`?";
-    for command in [&["ppo", "--dry-run"][..], &["config"], &["sample", "--dry-run"]] {
+    for command in [
+        &["ppo", "--dry-run"][..],
+        &["config"],
+        &["sample", "--dry-run"],
+    ] {
         fails(folder.path(), command, 2, message);
     }
 }

@@ -26,7 +26,11 @@ impl Project {
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .output()
             .unwrap();
-        assert!(output.status.success(), "rlhf {arguments}\n{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "rlhf {arguments}\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         output
     }
 
@@ -55,14 +59,21 @@ const PPO: &str = "--batch-size 8 --total-episodes 32 --response-length 16 --num
 
 fn rows(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 /// Metrics without what depends on the clock.
 fn timeless(path: &Path) -> Vec<BTreeMap<String, Value>> {
     let timed = |key: &String| key.starts_with("seconds") || key == "tokens_per_second";
     let row = |row: Value| -> BTreeMap<String, Value> {
-        row.as_object().unwrap().clone().into_iter().filter(|(key, _)| !timed(key)).collect()
+        row.as_object()
+            .unwrap()
+            .clone()
+            .into_iter()
+            .filter(|(key, _)| !timed(key))
+            .collect()
     };
     rows(path).into_iter().map(row).collect()
 }
@@ -78,19 +89,50 @@ fn the_pipeline_runs_and_every_stage_leaves_what_the_next_needs() {
     let metrics = rows(&project.path("first/metrics.jsonl"));
     assert_eq!(metrics.len(), 4);
     let first = &metrics[0];
-    assert!(first["kl"].as_f64().unwrap().abs() < 1e-4, "the policy starts at its reference: {}", first["kl"]);
-    assert!(first["sampler_mismatch"].as_f64().unwrap() < 1e-4, "{}", first["sampler_mismatch"]);
+    assert!(
+        first["kl"].as_f64().unwrap().abs() < 1e-4,
+        "the policy starts at its reference: {}",
+        first["kl"]
+    );
+    assert!(
+        first["sampler_mismatch"].as_f64().unwrap() < 1e-4,
+        "{}",
+        first["sampler_mismatch"]
+    );
     for row in &metrics {
-        assert_eq!(rlhf::run::metrics::undocumented("ppo", row), Vec::<String>::new());
+        assert_eq!(
+            rlhf::run::metrics::undocumented("ppo", row),
+            Vec::<String>::new()
+        );
     }
     let samples = rows(&project.path("first/samples.jsonl"));
-    assert_eq!(samples.iter().filter(|row| row["held_out"] == false).count(), 32);
+    assert_eq!(
+        samples
+            .iter()
+            .filter(|row| row["held_out"] == false)
+            .count(),
+        32
+    );
     let model = project.path("first");
     let output = Command::new(env!("CARGO_BIN_EXE_rlhf"))
-        .args(["generate", "--model", model.to_str().unwrap(), "--prompt", "How do I bake bread?", "--chat", "--json", "--device", "cpu"])
+        .args([
+            "generate",
+            "--model",
+            model.to_str().unwrap(),
+            "--prompt",
+            "How do I bake bread?",
+            "--chat",
+            "--json",
+            "--device",
+            "cpu",
+        ])
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let json: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(!json["samples"][0]["ids"].as_array().unwrap().is_empty());
 }
@@ -101,8 +143,14 @@ fn one_seed_gives_one_result_and_a_resumed_run_ends_with_the_same_bytes() {
     project.ppo("first", "");
     project.ppo("second", "");
     let [first, second] = ["first", "second"].map(|name| project.path(name));
-    assert_eq!(timeless(&first.join("metrics.jsonl")), timeless(&second.join("metrics.jsonl")));
-    assert!(weights(&first) == weights(&second), "two runs with one seed differ");
+    assert_eq!(
+        timeless(&first.join("metrics.jsonl")),
+        timeless(&second.join("metrics.jsonl"))
+    );
+    assert!(
+        weights(&first) == weights(&second),
+        "two runs with one seed differ"
+    );
 
     // As after a crash between step 2 and step 4: the later checkpoint and the result are not there.
     std::fs::remove_dir_all(second.join("checkpoints/step-000004")).unwrap();
@@ -113,7 +161,12 @@ fn one_seed_gives_one_result_and_a_resumed_run_ends_with_the_same_bytes() {
         second.display(),
         reward.display()
     ));
-    assert_eq!(timeless(&first.join("metrics.jsonl")), timeless(&second.join("metrics.jsonl")));
-    let last = |run: &Path| std::fs::read(run.join("checkpoints/step-000004/trained.safetensors")).unwrap();
+    assert_eq!(
+        timeless(&first.join("metrics.jsonl")),
+        timeless(&second.join("metrics.jsonl"))
+    );
+    let last = |run: &Path| {
+        std::fs::read(run.join("checkpoints/step-000004/trained.safetensors")).unwrap()
+    };
     assert!(last(&first) == last(&second), "the resumed run differs");
 }

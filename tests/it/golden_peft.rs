@@ -10,13 +10,16 @@ fn models() -> PathBuf {
 }
 
 fn base(name: &str) -> Decoder {
-    LanguageModel::load(&models().join(name), &rlhf::device::cpu().device).unwrap().decoder
+    LanguageModel::load(&models().join(name), &rlhf::device::cpu().device)
+        .unwrap()
+        .decoder
 }
 
 fn logits_close(decoder: &Decoder, adapter: &str) {
     let text = std::fs::read(models().join(adapter).join("expected.json")).unwrap();
     let expected: Value = serde_json::from_slice(&text).unwrap();
-    let grid = |key: &str| -> Vec<Vec<f64>> { serde_json::from_value(expected[key].clone()).unwrap() };
+    let grid =
+        |key: &str| -> Vec<Vec<f64>> { serde_json::from_value(expected[key].clone()).unwrap() };
     let (ids, mask) = (grid("input_ids"), grid("attention_mask"));
     let tokens = TokenBatch {
         ids: ids.concat().iter().map(|&x| x as u32).collect(),
@@ -24,15 +27,21 @@ fn logits_close(decoder: &Decoder, adapter: &str) {
         batch: ids.len(),
         time: ids[0].len(),
     };
-    let logits = decoder.hidden(&tokens).matmul(decoder.head_weight().transpose());
+    let logits = decoder
+        .hidden(&tokens)
+        .matmul(decoder.head_weight().transpose());
     let ours: Vec<f32> = logits.into_data().iter::<f32>().collect();
-    let theirs: Vec<Vec<Vec<f32>>> = serde_json::from_value(expected["logits_f32"].clone()).unwrap();
+    let theirs: Vec<Vec<Vec<f32>>> =
+        serde_json::from_value(expected["logits_f32"].clone()).unwrap();
     let theirs = theirs.concat().concat();
     let vocabulary = decoder.config.vocab_size;
     let mut compared = 0;
     for (index, (a, b)) in ours.iter().zip(&theirs).enumerate() {
         if tokens.mask[index / vocabulary] {
-            assert!((a - b).abs() < 1e-4, "{adapter}: logit {index}: {a} instead of {b}");
+            assert!(
+                (a - b).abs() < 1e-4,
+                "{adapter}: logit {index}: {a} instead of {b}"
+            );
             compared += 1;
         }
     }
@@ -41,7 +50,10 @@ fn logits_close(decoder: &Decoder, adapter: &str) {
 
 #[test]
 fn adapters_of_peft_give_its_logits_attached_and_merged() {
-    for (model, adapter) in [("llama-tiny", "llama-lora-tiny"), ("gpt2-tiny", "gpt2-lora-tiny")] {
+    for (model, adapter) in [
+        ("llama-tiny", "llama-lora-tiny"),
+        ("gpt2-tiny", "gpt2-lora-tiny"),
+    ] {
         let mut decoder = base(model);
         peft::load(&mut decoder, &models().join(adapter)).unwrap();
         logits_close(&decoder, adapter);
@@ -60,7 +72,10 @@ fn an_adapter_survives_writing_and_reading() {
     logits_close(&second, "gpt2-lora-tiny");
     let config = std::fs::read_to_string(folder.path().join("adapter_config.json")).unwrap();
     let config: Value = serde_json::from_str(&config).unwrap();
-    assert_eq!((&config["peft_type"], &config["fan_in_fan_out"]), (&Value::from("LORA"), &Value::from(true)));
+    assert_eq!(
+        (&config["peft_type"], &config["fan_in_fan_out"]),
+        (&Value::from("LORA"), &Value::from(true))
+    );
 }
 
 #[test]
@@ -68,7 +83,11 @@ fn an_adapter_of_another_model_or_kind_is_refused() {
     let error = peft::load(&mut base("llama-tiny"), &models().join("gpt2-lora-tiny")).unwrap_err();
     assert!(error.to_string().contains("lora_target_modules"), "{error}");
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("adapter_config.json"), r#"{"peft_type":"LORA","use_dora":true}"#).unwrap();
+    std::fs::write(
+        folder.path().join("adapter_config.json"),
+        r#"{"peft_type":"LORA","use_dora":true}"#,
+    )
+    .unwrap();
     let error = peft::load(&mut base("llama-tiny"), folder.path()).unwrap_err();
     assert!(error.to_string().contains("use_dora"), "{error}");
 }

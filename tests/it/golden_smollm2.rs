@@ -12,12 +12,12 @@ use crate::golden_model::logits;
 
 #[derive(Deserialize)]
 struct Golden {
-    prompts: Vec<Prompt>,
+    prompts: Vec<Case>,
     perplexity: Perplexity,
 }
 
 #[derive(Deserialize)]
-struct Prompt {
+struct Case {
     prompt: String,
     input_ids: Vec<u32>,
     /// Id, logit, text; most probable first.
@@ -81,7 +81,7 @@ fn optional_smollm2_predicts_and_continues_as_in_transformers() {
         max_new_tokens: longest,
         ..SamplerConfig::default()
     };
-    let request = |p: &Prompt| Request {
+    let request = |p: &Case| Request {
         prompt: p.input_ids.clone(),
         key: prompt_key(&p.input_ids),
         sample: 0,

@@ -27,6 +27,7 @@ mod golden_ppo;
 mod golden_smollm2;
 mod hub;
 mod model_folder;
+mod recipes;
 mod reward;
 mod reward_cli;
 mod run_checkpoint;

@@ -154,7 +154,7 @@ fn synthetic(count: u32) -> Dataset {
             length_difference: 0,
             tie: i % 11 == 10,
             prompt: (i / 2).to_string(),
-            annotator: Some(if i % 2 == 0 { "ann" } else { "bob" }.to_owned()),
+            annotator: Some(if i.is_multiple_of(2) { "ann" } else { "bob" }.to_owned()),
             source: None,
         }
     };

@@ -42,8 +42,14 @@ pub const BATCH: &str = "round-0";
 const FILES: [(&str, &str); 4] = [
     ("rlhf.toml", include_str!("rlhf.toml")),
     ("guidelines.md", include_str!("guidelines.md")),
-    ("prompts/world_train.jsonl", include_str!("../../../prompts/world_train.jsonl")),
-    ("prompts/world_heldout.jsonl", include_str!("../../../prompts/world_heldout.jsonl")),
+    (
+        "prompts/world_train.jsonl",
+        include_str!("../../../prompts/world_train.jsonl"),
+    ),
+    (
+        "prompts/world_heldout.jsonl",
+        include_str!("../../../prompts/world_heldout.jsonl"),
+    ),
 ];
 
 /// Why a step of the demo fails.
@@ -56,9 +62,14 @@ pub enum DemoError {
     NotEmpty(PathBuf),
     /// The system refused.
     #[error("{path}: {source}")]
-    Io { path: PathBuf, source: std::io::Error },
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     /// No judgement can be learnt from.
-    #[error("no pair was judged better or worse, so there is nothing to learn from; label some, or hand over with the key that the screen shows")]
+    #[error(
+        "no pair was judged better or worse, so there is nothing to learn from; label some, or hand over with the key that the screen shows"
+    )]
     NoJudgements,
     Write(#[from] WriteError),
     Prompts(#[from] PromptsError),
@@ -100,7 +111,11 @@ pub fn sample_pairs(
 ) -> Result<Vec<Item>, DemoError> {
     let mut prompts = read_prompts(&dir.join("prompts/world_train.jsonl"))?;
     prompts.truncate(JUDGED_PROMPTS);
-    let batch = Batch { name: BATCH, round: 0, policy: "embedded" };
+    let batch = Batch {
+        name: BATCH,
+        round: 0,
+        policy: "embedded",
+    };
     let sampled = sample(model, &prompts, config, &batch, listener)?;
     append_batch(&dir.join("samples"), BATCH, &sampled.items)?;
     Ok(sampled.items)
@@ -116,9 +131,13 @@ pub fn held_out_judgements(
 ) -> Result<PathBuf, DemoError> {
     let mut prompts = read_prompts(&dir.join("prompts/world_heldout.jsonl"))?;
     prompts.truncate(HELD_OUT_PROMPTS);
-    let batch = Batch { name: "heldout", round: 0, policy: "embedded" };
+    let batch = Batch {
+        name: "heldout",
+        round: 0,
+        policy: "embedded",
+    };
     let sampled = sample(model, &prompts, config, &batch, listener)?;
-    let mut text = String::new();
+    let mut rows = Vec::new();
     for item in &sampled.items {
         let [a, b] = [&item.candidates[0].text, &item.candidates[1].text];
         let asked = item.prompt.text.plain();
@@ -133,10 +152,10 @@ pub fn held_out_judgements(
             "chosen": turn("assistant", chosen),
             "rejected": turn("assistant", rejected),
         });
-        text += &format!("{row}\n");
+        rows.push(row.to_string() + "\n");
     }
     let path = dir.join("rounds/0/heldout.jsonl");
-    write_atomic(&path, text.as_bytes())?;
+    write_atomic(&path, rows.concat().as_bytes())?;
     Ok(path)
 }
 
@@ -158,9 +177,16 @@ pub fn train_reward_model(
     if training.pairs.iter().all(|pair| pair.tie) {
         return Err(DemoError::NoJudgements);
     }
-    let held_out = HeldOut { name: "held-out prompts".to_owned(), dataset: dataset(&read(held_out)?)? };
+    let held_out = HeldOut {
+        name: "held-out prompts".to_owned(),
+        dataset: dataset(&read(held_out)?)?,
+    };
     let data = Data::against(training, vec![held_out]);
-    let place = Place { run, resume: false, dtype: SaveDtype::F32 };
+    let place = Place {
+        run,
+        resume: false,
+        dtype: SaveDtype::F32,
+    };
     let Some(mut report) = job::run(&mut model, &data, config, &place, observer, stop)? else {
         return Ok(None);
     };
@@ -182,8 +208,15 @@ pub fn improve_policy(
     // The first held-out prompts compare the policies at the end; the evaluations on the way see others.
     held_out.drain(..HELD_OUT_PROMPTS.min(held_out.len()));
     held_out.truncate(config.eval_prompts);
-    let judge = |episode: &Episode<'_>| gold::score(request(&episode.prompt.input), &episode.response);
-    let inputs = Inputs { policy, reward, prompts: training, held_out, gold: Some(&judge) };
+    let judge =
+        |episode: &Episode<'_>| gold::score(request(&episode.prompt.input), &episode.response);
+    let inputs = Inputs {
+        policy,
+        reward,
+        prompts: training,
+        held_out,
+        gold: Some(&judge),
+    };
     Ok(improve(inputs, config, run, false, observer, stop)?)
 }
 
