@@ -54,7 +54,7 @@ pub struct DemoArgs {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    /// Where to compute: auto, cpu, wgpu[:n] or cuda[:n]
+    /// Where to compute: auto, cpu, wgpu, wgpu:N, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: crate::device::DeviceChoice,
 

@@ -37,7 +37,7 @@ pub struct JobArgs<S: Settings + Clone + Send + Sync + 'static> {
     #[arg(long, value_name = "MODEL")]
     pub model: Option<String>,
 
-    /// Where to compute: auto, cpu, wgpu[:n] or cuda[:n]
+    /// Where to compute: auto, cpu, wgpu, wgpu:N, cuda or cuda:N
     #[arg(long, value_name = "DEVICE")]
     pub device: Option<String>,
 
@@ -49,7 +49,7 @@ pub struct JobArgs<S: Settings + Clone + Send + Sync + 'static> {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Folder for the results instead of the next runs/<kind>-<nnn>; must be absent or empty
+    /// Folder for the results instead of the next runs/KIND-NNN; must be absent or empty
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 

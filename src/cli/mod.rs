@@ -1,8 +1,8 @@
 //! The command line: one file per subcommand, each turning arguments into one library call and printing the result.
 //!
 //! To add a command, write `cli/<name>.rs` with `<Name>Args` (its `after_help` is an example) and `run(args) -> Result<ExitCode>`, and
-//! add it to [`Command`], with its description, and to [`dispatch`]. The pipeline's commands are listed first by
-//! `rlhf --help`, in the order of [`PIPELINE`]; all others follow under *More*.
+//! add it to `Command`, with its description, and to `dispatch`. The pipeline's commands are listed first by
+//! `rlhf --help`, in the order of `PIPELINE`; all others follow under *More*.
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 stopped by Ctrl-C.
 

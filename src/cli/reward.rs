@@ -108,7 +108,7 @@ pub struct EvalArgs {
     #[arg(long)]
     json: bool,
 
-    /// Where to compute: auto, cpu, wgpu[:N] or cuda[:N]
+    /// Where to compute: auto, cpu, wgpu, wgpu:N, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value_t)]
     device: DeviceChoice,
 }
@@ -130,7 +130,7 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "FILE", default_value = "-")]
     data: PathBuf,
 
-    /// Where to compute: auto, cpu, wgpu[:N] or cuda[:N]
+    /// Where to compute: auto, cpu, wgpu, wgpu:N, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", default_value_t)]
     device: DeviceChoice,
 }

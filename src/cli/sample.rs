@@ -32,7 +32,7 @@ pub struct SampleArgs {
     #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
     prompts: Option<PathBuf>,
 
-    /// Name of the batch: the items go to samples/<BATCH>.jsonl
+    /// Name of the batch: the items go to samples/BATCH.jsonl
     #[arg(long, value_name = "NAME", default_value = "batch-1")]
     batch: String,
 

@@ -73,7 +73,7 @@ pub enum ConfigError {
     Unknown {
         /// File and line, or flag.
         origin: Origin,
-        /// What it is and its name as written, such as "key `kl_ceof` in [ppo]".
+        /// What it is and its name as written, such as "key `kl_ceof` in `[ppo]`".
         name: String,
         /// Suggestion, with its own punctuation; may be empty.
         hint: String,

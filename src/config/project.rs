@@ -23,7 +23,7 @@ settings! {
         pub model: Option<String> = None,
         /// Reward model: a folder.
         pub reward_model: Option<String> = None,
-        /// Where to compute: auto, cpu, wgpu[:n] or cuda[:n]; auto = a GPU if there is one, else the CPU.
+        /// Where to compute: auto, cpu, wgpu, wgpu:N, cuda or cuda:N; auto = a GPU if there is one, else the CPU.
         pub device: String = "auto".to_owned(),
     }
 }

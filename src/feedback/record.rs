@@ -1,7 +1,7 @@
 //! One event of an annotator: schema v1, one JSON object per line.
 //!
 //! The field names of [`Record`] are the names in the file. Nothing here does I/O or reads a clock:
-//! ids, time and randomness come in as arguments. [`line`] turns a record into a line with its hash
+//! ids, time and randomness come in as arguments. [`mod@line`] turns a record into a line with its hash
 //! chain and checksum and back; [`check`] holds the rules a single record must obey; [`glance`] reads
 //! the few fields that opening a project needs. Rules between
 //! records (gap-free `seq`, targets that exist) belong to [`crate::feedback::store`].

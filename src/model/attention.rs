@@ -3,7 +3,7 @@
 //! Vaswani et al. 2017, eq. 1; grouped queries as Ainslie et al. 2023. Query heads that share a key head are folded into
 //! the time axis, so keys and values are never copied per query head.
 
-use burn::tensor::activation::softmax;
+use burn::tensor::activation::softmax as fused_softmax;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::config::DecoderConfig;
@@ -252,6 +252,11 @@ impl Attention {
         };
         let query = rotate(query).mul_scalar(self.scale);
         let key = rotate(key);
+        let softmax = if cache.is_some() {
+            fused_softmax
+        } else {
+            softmax
+        };
         let (key, value) = match cache {
             Some((cache, start)) => cache.extend(start, key, value),
             None => (key, value),

@@ -32,7 +32,7 @@ pub enum SamplesError {
 }
 
 /// The batch that a file of rows from elsewhere becomes: its name without extensions, with `-` for
-/// every character that [`is_safe_name`] forbids.
+/// every character that [`is_safe_name`](super::is_safe_name) forbids.
 pub fn batch_name(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let stem = name.strip_suffix(".gz").unwrap_or(&name);

@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`state`] | what the screen knows |
-//! | [`update`] | what happens on each event: pure |
+//! | [`mod@update`] | what happens on each event: pure |
 //! | [`layout`] | where everything goes: pure |
 //! | [`draw`], `scale_row`, `dialog` | state → cells |
 //! | [`scale`], [`clock`], [`pane`] | grades, times, scrolling |
