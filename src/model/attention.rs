@@ -3,7 +3,7 @@
 //! Vaswani et al. 2017, eq. 1; grouped queries as Ainslie et al. 2023. Query heads that share a key head are folded into
 //! the time axis, so keys and values are never copied per query head.
 
-use burn::tensor::activation::softmax as fused_softmax;
+use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::config::DecoderConfig;
@@ -233,6 +233,13 @@ impl KvCache {
     }
 }
 
+/// Softmax over the last axis, in the operations that autodiff makes of it: a backend's fused one rounds differently with
+/// and without gradients, and PPO's first ratio would not be 1.
+fn unfused_softmax(x: Tensor<5>) -> Tensor<5> {
+    let exponentials = (x.clone() - x.detach().max_dim(4)).exp();
+    exponentials.clone() / exponentials.sum_dim(4)
+}
+
 impl Attention {
     /// Attends from the new tokens to all real tokens before them.
     ///
@@ -267,7 +274,12 @@ impl Attention {
         let scores = query.reshape(folded).matmul(key.transpose());
         let scores =
             scores.reshape([batch, self.kv_heads, group, time, slots]) + context.bias(self.window);
-        let weights = softmax(scores, 4).reshape([batch, self.kv_heads, group * time, slots]);
+        let weights = if decoding {
+            softmax(scores, 4)
+        } else {
+            unfused_softmax(scores)
+        };
+        let weights = weights.reshape([batch, self.kv_heads, group * time, slots]);
         let mixed = weights
             .matmul(value)
             .reshape([batch, self.heads, time, width]);
