@@ -259,11 +259,7 @@ impl Attention {
         };
         let query = rotate(query).mul_scalar(self.scale);
         let key = rotate(key);
-        let softmax = if cache.is_some() {
-            fused_softmax
-        } else {
-            softmax
-        };
+        let decoding = cache.is_some();
         let (key, value) = match cache {
             Some((cache, start)) => cache.extend(start, key, value),
             None => (key, value),
