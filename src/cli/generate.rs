@@ -116,7 +116,7 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
     let device = models::device(args.device)?.device;
     let model = models::open(&args.model, &device)?;
     let tokenizer = model.text.tokenizer()?;
-    let prompt_ids = model.text.prompt_ids(&prompt(args))?;
+    let prompt_ids = model.prompt_ids(&prompt(args))?;
     let requests = requests(&prompt_ids, args.n);
     let sampler = sampler(args);
     let settings = Settings {

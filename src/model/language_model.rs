@@ -58,6 +58,16 @@ pub enum ModelError {
     /// A conversation was given to a base model.
     #[error("{0}: the model has no chat template; give the prompt as plain text")]
     NoChatTemplate(PathBuf),
+    /// No room for an answer.
+    #[error(
+        "{tokens} tokens, but the model's context is {context} tokens with the answer; shorten the prompt"
+    )]
+    PromptTooLong {
+        /// Its length.
+        tokens: usize,
+        /// `max_position_embeddings`.
+        context: usize,
+    },
     /// Several labels instead of one score.
     #[error("{path}: the classifier has {labels} labels; a reward model has 1")]
     Labels {
@@ -178,6 +188,19 @@ pub struct LanguageModel {
 }
 
 impl LanguageModel {
+    /// Tokens of a prompt, as [`ModelText::prompt_ids`] makes them; with room in the context for at least one more.
+    ///
+    /// # Errors
+    /// As there; if the prompt fills the context.
+    pub fn prompt_ids(&self, prompt: &PromptInput) -> Result<Vec<u32>, ModelError> {
+        let ids = self.text.prompt_ids(prompt)?;
+        let (tokens, context) = (ids.len(), self.decoder.config.max_position_embeddings);
+        if tokens >= context {
+            return Err(ModelError::PromptTooLong { tokens, context });
+        }
+        Ok(ids)
+    }
+
     /// Loads a folder.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, ModelError> {
         let config = DecoderConfig::read(folder)?;

@@ -13,7 +13,9 @@ use thiserror::Error as ThisError;
 use crate::generate::engine::{self, FinishReason, GenerateError, Listener, Request, Settings};
 use crate::generate::sampler::SamplerConfig;
 use crate::model::tokenizer::TokenizerError;
-use crate::model::{Decoder, ModelError, ModelText, PromptInput, ScoreRequest, Scorer, Tokenizer};
+use crate::model::{
+    Decoder, LanguageModel, ModelError, PromptInput, ScoreRequest, Scorer, Tokenizer,
+};
 
 use super::experience::EpisodeTokens;
 
@@ -56,13 +58,13 @@ pub struct Prompt {
 /// Tokenises prompts for a policy.
 pub fn tokenise(
     prompts: &[(String, PromptInput)],
-    text: &ModelText,
+    policy: &LanguageModel,
 ) -> Result<Vec<Prompt>, RolloutError> {
     if prompts.is_empty() {
         return Err(RolloutError::NoPrompts);
     }
     let prompt = |(id, input): &(String, PromptInput)| {
-        let ids = text
+        let ids = policy
             .prompt_ids(input)
             .map_err(|source| RolloutError::Prompt {
                 id: id.clone(),

@@ -91,15 +91,15 @@ pub fn improve(
     observer: &mut dyn Observer,
     stop: &StopFlag,
 ) -> Result<Outcome, ImproveError> {
-    let LanguageModel { decoder, text } = inputs.policy;
-    let tokenizer = text.tokenizer()?;
-    let sampling = sampling(config, tokenizer)?;
-    let prompts = tokenise(&inputs.prompts, &text)?;
+    let prompts = tokenise(&inputs.prompts, &inputs.policy)?;
     let held_out = if inputs.held_out.is_empty() {
         Vec::new()
     } else {
-        tokenise(&inputs.held_out, &text)?
+        tokenise(&inputs.held_out, &inputs.policy)?
     };
+    let LanguageModel { decoder, text } = inputs.policy;
+    let tokenizer = text.tokenizer()?;
+    let sampling = sampling(config, tokenizer)?;
     let same_tokens = inputs.reward.text.tokenizer()?.sha256() == tokenizer.sha256();
     let reference = decoder.base();
     let model = actor_critic(decoder, inputs.reward, same_tokens, config, observer)?;

@@ -82,7 +82,7 @@ pub fn sample(
     };
     let mut requests = Vec::with_capacity(prompts.len() * config.candidates);
     for prompt in prompts {
-        let ids = model.text.prompt_ids(&prompt_input(&prompt.text));
+        let ids = model.prompt_ids(&prompt_input(&prompt.text));
         let ids = ids.map_err(|source| SampleError::Prompt {
             id: prompt.id.clone(),
             source,

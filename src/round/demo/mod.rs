@@ -230,7 +230,7 @@ pub fn compare_policies(
 ) -> Result<Comparison, DemoError> {
     let mut held_out = prompts::read(&dir.join("prompts/world_heldout.jsonl"))?;
     held_out.truncate(HELD_OUT_PROMPTS);
-    let held_out = tokenise(&held_out, &before.text)?;
+    let held_out = tokenise(&held_out, before)?;
     let sampling = sampling(config, before.text.tokenizer()?)?;
     let setup = Setup {
         before: &before.decoder,
