@@ -141,7 +141,9 @@ fn a_malformed_line() {
     let pairs = "{\"prompt\": \"p\", \"chosen\": \"a\", \"rejected\": \"b\"}\n{\"chosen\": 3}\n";
     let folder = folder_with("pairs.jsonl", pairs);
     let train = "reward train --device cpu --model embedded --data pairs.jsonl";
-    fails(folder.path(), train, 1, "error: pairs.jsonl:2: TODO");
+    let message = "error: pairs.jsonl:2: `chosen` and `rejected` must be strings, or lists of {\"role\": …, \"content\": …} \
+                   (column 13)";
+    fails(folder.path(), train, 1, message);
     assert!(!folder.path().join("runs").exists());
 }
 
@@ -150,7 +152,8 @@ fn a_prompt_longer_than_the_context() {
     let row = serde_json::json!({"id": "long", "prompt": "word ".repeat(500)}).to_string();
     let folder = folder_with("prompts.jsonl", &row);
     let sample = "sample --device cpu --model embedded --prompts prompts.jsonl";
-    fails(folder.path(), sample, 1, "TODO");
+    let message = "error: prompt long: 1001 tokens, but the model's context is 128 tokens with the answer; shorten the prompt";
+    fails(folder.path(), sample, 1, message);
     assert!(!folder.path().join("samples").exists());
 }
 
