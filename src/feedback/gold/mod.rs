@@ -36,7 +36,7 @@ use voice::{Mood, Tone};
 /// The lowest score: an empty reply, gibberish, or one sentence over and over.
 pub const FLOOR: f64 = -12.0;
 
-/// Two replies whose scores differ by less than this are a tie: half a [`STEP`].
+/// Two replies whose scores differ by less than this are a tie: half a `STEP`.
 pub const TIE_MARGIN: f64 = STEP / 2.0;
 
 /// Scores are multiples of this: finer differences are not visible to the eye.
