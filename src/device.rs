@@ -133,7 +133,7 @@ fn wgpu(index: usize, software: bool) -> Result<ChosenDevice, DeviceError> {
     let mut reason = String::from("none found");
     for (kind, label) in kinds {
         let options = Device::wgpu_options().device_kind(kind);
-        // Elsewhere on Linux there is only OpenGL, whose libraries write errors to the terminal when there is no screen.
+        // Besides Vulkan, Linux has only OpenGL: too little for training, and slow to ask.
         #[cfg(target_os = "linux")]
         let options = options.graphics_api(burn::tensor::wgpu::WgpuBackend::Vulkan);
         match options.init() {
