@@ -128,6 +128,8 @@ fn wgpu(index: usize, software: bool) -> Result<ChosenDevice, DeviceError> {
     ];
     if software {
         kinds.push((DeviceKind::VirtualGpu(index), "virtual GPU"));
+    }
+    if software && index == 0 {
         kinds.push((DeviceKind::Cpu, "software adapter"));
     }
     let mut reason = String::from("none found");

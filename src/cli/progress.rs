@@ -59,21 +59,25 @@ impl Progress {
 
 fn bars() -> Display {
     let all = MultiProgress::new();
-    let bar = |template: &str| {
+    let style = |template: &str| {
         let style =
             ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = all.add(ProgressBar::new(0).with_style(style.progress_chars("##-")));
-        bar.enable_steady_tick(Duration::from_millis(500)); // Keeps the elapsed time alive during long steps.
-        bar
+        style.progress_chars("##-")
     };
-    let steps = bar("step {pos}/{len} [{bar:30}] {elapsed} {msg}");
-    let phase = bar("  {msg} {pos}/{len} [{bar:20}]");
+    let steps = all.add(ProgressBar::new(0));
+    steps.set_style(style("step {pos}/{len} [{bar:30}] {elapsed} {msg}"));
+    steps.enable_steady_tick(Duration::from_millis(500)); // Keeps the elapsed time alive during long steps.
+    let phase = ProgressBar::hidden(); // Joins the display with the first phase.
+    phase.set_style(style("  {msg} {pos}/{len} [{bar:20}]"));
     Display::Bars { all, steps, phase }
 }
 
 impl Observer for Progress {
     fn phase(&mut self, name: &str, done: usize, total: usize) {
-        if let Display::Bars { phase, .. } = &self.display {
+        if let Display::Bars { all, phase, .. } = &self.display {
+            if phase.is_hidden() {
+                all.add(phase.clone());
+            }
             phase.set_length(total as u64);
             phase.set_position(done as u64);
             phase.set_message(name.to_owned());

@@ -72,6 +72,13 @@ fn gradients_close(ours: &GradientMap, golden: &GradientMap) {
 }
 
 #[test]
+fn an_adapter_that_is_not_there_is_an_error() {
+    let error = DeviceChoice::Wgpu(99).open().unwrap_err().to_string();
+    assert!(error.starts_with("--device wgpu:99: no such adapter ("));
+    assert!(error.ends_with("use --device cpu or --device auto"), "{error}");
+}
+
+#[test]
 fn forward_gradient_and_ppo_update_agree_with_the_cpu() {
     let Some(device) = gpu() else { return };
     let (mut ours, mut golden) = (Case::on(&device), Case::on(&cpu().device));
