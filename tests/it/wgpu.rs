@@ -75,7 +75,10 @@ fn gradients_close(ours: &GradientMap, golden: &GradientMap) {
 fn an_adapter_that_is_not_there_is_an_error() {
     let error = DeviceChoice::Wgpu(99).open().unwrap_err().to_string();
     assert!(error.starts_with("--device wgpu:99: no such adapter ("));
-    assert!(error.ends_with("use --device cpu or --device auto"), "{error}");
+    assert!(
+        error.ends_with("use --device cpu or --device auto"),
+        "{error}"
+    );
 }
 
 #[test]
