@@ -62,7 +62,7 @@ pub fn print(dir: &Path, reward: &Report, comparison: &Comparison, elapsed: Dura
         "  rlhf reward train --model HuggingFaceTB/SmolLM2-135M-Instruct --data mine --dir mine --use-peft"
     );
     println!(
-        "  rlhf ppo --model HuggingFaceTB/SmolLM2-135M-Instruct --reward-model mine/runs/reward-001 --prompts prompts/general.jsonl --dir mine --use-peft"
+        "  rlhf ppo --model HuggingFaceTB/SmolLM2-135M-Instruct --reward-model mine/runs/reward-001 --prompts prompts/general.jsonl --dir mine --use-peft --critic shared --critic-init zero --learning-rate 1e-4"
     );
 }
 
