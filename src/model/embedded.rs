@@ -7,8 +7,10 @@ use std::path::Path;
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
+use crate::run::provenance::hex;
+
 use super::config::DecoderConfig;
-use super::language_model::{LanguageModel, ModelError, hex};
+use super::language_model::{LanguageModel, ModelError};
 use super::tokenizer_files::TokenizerFiles;
 use super::weights::WeightFiles;
 

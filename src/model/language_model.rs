@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::run::atomic::write_atomic;
+use crate::run::provenance::hex;
 
 use super::chat_template::{ChatTemplate, ChatTemplateError};
 use super::config::{ConfigError, DecoderConfig};
@@ -395,11 +396,4 @@ impl std::io::Write for HashWriter<'_> {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::new(), |hex, b| hex + &format!("{b:02x}"))
 }

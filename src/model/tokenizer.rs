@@ -10,11 +10,12 @@
 //!    when that file has none) and the tokenizer's own `eos_token`, because fine-tuned models often
 //!    set only one of them.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+use crate::run::provenance::hex;
 
 use super::tokenizer_files::{TokenizerFiles, parse_json, read_optional, special_token};
 
@@ -353,12 +354,4 @@ fn convert(action: &'static str, reason: &dyn std::fmt::Display) -> TokenizerErr
         action,
         reason: reason.to_string(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

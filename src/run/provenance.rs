@@ -99,7 +99,8 @@ fn hash_folder(path: &Path) -> io::Result<(String, u64)> {
 }
 
 /// Two lower-case digits per byte.
-fn hex(bytes: &[u8]) -> String {
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes
         .iter()
         .fold(String::new(), |hex, b| hex + &format!("{b:02x}"))
