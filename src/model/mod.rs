@@ -23,6 +23,7 @@ pub mod tokens;
 pub mod training_state;
 pub mod transformer;
 pub mod weights;
+pub mod workers;
 
 pub use config::DecoderConfig;
 pub use heads::{ScalarHead, ScalarModel};

@@ -7,6 +7,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use crate::algo::kl::KlEstimator;
 use crate::algo::rewards::{MissingEos, adjust_scores, token_rewards};
 use crate::algo::{gae, masked};
+use crate::model::workers::{share_out, workers};
 use crate::model::{Decoder, TokenBatch};
 
 use super::actor_critic::ActorCritic;
@@ -98,26 +99,40 @@ pub fn measure(
     temperature: f64,
     microbatch: usize,
 ) -> Measured {
+    let workers = workers(&reference.embedding.device());
+    let part = |part: &[EpisodeTokens]| measure_part(model, reference, part, temperature);
     let mut measured = Measured::default();
     for chunk in episodes.chunks(microbatch) {
-        let chunk: Vec<&EpisodeTokens> = chunk.iter().collect();
-        let (tokens, targets) = pack(&chunk);
-        let states = lm_head::target_states(&model.policy, &tokens, &targets);
-        let known = lm_head::logprobs(&model.policy, &states, &targets.labels, temperature);
-        let values = model.values(&tokens, &targets.at, states).into_data();
-        let ref_states = lm_head::target_states(reference, &tokens, &targets);
-        let of_reference = lm_head::logprobs(reference, &ref_states, &targets.labels, temperature);
-        let lengths: Vec<usize> = chunk.iter().map(|e| e.response.len()).collect();
-        measured.logprobs.extend(rows(&known.logprobs, &lengths));
-        measured.entropies.extend(rows(&known.entropies, &lengths));
-        measured
-            .ref_logprobs
-            .extend(rows(&of_reference.logprobs, &lengths));
-        measured
-            .values
-            .extend(rows(&values.iter::<f32>().collect::<Vec<_>>(), &lengths));
+        for other in share_out(chunk, workers, part) {
+            measured.logprobs.extend(other.logprobs);
+            measured.ref_logprobs.extend(other.ref_logprobs);
+            measured.values.extend(other.values);
+            measured.entropies.extend(other.entropies);
+        }
     }
     measured
+}
+
+fn measure_part(
+    model: &ActorCritic,
+    reference: &Decoder,
+    episodes: &[EpisodeTokens],
+    temperature: f64,
+) -> Measured {
+    let episodes: Vec<&EpisodeTokens> = episodes.iter().collect();
+    let (tokens, targets) = pack(&episodes);
+    let states = lm_head::target_states(&model.policy, &tokens, &targets);
+    let known = lm_head::logprobs(&model.policy, &states, &targets.labels, temperature);
+    let values = model.values(&tokens, &targets.at, states).into_data();
+    let ref_states = lm_head::target_states(reference, &tokens, &targets);
+    let of_reference = lm_head::logprobs(reference, &ref_states, &targets.labels, temperature);
+    let lengths: Vec<usize> = episodes.iter().map(|e| e.response.len()).collect();
+    Measured {
+        logprobs: rows(&known.logprobs, &lengths),
+        ref_logprobs: rows(&of_reference.logprobs, &lengths),
+        values: rows(&values.iter::<f32>().collect::<Vec<_>>(), &lengths),
+        entropies: rows(&known.entropies, &lengths),
+    }
 }
 
 fn rows(flat: &[f32], lengths: &[usize]) -> Rows {

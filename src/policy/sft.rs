@@ -16,6 +16,7 @@ use thiserror::Error;
 use crate::algo::adamw::AdamWError;
 use crate::algo::schedule::Schedule;
 use crate::model::optimizer::Optimizer;
+use crate::model::workers::{share_out, workers};
 use crate::model::{Decoder, GradientMap, TokenBatch};
 use crate::run::control::{Observer, StopFlag};
 use crate::run::metrics::{MetricsError, MetricsLog};
@@ -275,21 +276,34 @@ fn loss_and_gradients(
     rows: &[&Example],
     microbatch: usize,
 ) -> (f64, usize, GradientMap) {
-    let learnt: usize = rows.iter().map(|row| targets_of(row)).sum();
+    let learnt = rows.iter().map(|row| targets_of(row)).sum::<usize>().max(1) as f64;
     let tokens = rows.iter().map(|row| row.ids.len()).sum();
+    let workers = workers(&decoder.embedding.device());
     let mut gradients = GradientMap::default();
-    let mut total = 0.0;
+    let mut loss = 0.0;
     for rows in rows.chunks(microbatch) {
-        let (batch, targets) = pack(rows);
-        let loss = |_, logprobs: Tensor<1>, _| {
-            total -= logprobs.clone().sum().into_scalar::<f32>() as f64;
-            logprobs.ones_like() * (-1.0 / learnt.max(1) as f64)
-        };
-        if !targets.at.is_empty() {
-            gradients.accumulate(lm_head::gradients(decoder, &batch, &targets, 1.0, loss));
+        for (part, of_part) in share_out(rows, workers, |rows| part_of_loss(decoder, rows, learnt))
+        {
+            loss += part;
+            gradients.accumulate(of_part);
         }
     }
-    (total / learnt.max(1) as f64, tokens, gradients)
+    (loss, tokens, gradients)
+}
+
+/// What `rows` contribute to the loss over `learnt` tokens.
+fn part_of_loss(decoder: &Decoder, rows: &[&Example], learnt: f64) -> (f64, GradientMap) {
+    let (batch, targets) = pack(rows);
+    if targets.at.is_empty() {
+        return (0.0, GradientMap::default());
+    }
+    let mut total = 0.0;
+    let loss = |_, logprobs: Tensor<1>, _| {
+        total -= logprobs.clone().sum().into_scalar::<f32>() as f64;
+        logprobs.ones_like() * (-1.0 / learnt)
+    };
+    let gradients = lm_head::gradients(decoder, &batch, &targets, 1.0, loss);
+    (total / learnt, gradients)
 }
 
 fn targets_of(row: &Example) -> usize {
@@ -318,12 +332,17 @@ pub fn mean_loss(decoder: &Decoder, rows: &[Example], microbatch: usize) -> f64 
     let mut sorted: Vec<&Example> = rows.iter().collect();
     sorted.sort_by_key(|row| row.ids.len());
     let (mut total, mut count) = (0.0, 0_usize);
+    let workers = workers(&decoder.embedding.device());
     for rows in sorted.chunks(microbatch) {
-        let (batch, targets) = pack(rows);
-        let states = lm_head::target_states(decoder, &batch, &targets);
-        let known = lm_head::logprobs(decoder, &states, &targets.labels, 1.0);
-        total -= known.logprobs.iter().map(|&p| f64::from(p)).sum::<f64>();
-        count += known.logprobs.len();
+        let known = share_out(rows, workers, |rows| {
+            let (batch, targets) = pack(rows);
+            let states = lm_head::target_states(decoder, &batch, &targets);
+            lm_head::logprobs(decoder, &states, &targets.labels, 1.0).logprobs
+        });
+        for logprob in known.into_iter().flatten() {
+            total -= f64::from(logprob);
+            count += 1;
+        }
     }
     total / count.max(1) as f64
 }

@@ -7,6 +7,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use crate::algo::ppo::{PolicyBatch, PolicyClip, ValueBatch, policy_loss, value_loss};
 use crate::algo::ppo_stats::{PolicyStats, ValueStats};
 use crate::model::optimizer::Optimizer;
+use crate::model::workers::{share_out, workers};
 use crate::model::{GradientMap, Parameters};
 
 use super::actor_critic::{ActorCritic, POLICY};
@@ -69,17 +70,15 @@ pub fn update(
         .iter()
         .map(|&row| batch.episodes[row].response.len())
         .sum();
+    let workers = workers(&model.policy.embedding.device());
+    let part = |rows: &[usize]| part_of_update(model, batch, rows, losses, tokens as f64);
     let mut sums = Sums::default();
     let mut gradients = GradientMap::default();
     for rows in rows.chunks(losses.microbatch) {
-        gradients.accumulate(microbatch(
-            model,
-            batch,
-            rows,
-            losses,
-            tokens as f64,
-            &mut sums,
-        ));
+        for (other, of_part) in share_out(rows, workers, part) {
+            sums.add(&other);
+            gradients.accumulate(of_part);
+        }
     }
     let finite = sums.policy_loss.is_finite() && sums.value_loss.is_finite();
     let step = finite.then(|| optimizer.step(model, gradients, learning_rate));
@@ -101,14 +100,24 @@ struct Sums {
     value: ValueStats,
 }
 
-fn microbatch(
+impl Sums {
+    fn add(&mut self, other: &Sums) {
+        self.policy_loss += other.policy_loss;
+        self.value_loss += other.value_loss;
+        self.policy.merge(&other.policy);
+        self.value.merge(&other.value);
+    }
+}
+
+/// What the episodes `rows` contribute to a minibatch of `denominator` tokens.
+fn part_of_update(
     model: &ActorCritic,
     batch: Batch<'_>,
     rows: &[usize],
     losses: &LossConfig,
     denominator: f64,
-    sums: &mut Sums,
-) -> GradientMap {
+) -> (Sums, GradientMap) {
+    let mut sums = Sums::default();
     let episodes: Vec<&EpisodeTokens> = rows.iter().map(|&row| &batch.episodes[row]).collect();
     let (tokens, targets) = pack(&episodes);
     let flat = |from: &[Vec<f32>]| -> Vec<f32> {
@@ -164,7 +173,7 @@ fn microbatch(
     let total = pass.surrogate(states) + value_loss * losses.vf_coef;
     let mut gradients = tracked.gradients(total.backward());
     pass.add_head_gradient(&model.policy, POLICY, &mut gradients);
-    gradients
+    (sums, gradients)
 }
 
 fn line(values: &[f32], device: &Device) -> Tensor<2> {

@@ -14,6 +14,7 @@ use thiserror::Error as ThisError;
 use crate::algo::bradley_terry;
 use crate::algo::schedule::Schedule;
 use crate::model::optimizer::{Optimizer, Update};
+use crate::model::workers::{share_out, workers};
 use crate::model::{GradientMap, Parameters, ScalarModel, TokenBatch};
 use crate::run::control::{Observer, StopFlag};
 use crate::run::metrics::{MetricsError, MetricsLog};
@@ -261,7 +262,8 @@ impl State {
     }
 }
 
-/// One update's loss, scores and gradients.
+/// Loss, scores and gradients of an update, or of some of its pairs.
+#[derive(Default)]
 struct Pass {
     loss: f64,
     winners: Vec<f64>,
@@ -269,37 +271,56 @@ struct Pass {
     gradients: GradientMap,
 }
 
+impl Pass {
+    fn add(&mut self, other: Pass) {
+        self.loss += other.loss;
+        self.winners.extend(other.winners);
+        self.losers.extend(other.losers);
+        self.gradients.accumulate(other.gradients);
+    }
+}
+
 fn loss_and_gradients(network: &ScalarModel, pairs: &[&Pair], config: &RewardConfig) -> Pass {
-    let mut pass = Pass {
-        loss: 0.0,
-        winners: Vec::new(),
-        losers: Vec::new(),
-        gradients: GradientMap::default(),
-    };
+    let workers = workers(&network.head.weight.device());
+    let part = |part: &[&Pair]| part_of_pass(network, part, pairs.len(), config);
+    let mut pass = Pass::default();
     for microbatch in pairs.chunks(config.per_device_train_batch_size) {
-        let count = microbatch.len();
-        let winners = microbatch.iter().map(|p| p.winner.as_slice());
-        let losers = microbatch.iter().map(|p| p.loser.as_slice());
-        let rows: Vec<&[u32]> = winners.chain(losers).collect();
-        let tokens = TokenBatch::right_padded(&rows, 0, 0);
-        let mut tracked = network.tracked();
-        let scores = tracked.at(&tokens, &tokens.last_real());
-        let winners = scores.clone().narrow(0, 0, count);
-        let losers = scores.narrow(0, count, count);
-        let margins = winners.zeros_like();
-        let mut losses = bradley_terry::losses(winners.clone(), losers.clone(), margins);
-        if let Some(coefficient) = config.center_rewards_coefficient {
-            let centring = bradley_terry::centring(winners.clone(), losers.clone());
-            losses = losses + centring * coefficient;
+        for other in share_out(microbatch, workers, part) {
+            pass.add(other);
         }
-        let loss = losses.sum() / pairs.len() as f64;
-        pass.loss += f64::from(loss.clone().into_scalar::<f32>());
-        pass.winners.extend(host(winners));
-        pass.losers.extend(host(losers));
-        pass.gradients
-            .accumulate(tracked.gradients(loss.backward()));
     }
     pass
+}
+
+/// What `pairs` contribute to an update on `total` pairs.
+fn part_of_pass(
+    network: &ScalarModel,
+    pairs: &[&Pair],
+    total: usize,
+    config: &RewardConfig,
+) -> Pass {
+    let count = pairs.len();
+    let winners = pairs.iter().map(|p| p.winner.as_slice());
+    let losers = pairs.iter().map(|p| p.loser.as_slice());
+    let rows: Vec<&[u32]> = winners.chain(losers).collect();
+    let tokens = TokenBatch::right_padded(&rows, 0, 0);
+    let mut tracked = network.tracked();
+    let scores = tracked.at(&tokens, &tokens.last_real());
+    let winners = scores.clone().narrow(0, 0, count);
+    let losers = scores.narrow(0, count, count);
+    let margins = winners.zeros_like();
+    let mut losses = bradley_terry::losses(winners.clone(), losers.clone(), margins);
+    if let Some(coefficient) = config.center_rewards_coefficient {
+        let centring = bradley_terry::centring(winners.clone(), losers.clone());
+        losses = losses + centring * coefficient;
+    }
+    let loss = losses.sum() / total as f64;
+    Pass {
+        loss: f64::from(loss.clone().into_scalar::<f32>()),
+        winners: host(winners),
+        losers: host(losers),
+        gradients: tracked.gradients(loss.backward()),
+    }
 }
 
 fn host(values: Tensor<1>) -> Vec<f64> {

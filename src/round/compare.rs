@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::model::workers::{share_out, workers};
 use crate::model::{Decoder, ModelText, Scorer};
 use crate::policy::experience::{EpisodeTokens, pack};
 use crate::policy::lm_head;
@@ -177,15 +178,19 @@ pub fn sequence_kl(
     episodes: &[EpisodeTokens],
     temperature: f64,
 ) -> f64 {
-    let mut total = 0.0;
-    for chunk in episodes.chunks(MICROBATCH) {
-        let (tokens, targets) = pack(&chunk.iter().collect::<Vec<_>>());
+    let log_ratio = |episodes: &[EpisodeTokens]| {
+        let (tokens, targets) = pack(&episodes.iter().collect::<Vec<_>>());
         let sum = |decoder: &Decoder| -> f64 {
             let states = lm_head::target_states(decoder, &tokens, &targets);
             let known = lm_head::logprobs(decoder, &states, &targets.labels, temperature);
             known.logprobs.iter().map(|&p| f64::from(p)).sum()
         };
-        total += sum(policy) - sum(reference);
-    }
+        sum(policy) - sum(reference)
+    };
+    let workers = workers(&policy.embedding.device());
+    let total: f64 = episodes
+        .chunks(MICROBATCH)
+        .flat_map(|chunk| share_out(chunk, workers, log_ratio))
+        .sum();
     total / episodes.len().max(1) as f64
 }
