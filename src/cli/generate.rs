@@ -280,7 +280,7 @@ impl<'a, W: Write> Screen<'a, W> {
     }
 }
 
-impl<W: Write> Listener for Screen<'_, W> {
+impl<W: Write + Send> Listener for Screen<'_, W> {
     fn token(&mut self, _request: usize, id: u32) {
         match self.stream.push(id) {
             Ok(text) => self.write(&text),

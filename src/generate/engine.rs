@@ -5,19 +5,26 @@
 //! changes nothing but the speed: each has random numbers of its own, and padding is masked.
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::model::Decoder;
+use crate::model::workers::{share_out, workers};
+use crate::model::{Decoder, Parameters};
 
 use super::network::Network;
 use super::sampler::{Sampler, SamplerConfig, SamplerError, stream};
 
 /// Rows decoded together unless the caller knows better.
 pub const DEFAULT_BATCH_SIZE: usize = 32;
+
+/// Parameters up to which several batches are decoded side by side, a core each. The weights of a larger model don't stay in
+/// the cores' caches, and one batch that reads them once on all cores is faster.
+const SIDE_BY_SIDE: usize = 1 << 24;
 
 /// Why decoding fails.
 #[derive(Debug, Error)]
@@ -108,8 +115,8 @@ pub struct Completion {
     pub finish_reason: FinishReason,
 }
 
-/// Hears what is drawn. Every method may be left out.
-pub trait Listener {
+/// Hears what is drawn, from any thread. Every method may be left out.
+pub trait Listener: Send {
     /// `id` was drawn for the request at index `request`.
     fn token(&mut self, request: usize, id: u32) {
         let _ = (request, id);
@@ -152,29 +159,50 @@ pub fn generate(
     listener: &mut dyn Listener,
 ) -> Result<Vec<Completion>, GenerateError> {
     check(decoder, requests)?;
-    let batch_size = settings.batch_size.max(1);
+    let workers = match decoder.clone().count() {
+        (_, parameters) if parameters > SIDE_BY_SIDE => 1,
+        _ => workers(&decoder.embedding.device()),
+    };
+    let batch_size = settings.batch_size.div_ceil(workers).max(1);
     let network = Network::new(
         decoder,
         batch_size.min(requests.len()),
         settings.sampler.max_new_tokens,
     );
-    let sampler = Sampler::new(settings.sampler)?;
-    let mut run = Run {
-        decoder,
-        network,
-        requests,
-        settings,
-        sampler,
+    let mut order: Vec<usize> = (0..requests.len()).collect();
+    order.sort_by_key(|&i| (requests[i].prompt.len(), &requests[i].prompt)); // equal prompts side by side
+    let groups: Vec<&[usize]> = order.chunks(batch_size).collect();
+    let results = Mutex::new(Results {
         listener,
         done: vec![None; requests.len()],
         finished: 0,
+    });
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let worker = |_: &[usize]| -> Result<(), GenerateError> {
+        let mut run = Run {
+            decoder,
+            network: &network,
+            requests,
+            settings,
+            sampler: Sampler::new(settings.sampler)?,
+            results: &results,
+        };
+        while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // Another worker's error ends the job; the answers so far are of no use then.
+            if failed.load(Ordering::Relaxed) {
+                break;
+            }
+            run.decode(group)
+                .inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+        }
+        Ok(())
     };
-    let mut order: Vec<usize> = (0..requests.len()).collect();
-    order.sort_by_key(|&i| (requests[i].prompt.len(), &requests[i].prompt)); // equal prompts side by side
-    for group in order.chunks(batch_size) {
-        run.decode(group)?;
+    let lanes: Vec<usize> = (0..workers).collect();
+    for outcome in share_out(&lanes, workers, worker) {
+        outcome?;
     }
-    Ok(run.done.into_iter().flatten().collect())
+    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(results.done.into_iter().flatten().collect())
 }
 
 fn check(decoder: &Decoder, requests: &[Request]) -> Result<(), GenerateError> {
@@ -216,18 +244,24 @@ struct Row {
     logprobs: Vec<f32>,
 }
 
-struct Run<'a> {
-    decoder: &'a Decoder,
-    network: Network<'a>,
-    requests: &'a [Request],
-    settings: Settings<'a>,
-    sampler: Sampler,
-    listener: &'a mut dyn Listener,
+/// What all workers add to.
+struct Results<'l> {
+    listener: &'l mut dyn Listener,
     done: Vec<Option<Completion>>,
     finished: usize,
 }
 
-impl Run<'_> {
+/// One worker's means.
+struct Run<'a, 'l> {
+    decoder: &'a Decoder,
+    network: &'a Network<'a>,
+    requests: &'a [Request],
+    settings: Settings<'a>,
+    sampler: Sampler,
+    results: &'a Mutex<Results<'l>>,
+}
+
+impl Run<'_, '_> {
     /// Decodes one batch to its end.
     fn decode(&mut self, group: &[usize]) -> Result<(), GenerateError> {
         let mut rows: Vec<Row> = group.iter().map(|&request| self.row(request)).collect();
@@ -238,7 +272,7 @@ impl Run<'_> {
         let live: Vec<usize> = live.into_iter().map(|row| prompt_of[row]).collect();
         self.network.keep(&mut cache, &live);
         while !rows.is_empty() {
-            if self.listener.stop() {
+            if lock(self.results).listener.stop() {
                 return Err(GenerateError::Stopped);
             }
             let last = rows
@@ -305,11 +339,12 @@ impl Run<'_> {
                 .draw(&logits[span(from[index], vocabulary)], &mut row.rng)?;
             row.ids.push(drawn.id);
             row.logprobs.push(drawn.logprob);
-            self.listener.token(row.request, drawn.id);
+            let mut results = lock(self.results);
+            results.listener.token(row.request, drawn.id);
             if self.settings.stop_ids.contains(&drawn.id) {
-                self.complete(row, FinishReason::Stop);
+                results.complete(row, FinishReason::Stop);
             } else if row.ids.len() == row.budget {
-                self.complete(row, FinishReason::Length);
+                results.complete(row, FinishReason::Length);
             } else {
                 rows.push(row);
                 live.push(index);
@@ -317,7 +352,13 @@ impl Run<'_> {
         }
         Ok(live)
     }
+}
 
+fn lock<'m, 'l>(results: &'m Mutex<Results<'l>>) -> MutexGuard<'m, Results<'l>> {
+    results.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Results<'_> {
     fn complete(&mut self, row: Row, finish_reason: FinishReason) {
         let Row {
             request,
@@ -331,7 +372,8 @@ impl Run<'_> {
             finish_reason,
         });
         self.finished += 1;
-        self.listener.finished(self.finished, self.requests.len());
+        let total = self.done.len();
+        self.listener.finished(self.finished, total);
     }
 }
 

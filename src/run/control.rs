@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// What a trainer says while it works. Every method may be ignored.
-pub trait Observer {
+pub trait Observer: Send {
     /// Within a step: `done` of `total` units of the phase `name` (such as `rollout`).
     fn phase(&mut self, name: &str, done: usize, total: usize) {
         let _ = (name, done, total);
