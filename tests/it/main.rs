@@ -27,6 +27,7 @@ mod golden_ppo;
 mod golden_smollm2;
 mod hub;
 mod model_folder;
+mod optimizer;
 mod recipes;
 mod reward;
 mod reward_cli;
