@@ -28,6 +28,14 @@ pub struct Update {
     pub applied: bool,
 }
 
+impl Update {
+    /// Of a loss that was not finite: nothing was changed.
+    pub const SKIPPED: Self = Self {
+        grad_norm: f64::NAN,
+        applied: false,
+    };
+}
+
 /// Does weight decay apply to the trained tensor of this name and rank? Projections (adapters, too), an untied language-model head
 /// and score heads decay. Norm weights and biases, the tensors of rank 1, don't, as in transformers' `Trainer`
 /// (`get_decay_parameter_names`); nor, unlike there, do embedding tables, whether the head is tied to them or not: decay would shrink

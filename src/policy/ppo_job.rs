@@ -12,7 +12,9 @@ use crate::generate::engine::Listener;
 use crate::model::Decoder;
 use crate::model::training_state;
 use crate::run::control::{Observer, StopFlag};
+use crate::run::exact;
 use crate::run::metrics::{MetricsError, MetricsLog};
+use crate::run::nonfinite::NonFinite;
 
 use super::experience::measure;
 use super::ppo::{Ppo, World, sequence_kl};
@@ -149,14 +151,14 @@ pub fn train(ppo: &mut Ppo<'_>, world: &World<'_>, job: &mut Job<'_>) -> Result<
         job.observer.step(ppo.step, total, &shown);
         warn(&report, job.observer);
         outcome.steps = ppo.step;
-        if ppo.nonfinite_in_a_row >= ppo.config.max_nonfinite_steps {
-            let (step, in_a_row) = (ppo.step, ppo.nonfinite_in_a_row);
+        if ppo.nonfinite.in_a_row >= ppo.config.max_nonfinite_steps {
+            let (step, in_a_row) = (ppo.step, ppo.nonfinite.in_a_row);
             if !(job.roll_back)(ppo).map_err(PpoError::Checkpoint)? {
                 return Err(PpoError::Diverged { step, in_a_row });
             }
             // The weights of an earlier step go on with fresh prompts: the same ones would only fail again.
             job.observer.note(&format!("step {step}: {in_a_row} non-finite updates in a row; back to the weights of step {}", ppo.step));
-            (ppo.step, ppo.nonfinite_in_a_row) = (step, 0);
+            (ppo.step, ppo.nonfinite.in_a_row) = (step, 0);
         }
         let end = last || outcome.over_budget;
         let save_steps = ppo.config.save_steps;
@@ -282,8 +284,10 @@ impl Listener for Decoding<'_> {
 #[derive(Debug, Serialize, Deserialize)]
 struct JobState {
     step: usize,
+    #[serde(with = "exact")]
     kl_coef: f64,
-    nonfinite: usize,
+    #[serde(flatten)]
+    nonfinite: NonFinite,
 }
 
 const JOB_STATE: &str = "ppo.json";

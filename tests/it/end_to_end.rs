@@ -52,10 +52,20 @@ impl Project {
             out.display()
         ));
     }
+
+    fn resume(&self, run: &str) {
+        let (reward, run) = (self.path("runs/reward-001"), self.path(run));
+        self.run(&format!(
+            "ppo --resume {} --reward-model {} --prompts prompts/world_train.jsonl --quiet",
+            run.display(),
+            reward.display()
+        ));
+    }
 }
 
 const PPO: &str = "--batch-size 8 --total-episodes 32 --response-length 16 --num-ppo-epochs 2 --critic shared --critic-init zero \
-                   --learning-rate 1e-4 --temperature 1.0 --eval-steps 2 --eval-prompts 4 --save-steps 2 --save-total-limit 0 --quiet";
+                   --temperature 1.0 --eval-prompts 4 --save-steps 2 --save-total-limit 0 --quiet";
+const LEARNS: &str = "--learning-rate 1e-4 --eval-steps 2";
 
 fn rows(path: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(path).unwrap();
@@ -65,7 +75,7 @@ fn rows(path: &Path) -> Vec<Value> {
 }
 
 /// Metrics without what depends on the clock.
-fn timeless(path: &Path) -> Vec<BTreeMap<String, Value>> {
+pub fn timeless(path: &Path) -> Vec<BTreeMap<String, Value>> {
     let timed = |key: &String| key.starts_with("seconds") || key == "tokens_per_second";
     let row = |row: Value| -> BTreeMap<String, Value> {
         row.as_object()
@@ -78,14 +88,30 @@ fn timeless(path: &Path) -> Vec<BTreeMap<String, Value>> {
     rows(path).into_iter().map(row).collect()
 }
 
-fn weights(run: &Path) -> Vec<u8> {
+pub fn weights(run: &Path) -> Vec<u8> {
     std::fs::read(run.join("model/model.safetensors")).unwrap()
+}
+
+/// Copies `run` to `to` as a crash after the checkpoint of `step` would have left it: without later checkpoints and the result.
+pub fn crashed_after(step: usize, run: &Path, to: &Path) {
+    std::fs::create_dir(to).unwrap();
+    for entry in std::fs::read_dir(run).unwrap().map(Result::unwrap) {
+        let (name, from, to) = (entry.file_name(), entry.path(), to.join(entry.file_name()));
+        let later = name.to_str().and_then(|name| name.strip_prefix("step-"));
+        if name == "model" || later.is_some_and(|later| later.parse::<usize>().unwrap() > step) {
+            continue;
+        } else if from.is_dir() {
+            crashed_after(step, &from, &to);
+        } else {
+            std::fs::copy(from, to).unwrap();
+        }
+    }
 }
 
 #[test]
 fn the_pipeline_runs_and_every_stage_leaves_what_the_next_needs() {
     let project = Project::judged();
-    project.ppo("first", "");
+    project.ppo("first", LEARNS);
     let metrics = rows(&project.path("first/metrics.jsonl"));
     assert_eq!(metrics.len(), 4);
     let first = &metrics[0];
@@ -140,8 +166,8 @@ fn the_pipeline_runs_and_every_stage_leaves_what_the_next_needs() {
 #[test]
 fn one_seed_gives_one_result_and_a_resumed_run_ends_with_the_same_bytes() {
     let project = Project::judged();
-    project.ppo("first", "");
-    project.ppo("second", "");
+    project.ppo("first", LEARNS);
+    project.ppo("second", LEARNS);
     let [first, second] = ["first", "second"].map(|name| project.path(name));
     assert_eq!(
         timeless(&first.join("metrics.jsonl")),
@@ -155,12 +181,7 @@ fn one_seed_gives_one_result_and_a_resumed_run_ends_with_the_same_bytes() {
     // As after a crash between step 2 and step 4: the later checkpoint and the result are not there.
     std::fs::remove_dir_all(second.join("checkpoints/step-000004")).unwrap();
     std::fs::remove_dir_all(second.join("model")).unwrap();
-    let reward = project.path("runs/reward-001");
-    project.run(&format!(
-        "ppo --resume {} --reward-model {} --prompts prompts/world_train.jsonl --quiet",
-        second.display(),
-        reward.display()
-    ));
+    project.resume("second");
     assert_eq!(
         timeless(&first.join("metrics.jsonl")),
         timeless(&second.join("metrics.jsonl"))
