@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use rlhf::model::weights::{TensorSource, WeightFiles};
 use serde_json::Value;
 
 /// A project in a temporary folder.
@@ -98,9 +99,11 @@ pub fn crashed_after(step: usize, run: &Path, to: &Path) {
     for entry in std::fs::read_dir(run).unwrap().map(Result::unwrap) {
         let (name, from, to) = (entry.file_name(), entry.path(), to.join(entry.file_name()));
         let later = name.to_str().and_then(|name| name.strip_prefix("step-"));
-        if name == "model" || later.is_some_and(|later| later.parse::<usize>().unwrap() > step) {
+        let lost = |later: &str| later.parse::<usize>().unwrap() > step;
+        if name == "model" || later.is_some_and(lost) {
             continue;
-        } else if from.is_dir() {
+        }
+        if from.is_dir() {
             crashed_after(step, &from, &to);
         } else {
             std::fs::copy(from, to).unwrap();
@@ -190,4 +193,40 @@ fn one_seed_gives_one_result_and_a_resumed_run_ends_with_the_same_bytes() {
         std::fs::read(run.join("checkpoints/step-000004/trained.safetensors")).unwrap()
     };
     assert!(last(&first) == last(&second), "the resumed run differs");
+}
+
+#[test]
+fn a_resumed_run_ends_with_the_best_policy_of_before_the_interruption() {
+    let project = Project::judged();
+    // So small a learning rate moves weights but no answer: all evaluations are equal, and the first stays the best.
+    project.ppo("whole", "--learning-rate 1e-8 --eval-steps 1");
+    let [whole, resumed] = ["whole", "resumed"].map(|name| project.path(name));
+    let metrics = timeless(&whole.join("metrics.jsonl"));
+    assert_eq!(metrics.len(), 4);
+    for row in &metrics {
+        assert_eq!(row["eval_score"], metrics[0]["eval_score"]);
+    }
+
+    crashed_after(2, &whole, &resumed);
+    project.resume("resumed");
+    assert_eq!(timeless(&resumed.join("metrics.jsonl")), metrics);
+    assert!(weights(&whole) == weights(&resumed), "the results differ");
+
+    let last = resumed.join("checkpoints/step-000004");
+    let record: Value =
+        serde_json::from_slice(&std::fs::read(last.join("best.json")).unwrap()).unwrap();
+    assert_eq!(record["step"], 1);
+    let mut result = WeightFiles::open(&resumed.join("model")).unwrap();
+    let mut best = WeightFiles::open_file(&last.join("best.safetensors")).unwrap();
+    let mut latest = WeightFiles::open_file(&last.join("trained.safetensors")).unwrap();
+    let names: Vec<String> = result.names().map(str::to_owned).collect();
+    let mut moved = 0;
+    for name in names {
+        let shape = result.shape(&name).unwrap();
+        let values = result.take(&name, &shape).unwrap();
+        assert!(best.take(&name, &shape).unwrap() == values, "{name}");
+        let now = latest.take(&format!("policy.{name}"), &shape).unwrap();
+        moved += usize::from(now != values);
+    }
+    assert!(moved > 0, "the last policy is the best one");
 }
