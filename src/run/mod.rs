@@ -15,6 +15,7 @@ pub mod checkpoint;
 pub mod control;
 pub mod directory;
 pub mod exact;
+pub mod hash;
 pub mod metric_table;
 pub mod metrics;
 pub mod nonfinite;
