@@ -34,6 +34,7 @@ mod reward_cli;
 mod run_checkpoint;
 mod run_directory;
 mod run_metrics;
+mod sft;
 mod sft_cli;
 mod tokenizer;
 mod tui_layout;
