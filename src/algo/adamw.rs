@@ -8,6 +8,8 @@
 //! 2. The place of ε is a choice ([`EpsilonPlacement`]).
 //! 3. One update counter serves all parameters: each is to be stepped once per update.
 //! 4. Global-norm clipping is applied to the gradient on the way, without a pass of its own.
+//! 5. Which parameters decay is the caller's choice, parameter by parameter
+//!    ([`AdamW::step`] and [`AdamW::step_without_decay`]).
 
 mod kernel;
 mod state;
@@ -41,7 +43,7 @@ pub struct AdamWConfig {
     pub epsilon: f64,
     /// Where ε stands.
     pub epsilon_placement: EpsilonPlacement,
-    /// λ: each update multiplies the parameters by 1 − lr·λ.
+    /// λ: each update multiplies the parameters that decay by 1 − lr·λ.
     pub weight_decay: f64,
 }
 
@@ -100,9 +102,37 @@ impl AdamW {
         gradient: Tensor<D>,
         learning_rate: f64,
     ) -> Tensor<D> {
+        let coefficients = self.coefficients(learning_rate);
+        self.advance(name, parameter, gradient, coefficients)
+    }
+
+    /// [`AdamW::step`] with λ = 0, for a parameter that is exempt from decay.
+    ///
+    /// # Panics
+    /// As there.
+    pub fn step_without_decay<const D: usize>(
+        &mut self,
+        name: &str,
+        parameter: Tensor<D>,
+        gradient: Tensor<D>,
+        learning_rate: f64,
+    ) -> Tensor<D> {
+        let coefficients = Coefficients {
+            keep: 1.0,
+            ..self.coefficients(learning_rate)
+        };
+        self.advance(name, parameter, gradient, coefficients)
+    }
+
+    fn advance<const D: usize>(
+        &mut self,
+        name: &str,
+        parameter: Tensor<D>,
+        gradient: Tensor<D>,
+        coefficients: Coefficients,
+    ) -> Tensor<D> {
         let shape = parameter.dims();
         let elements = parameter.shape().num_elements();
-        let coefficients = self.coefficients(learning_rate);
         let (name, moments) = self.moments.remove_entry(name).unwrap_or_else(|| {
             let zeros = gradient.zeros_like().reshape([elements]);
             let shape = shape.to_vec();

@@ -166,7 +166,7 @@ fn summary(outcome: &Outcome, model: &std::path::Path) -> String {
         let _ = write!(
             text,
             "\nbest held-out score {:.3} at step {}: written to {}",
-            best.evaluation.eval_score,
+            best.value,
             best.step,
             model.display()
         );

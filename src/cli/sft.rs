@@ -9,12 +9,13 @@ use color_eyre::eyre::{OptionExt, bail};
 
 use crate::cli::job::{JobArgs, conclude};
 use crate::cli::models;
+use crate::model::LanguageModel;
 use crate::model::optimizer::Optimizer;
 use crate::model::weights::SaveDtype;
-use crate::model::{LanguageModel, training_state};
 use crate::policy::config::SftConfig;
 use crate::policy::sft::{self, Job, Split};
 use crate::policy::sft_data;
+use crate::policy::sft_state::State;
 use crate::run::control::StopFlag;
 use crate::run::{Checkpoints, MetricsLog, Observer as _};
 
@@ -93,18 +94,18 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
     let result = (|| {
         let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
         let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
-        let mut done = 0;
+        let mut state = State::default();
         if job.resume.is_some()
             && let Some(checkpoint) = checkpoints.latest()?
         {
             checkpoint.verify()?;
-            training_state::load(&checkpoint.path, &mut model.decoder, &mut optimizer)?;
-            done = checkpoint.step;
+            state = State::load(&checkpoint.path, &mut model.decoder, &mut optimizer)?;
         }
-        let mut metrics = MetricsLog::resume(&run.metrics(), done)?;
-        let mut save = |step, decoder: &crate::model::Decoder, optimizer: &Optimizer| {
-            checkpoints.save(step, None, |folder| {
-                training_state::save(folder, &mut decoder.clone(), optimizer)
+        let mut metrics = MetricsLog::resume(&run.metrics(), state.step)?;
+        let mut save = |state: &State, decoder: &_, optimizer: &_| {
+            let previous = checkpoints.latest()?;
+            checkpoints.save(state.step, None, |folder| {
+                state.save(folder, decoder, optimizer, previous.as_ref())
             })?;
             Ok(())
         };
@@ -118,7 +119,7 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
         let outcome = sft::train(
             &mut model.decoder,
             &mut optimizer,
-            done,
+            state,
             &split,
             config,
             &mut parts,

@@ -1,11 +1,13 @@
-//! Text from a model: [`sampler`] draws one token, [`engine`] decodes many responses at once, [`inspect`] reads what a
-//! model thinks of given tokens.
+//! Text from a model: [`sampler`] draws one token, [`engine`] decodes many responses at once, [`answer`] goes from text to tokens
+//! and back, [`inspect`] reads what a model thinks of given tokens.
 
+pub mod answer;
 pub mod engine;
 pub mod inspect;
 mod network;
 pub mod sampler;
 
+pub use answer::AnswerError;
 pub use engine::{
     Completion, FinishReason, GenerateError, Listener, Request, Settings, generate, prompt_key,
 };

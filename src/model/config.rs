@@ -4,10 +4,16 @@
 //! rotary settings are read: `rope_theta` + `rope_scaling` (transformers 4) and `rope_parameters`
 //! (transformers 5). The file is kept as it was, so that writing it back loses nothing.
 
+mod keys;
+mod rope;
+
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
 use thiserror::Error;
+
+use self::keys::Keys;
+pub use self::rope::RopeScaling;
 
 /// Why a `config.json` can't be used.
 #[derive(Debug, Error)]
@@ -112,29 +118,6 @@ pub enum Activation {
     GeluTanh,
     /// max(x, 0).
     Relu,
-}
-
-/// How rotary frequencies are stretched beyond the trained context.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum RopeScaling {
-    /// No change.
-    None,
-    /// All frequencies divided by `factor`.
-    Linear {
-        /// Divisor of every frequency.
-        factor: f64,
-    },
-    /// Llama 3.1: long wavelengths divided by `factor`, short ones kept, a smooth ramp between.
-    Llama3 {
-        /// Divisor of the long wavelengths.
-        factor: f64,
-        /// Wavelengths above `original / low_freq_factor` are divided.
-        low_freq_factor: f64,
-        /// Wavelengths below `original / high_freq_factor` are kept.
-        high_freq_factor: f64,
-        /// Context length of the original training, in tokens.
-        original_max_position_embeddings: f64,
-    },
 }
 
 /// What the decoder needs to know, whatever the family.
@@ -325,7 +308,7 @@ fn llama_like(keys: &Keys<'_>, architecture: Architecture) -> Result<DecoderConf
         }
     };
     let attention_bias = keys.flag("attention_bias", false)?;
-    let (rope_theta, rope_scaling) = rope(keys)?;
+    let (rope_theta, rope_scaling) = rope::rope(keys)?;
     Ok(DecoderConfig {
         architecture,
         vocab_size: keys.size("vocab_size")?,
@@ -376,51 +359,6 @@ fn sliding_windows(
     }
 }
 
-fn rope(keys: &Keys<'_>) -> Result<(f64, RopeScaling), ConfigError> {
-    let section = ["rope_parameters", "rope_scaling"]
-        .into_iter()
-        .find(|key| keys.raw.get(*key).is_some_and(|v| !v.is_null()));
-    let Some(name) = section else {
-        return Ok((
-            keys.number("rope_theta")?.unwrap_or(10_000.0),
-            RopeScaling::None,
-        ));
-    };
-    let Some(Value::Object(map)) = keys.raw.get(name) else {
-        return Err(keys.error(name, "expected an object".to_owned()));
-    };
-    let inner = Keys {
-        raw: map,
-        path: keys.path,
-    };
-    let theta = match inner.number("rope_theta")? {
-        Some(theta) => theta,
-        None => keys.number("rope_theta")?.unwrap_or(10_000.0),
-    };
-    let kind = match inner.string("rope_type")? {
-        Some(kind) => Some(kind),
-        None => inner.string("type")?,
-    };
-    let scaling = match kind.as_deref().unwrap_or("default") {
-        "default" => RopeScaling::None,
-        "linear" => RopeScaling::Linear {
-            factor: inner.required("factor")?,
-        },
-        "llama3" => RopeScaling::Llama3 {
-            factor: inner.required("factor")?,
-            low_freq_factor: inner.required("low_freq_factor")?,
-            high_freq_factor: inner.required("high_freq_factor")?,
-            original_max_position_embeddings: inner.required("original_max_position_embeddings")?,
-        },
-        other => {
-            let reason =
-                format!("rope type {other:?} is not supported; supported: default, linear, llama3");
-            return Err(keys.error(name, reason));
-        }
-    };
-    Ok((theta, scaling))
-}
-
 fn classifier_labels(raw: &Map<String, Value>) -> Option<usize> {
     let classes = raw.get("architectures")?.as_array()?;
     let classifier = classes
@@ -433,89 +371,4 @@ fn classifier_labels(raw: &Map<String, Value>) -> Option<usize> {
         .and_then(Value::as_u64)
         .map(|n| n as usize);
     classifier.then(|| count.or(from_labels).unwrap_or(2))
-}
-
-/// Typed look-ups whose errors name file and key.
-struct Keys<'a> {
-    raw: &'a Map<String, Value>,
-    path: &'a Path,
-}
-
-impl Keys<'_> {
-    fn error(&self, key: &str, reason: String) -> ConfigError {
-        ConfigError::Key {
-            path: self.path.to_owned(),
-            key: key.to_owned(),
-            reason,
-        }
-    }
-
-    fn value(&self, key: &str) -> Option<&Value> {
-        self.raw.get(key).filter(|v| !v.is_null())
-    }
-
-    fn optional_size(&self, key: &str) -> Result<Option<usize>, ConfigError> {
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
-        match value.as_u64() {
-            Some(n) => Ok(Some(n as usize)),
-            None => Err(self.error(key, format!("expected a whole number, found {value}"))),
-        }
-    }
-
-    fn size(&self, key: &str) -> Result<usize, ConfigError> {
-        self.optional_size(key)?
-            .ok_or_else(|| self.error(key, "missing; expected a whole number".to_owned()))
-    }
-
-    fn number(&self, key: &str) -> Result<Option<f64>, ConfigError> {
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
-        match value.as_f64() {
-            Some(x) if x > 0.0 && x.is_finite() => Ok(Some(x)),
-            _ => Err(self.error(key, format!("expected a positive number, found {value}"))),
-        }
-    }
-
-    fn required(&self, key: &str) -> Result<f64, ConfigError> {
-        self.number(key)?
-            .ok_or_else(|| self.error(key, "missing; expected a number".to_owned()))
-    }
-
-    fn flag(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
-        let Some(value) = self.value(key) else {
-            return Ok(default);
-        };
-        value
-            .as_bool()
-            .ok_or_else(|| self.error(key, format!("expected true or false, found {value}")))
-    }
-
-    fn string(&self, key: &str) -> Result<Option<String>, ConfigError> {
-        let Some(value) = self.value(key) else {
-            return Ok(None);
-        };
-        match value.as_str() {
-            Some(text) => Ok(Some(text.to_owned())),
-            None => Err(self.error(key, format!("expected a string, found {value}"))),
-        }
-    }
-
-    fn activation(&self, key: &str, default: &str) -> Result<Activation, ConfigError> {
-        let name = self.string(key)?.unwrap_or_else(|| default.to_owned());
-        Ok(match name.as_str() {
-            "silu" | "swish" => Activation::Silu,
-            "gelu" => Activation::Gelu,
-            "gelu_new" | "gelu_pytorch_tanh" => Activation::GeluTanh,
-            "relu" => Activation::Relu,
-            other => {
-                let reason = format!(
-                    "activation {other:?} is not supported; supported: silu, gelu, gelu_new, relu"
-                );
-                return Err(self.error(key, reason));
-            }
-        })
-    }
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use burn::tensor::Device;
 use sha2::{Digest, Sha256};
 
-use crate::run::provenance::hex;
+use crate::run::hash::hex;
 
 use super::config::DecoderConfig;
 use super::language_model::{LanguageModel, ModelError};

@@ -4,11 +4,10 @@ use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor};
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::run::atomic::write_atomic;
-use crate::run::provenance::hex;
+use crate::run::hash::{self, HashError};
 
 use super::chat_template::{ChatTemplate, ChatTemplateError};
 use super::config::{ConfigError, DecoderConfig};
@@ -367,33 +366,13 @@ impl Visitor for Read {
 
 /// SHA-256 over the folder's weight files in name order.
 fn hash_weights(folder: &Path) -> Result<String, ModelError> {
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| ModelError::Io { path, source }
-    };
-    let mut files: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_err(io(folder))?
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|e| e == "safetensors"))
-        .collect();
-    files.sort();
-    let mut hash = Sha256::new();
-    for path in files {
-        let mut file = std::fs::File::open(&path).map_err(io(&path))?;
-        std::io::copy(&mut file, &mut HashWriter(&mut hash)).map_err(io(&path))?;
-    }
-    Ok(hex(&hash.finalize()))
+    let weights = |path: &PathBuf| path.extension().is_some_and(|e| e == "safetensors");
+    let files = hash::files(folder)?;
+    Ok(hash::contents(files.iter().filter(|path| weights(path)))?.0)
 }
 
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+impl From<HashError> for ModelError {
+    fn from(HashError { path, source }: HashError) -> Self {
+        Self::Io { path, source }
     }
 }

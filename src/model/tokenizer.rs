@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::run::provenance::hex;
+use crate::run::hash::hex;
 
 use super::tokenizer_files::{TokenizerFiles, parse_json, read_optional, special_token};
 

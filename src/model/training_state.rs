@@ -39,9 +39,7 @@ pub fn save(
     model: &mut impl Parameters,
     optimizer: &Optimizer,
 ) -> Result<(), StateError> {
-    let mut trained = Trained(Vec::new());
-    model.visit(&mut trained);
-    write_safetensors(&folder.join(TRAINED), &trained.0, SaveDtype::F32)?;
+    save_trained(&folder.join(TRAINED), model)?;
     let AdamWState { updates, tensors } = optimizer.export();
     let mut moments: Vec<NamedTensor> = tensors
         .into_iter()
@@ -77,14 +75,7 @@ pub fn load(
     model: &mut impl Parameters,
     optimizer: &mut Optimizer,
 ) -> Result<(), StateError> {
-    let mut restore = Restore {
-        files: WeightFiles::open_file(&folder.join(TRAINED))?,
-        error: None,
-    };
-    model.visit(&mut restore);
-    if let Some(error) = restore.error {
-        return Err(error.into());
-    }
+    load_trained(&folder.join(TRAINED), model)?;
     let mut files = WeightFiles::open_file(&folder.join(OPTIMIZER))?;
     let counter = files.take(UPDATES, &[2])?;
     let updates = (counter[0] as u64) << 20 | counter[1] as u64;
@@ -107,6 +98,23 @@ pub fn load(
         .map(moment)
         .collect::<Result<_, WeightsError>>()?;
     Ok(optimizer.restore(AdamWState { updates, tensors }, model)?)
+}
+
+/// Writes the trained tensors alone.
+pub fn save_trained(path: &Path, model: &mut impl Parameters) -> Result<(), WeightsError> {
+    let mut trained = Trained(Vec::new());
+    model.visit(&mut trained);
+    write_safetensors(path, &trained.0, SaveDtype::F32)
+}
+
+/// Takes up the trained tensors that [`save_trained`] wrote.
+pub fn load_trained(path: &Path, model: &mut impl Parameters) -> Result<(), WeightsError> {
+    let mut restore = Restore {
+        files: WeightFiles::open_file(path)?,
+        error: None,
+    };
+    model.visit(&mut restore);
+    restore.error.map_or(Ok(()), Err)
 }
 
 struct Trained(Vec<NamedTensor>);

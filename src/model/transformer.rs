@@ -4,19 +4,21 @@
 //! as `[batch · time, hidden]`, so that every projection is one large matrix product. Language-model and scalar heads are
 //! in [`heads`](super::heads).
 
-use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
-use burn::tensor::{Device, Tensor, TensorData};
+mod build;
 
-use super::attention::{Attention, Context, KvCache, QueryKeyValue};
+use burn::tensor::Tensor;
+use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
+
+use super::attention::{Attention, Context, KvCache};
 use super::config::{Activation, Architecture, DecoderConfig};
-use super::linear::{Layout, Linear};
+use super::linear::Linear;
 use super::lora::LoraConfig;
 use super::norm::Norm;
 use super::packed::Packed;
 use super::parameters::{Parameters, Visitor};
-use super::rope::{Rotary, inverse_frequencies};
+use super::rope::Rotary;
 use super::tokens::{TokenBatch, indices};
-use super::weights::{TensorSource, WeightsError};
+use super::weights::WeightsError;
 
 /// The feed-forward block.
 #[derive(Debug, Clone)]
@@ -107,66 +109,6 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Takes every tensor from `source`, shapes checked.
-    pub fn from_source(
-        config: DecoderConfig,
-        source: &mut dyn TensorSource,
-        device: &Device,
-    ) -> Result<Self, WeightsError> {
-        let mut build = Build {
-            config: &config,
-            source,
-            device,
-        };
-        let gpt2 = config.architecture == Architecture::Gpt2;
-        let hidden = config.hidden_size;
-        let [embedding, final_norm] = if gpt2 {
-            ["transformer.wte", "transformer.ln_f"]
-        } else {
-            ["model.embed_tokens", "model.norm"]
-        };
-        let embedding =
-            build.tensor(&format!("{embedding}.weight"), [config.vocab_size, hidden])?;
-        let positions = if gpt2 {
-            Some(build.tensor(
-                "transformer.wpe.weight",
-                [config.max_position_embeddings, hidden],
-            )?)
-        } else {
-            None
-        };
-        let blocks = (0..config.num_hidden_layers)
-            .map(|layer| {
-                if gpt2 {
-                    build.gpt2_block(layer)
-                } else {
-                    build.llama_block(layer)
-                }
-            })
-            .collect::<Result<_, _>>()?;
-        let final_norm = build.norm(final_norm, hidden, gpt2)?;
-        let head = if config.tie_word_embeddings || config.num_labels.is_some() {
-            None
-        } else {
-            Some(build.tensor("lm_head.weight", [config.vocab_size, hidden])?)
-        };
-        let frequencies = if gpt2 {
-            Vec::new()
-        } else {
-            inverse_frequencies(&config)
-        };
-        Ok(Self {
-            config,
-            embedding,
-            positions,
-            blocks,
-            final_norm,
-            head,
-            frozen: false,
-            frequencies,
-        })
-    }
-
     /// Hidden states after the final norm.
     ///
     /// # Shapes
@@ -346,164 +288,4 @@ fn new_positions(keys: &TokenBatch, start: usize) -> Vec<usize> {
     all.chunks(keys.time.max(1))
         .flat_map(|row| row[start..].iter().copied())
         .collect()
-}
-
-/// Assembles blocks from named tensors.
-struct Build<'a> {
-    config: &'a DecoderConfig,
-    source: &'a mut dyn TensorSource,
-    device: &'a Device,
-}
-
-impl Build<'_> {
-    fn tensor<const D: usize>(
-        &mut self,
-        name: &str,
-        shape: [usize; D],
-    ) -> Result<Tensor<D>, WeightsError> {
-        let values = self.source.take(name, &shape)?;
-        Ok(Tensor::from_data(
-            TensorData::new(values, shape),
-            self.device,
-        ))
-    }
-
-    fn norm(&mut self, name: &str, width: usize, biased: bool) -> Result<Norm, WeightsError> {
-        let weight = self.tensor(&format!("{name}.weight"), [width])?;
-        let bias = if biased {
-            Some(self.tensor(&format!("{name}.bias"), [width])?)
-        } else {
-            None
-        };
-        Ok(Norm {
-            name: name.to_owned(),
-            weight,
-            bias,
-            epsilon: self.config.norm_epsilon,
-        })
-    }
-
-    fn linear(
-        &mut self,
-        name: &str,
-        [inputs, outputs]: [usize; 2],
-        biased: bool,
-    ) -> Result<Linear, WeightsError> {
-        let layout = match self.config.architecture {
-            Architecture::Gpt2 => Layout::InOut,
-            _ => Layout::OutIn,
-        };
-        let shape = match layout {
-            Layout::OutIn => [outputs, inputs],
-            Layout::InOut => [inputs, outputs],
-        };
-        let weight = self.tensor(&format!("{name}.weight"), shape)?;
-        let bias = if biased {
-            Some(self.tensor(&format!("{name}.bias"), [outputs])?)
-        } else {
-            None
-        };
-        Ok(Linear {
-            name: name.to_owned(),
-            weight,
-            bias,
-            layout,
-            lora: None,
-            packed: None,
-        })
-    }
-
-    fn attention(
-        &self,
-        layer: usize,
-        qkv: QueryKeyValue,
-        head_norms: Option<Box<[Norm; 2]>>,
-        output: Linear,
-    ) -> Attention {
-        Attention {
-            qkv,
-            head_norms,
-            output,
-            heads: self.config.num_attention_heads,
-            kv_heads: self.config.num_key_value_heads,
-            scale: self.config.attention_scales[layer],
-            window: self.config.window(layer),
-        }
-    }
-
-    fn gpt2_block(&mut self, layer: usize) -> Result<Block, WeightsError> {
-        let (hidden, inner) = (self.config.hidden_size, self.config.intermediate_size);
-        let name = |part: &str| format!("transformer.h.{layer}.{part}");
-        let qkv = self.linear(&name("attn.c_attn"), [hidden, 3 * hidden], true)?;
-        let output = self.linear(&name("attn.c_proj"), [hidden, hidden], true)?;
-        let projections = [
-            self.linear(&name("mlp.c_fc"), [hidden, inner], true)?,
-            self.linear(&name("mlp.c_proj"), [inner, hidden], true)?,
-        ];
-        Ok(Block {
-            attention_norm: self.norm(&name("ln_1"), hidden, true)?,
-            attention: self.attention(layer, QueryKeyValue::Fused(Box::new(qkv)), None, output),
-            mlp_norm: self.norm(&name("ln_2"), hidden, true)?,
-            mlp: Mlp::Plain {
-                projections: Box::new(projections),
-                activation: self.config.activation,
-            },
-        })
-    }
-
-    fn llama_block(&mut self, layer: usize) -> Result<Block, WeightsError> {
-        let config = self.config;
-        let (hidden, inner, width) = (
-            config.hidden_size,
-            config.intermediate_size,
-            config.head_dim,
-        );
-        let (queries, keys) = (
-            config.num_attention_heads * width,
-            config.num_key_value_heads * width,
-        );
-        let name = |part: &str| format!("model.layers.{layer}.{part}");
-        let qkv = [
-            self.linear(
-                &name("self_attn.q_proj"),
-                [hidden, queries],
-                config.qkv_bias,
-            )?,
-            self.linear(&name("self_attn.k_proj"), [hidden, keys], config.qkv_bias)?,
-            self.linear(&name("self_attn.v_proj"), [hidden, keys], config.qkv_bias)?,
-        ];
-        let output = self.linear(
-            &name("self_attn.o_proj"),
-            [queries, hidden],
-            config.output_bias,
-        )?;
-        let head_norms = if config.architecture == Architecture::Qwen3 {
-            let query = self.norm(&name("self_attn.q_norm"), width, false)?;
-            Some(Box::new([
-                query,
-                self.norm(&name("self_attn.k_norm"), width, false)?,
-            ]))
-        } else {
-            None
-        };
-        let projections = [
-            self.linear(&name("mlp.gate_proj"), [hidden, inner], config.mlp_bias)?,
-            self.linear(&name("mlp.up_proj"), [hidden, inner], config.mlp_bias)?,
-            self.linear(&name("mlp.down_proj"), [inner, hidden], config.mlp_bias)?,
-        ];
-        Ok(Block {
-            attention_norm: self.norm(&name("input_layernorm"), hidden, false)?,
-            attention: self.attention(
-                layer,
-                QueryKeyValue::Split(Box::new(qkv)),
-                head_norms,
-                output,
-            ),
-            mlp_norm: self.norm(&name("post_attention_layernorm"), hidden, false)?,
-            mlp: Mlp::Gated {
-                projections: Box::new(projections),
-                activation: config.activation,
-            },
-        })
-    }
 }

@@ -3,7 +3,11 @@
 //! Names and shapes are checked against the configuration before anything is allocated; values must be finite. Files are
 //! written under a temporary name, synced and renamed.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod random;
+mod shards;
+mod write;
+
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
@@ -13,9 +17,9 @@ use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 use thiserror::Error;
 
-use crate::run::atomic::write_atomic;
-
-use super::lora;
+pub use self::random::RandomWeights;
+use self::shards::shards;
+pub use self::write::{NamedTensor, SaveDtype, write_safetensors};
 
 /// Why weights can't be read or written.
 #[derive(Debug, Error)]
@@ -315,162 +319,4 @@ fn decode(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, We
             value: values[index],
         }),
     }
-}
-
-/// The shard file names of an index; a name that leaves the folder is refused.
-fn shards(index: &Path) -> Result<BTreeSet<String>, WeightsError> {
-    let fail = |reason: String| WeightsError::Index {
-        path: index.to_owned(),
-        reason,
-    };
-    let bytes = std::fs::read(index).map_err(|source| WeightsError::Io {
-        path: index.to_owned(),
-        source,
-    })?;
-    let json: serde_json::Value =
-        serde_json::from_slice(&bytes).map_err(|e| fail(format!("not JSON: {e}")))?;
-    let map = json
-        .get("weight_map")
-        .and_then(serde_json::Value::as_object)
-        .ok_or_else(|| {
-            fail("no weight_map object; expected tensor name → shard file".to_owned())
-        })?;
-    let shard = |(tensor, file): (&String, &serde_json::Value)| {
-        let file = file.as_str().unwrap_or_default();
-        let plain = Path::new(file).file_name().is_some_and(|name| name == file);
-        if plain {
-            Ok(file.to_owned())
-        } else {
-            Err(fail(format!("{tensor}: {file:?} is not a plain file name")))
-        }
-    };
-    map.iter().map(shard).collect()
-}
-
-/// Weights drawn at random, for training from scratch.
-///
-/// Matrices are normal with deviation 0.02, those that write to the residual stream 0.02/√(2·layers) (GPT-2, Radford et al. 2019,
-/// section 2.3); norm weights are 1 and biases 0.
-pub struct RandomWeights {
-    /// Seed of all draws.
-    pub seed: u64,
-    /// Blocks of the model.
-    pub layers: usize,
-}
-
-impl TensorSource for RandomWeights {
-    fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
-        let count = shape.iter().product();
-        if shape.len() == 1 {
-            let value = if name.rsplit('.').next() == Some("bias") {
-                0.0
-            } else {
-                1.0
-            };
-            return Ok(vec![value; count]);
-        }
-        let residual = ["o_proj.weight", "down_proj.weight", "c_proj.weight"];
-        let deviation = if residual.iter().any(|end| name.ends_with(end)) {
-            0.02 / (2.0 * self.layers as f32).sqrt()
-        } else {
-            0.02
-        };
-        Ok(lora::normal(count, deviation, self.seed, name))
-    }
-}
-
-/// Number format of written weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SaveDtype {
-    /// Exact.
-    #[default]
-    F32,
-    /// Half the size, 11 bits of precision.
-    F16,
-    /// Half the size, 8 bits of precision, the range of f32.
-    Bf16,
-}
-
-impl std::str::FromStr for SaveDtype {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "f32" | "float32" => Ok(Self::F32),
-            "f16" | "float16" => Ok(Self::F16),
-            "bf16" | "bfloat16" => Ok(Self::Bf16),
-            _ => Err(format!("expected f32, f16 or bf16, found {text:?}")),
-        }
-    }
-}
-
-impl SaveDtype {
-    /// The name in `config.json`.
-    pub fn config_name(self) -> &'static str {
-        match self {
-            Self::F32 => "float32",
-            Self::F16 => "float16",
-            Self::Bf16 => "bfloat16",
-        }
-    }
-
-    fn encode(self, values: &[f32]) -> (Dtype, Vec<u8>) {
-        match self {
-            Self::F32 => (
-                Dtype::F32,
-                values.iter().flat_map(|v| v.to_le_bytes()).collect(),
-            ),
-            Self::F16 => (
-                Dtype::F16,
-                values
-                    .iter()
-                    .flat_map(|v| f16::from_f32(*v).to_le_bytes())
-                    .collect(),
-            ),
-            Self::Bf16 => (
-                Dtype::BF16,
-                values
-                    .iter()
-                    .flat_map(|v| bf16::from_f32(*v).to_le_bytes())
-                    .collect(),
-            ),
-        }
-    }
-}
-
-/// A tensor to write.
-pub struct NamedTensor {
-    /// Name in the file.
-    pub name: String,
-    /// Shape.
-    pub shape: Vec<usize>,
-    /// Row-major values.
-    pub values: Vec<f32>,
-}
-
-/// Writes a safetensors file under a temporary name, syncs and renames it.
-pub fn write_safetensors(
-    path: &Path,
-    tensors: &[NamedTensor],
-    dtype: SaveDtype,
-) -> Result<(), WeightsError> {
-    let io = |source: std::io::Error| WeightsError::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let encoded: Vec<(Dtype, Vec<u8>)> = tensors.iter().map(|t| dtype.encode(&t.values)).collect();
-    let views = tensors
-        .iter()
-        .zip(&encoded)
-        .map(|(t, (dtype, bytes))| {
-            Ok((
-                t.name.as_str(),
-                TensorView::new(*dtype, t.shape.clone(), bytes)?,
-            ))
-        })
-        .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-        .map_err(|e| format_error(path, &[], &e))?;
-    let metadata = Some([("format".to_owned(), "pt".to_owned())].into());
-    let bytes = safetensors::serialize(views, metadata).map_err(|e| format_error(path, &[], &e))?;
-    write_atomic(path, &bytes).map_err(|e| io(e.source))
 }

@@ -1,6 +1,7 @@
 //! Training a policy: supervised fine-tuning, and PPO against a reward model.
 
 pub mod actor_critic;
+pub mod best;
 pub mod config;
 pub mod experience;
 pub mod lm_head;
@@ -10,4 +11,5 @@ pub mod ppo_report;
 pub mod rollout;
 pub mod sft;
 pub mod sft_data;
+pub mod sft_state;
 pub mod update;

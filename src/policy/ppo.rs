@@ -20,6 +20,7 @@ use crate::algo::schedule::Schedule;
 use crate::generate::engine::Listener;
 use crate::model::optimizer::Optimizer;
 use crate::model::{Decoder, Scorer, Tokenizer};
+use crate::run::nonfinite::NonFinite;
 
 use super::actor_critic::ActorCritic;
 use super::config::{self, PpoConfig};
@@ -43,10 +44,8 @@ pub struct Ppo<'a> {
     pub controller: KlController,
     /// Steps done.
     pub step: usize,
-    /// Updates skipped because something was not finite.
-    pub nonfinite: usize,
-    /// The same, in a row.
-    pub nonfinite_in_a_row: usize,
+    /// Updates skipped.
+    pub nonfinite: NonFinite,
 }
 
 /// What a step uses but doesn't change.
@@ -81,8 +80,7 @@ impl<'a> Ppo<'a> {
             optimizer,
             controller,
             step: 0,
-            nonfinite: 0,
-            nonfinite_in_a_row: 0,
+            nonfinite: NonFinite::default(),
         }
     }
 
@@ -169,12 +167,7 @@ impl<'a> Ppo<'a> {
                     &losses,
                     learning_rate,
                 );
-                self.nonfinite += usize::from(!report.applied);
-                self.nonfinite_in_a_row = if report.applied {
-                    0
-                } else {
-                    self.nonfinite_in_a_row + 1
-                };
+                self.nonfinite.count(report.applied);
                 reports.push(report);
                 if config
                     .target_kl

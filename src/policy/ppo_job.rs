@@ -9,11 +9,14 @@ use thiserror::Error as ThisError;
 
 use crate::algo::kl::KlController;
 use crate::generate::engine::Listener;
-use crate::model::Decoder;
 use crate::model::training_state;
+use crate::run::Checkpoint;
 use crate::run::control::{Observer, StopFlag};
+use crate::run::exact;
 use crate::run::metrics::{MetricsError, MetricsLog};
+use crate::run::nonfinite::NonFinite;
 
+use super::best::Best;
 use super::experience::measure;
 use super::ppo::{Ppo, World, sequence_kl};
 use super::ppo_report::Evaluation;
@@ -66,14 +69,13 @@ pub struct Job<'a> {
     pub held_out: &'a [Prompt],
     /// Judges held-out answers for the log; PPO never sees it.
     pub gold: Option<&'a Gold<'a>>,
-    /// Writes a checkpoint with [`save`]; the second argument is the best step so far.
-    pub save:
-        &'a mut dyn FnMut(&mut Ppo<'_>, Option<usize>) -> Result<(), Box<dyn Error + Send + Sync>>,
+    /// Writes a checkpoint with [`save`].
+    pub save: &'a mut dyn FnMut(&mut Ppo<'_>, &Outcome) -> Result<(), Box<dyn Error + Send + Sync>>,
     /// Goes back to the last good checkpoint with [`load`]; false if there is none.
     pub roll_back: &'a mut dyn FnMut(&mut Ppo<'_>) -> Result<bool, Box<dyn Error + Send + Sync>>,
 }
 
-/// How a job ended.
+/// How a job ended, or stands.
 #[derive(Debug, Clone, Default)]
 pub struct Outcome {
     /// Steps done, all sittings together.
@@ -86,19 +88,17 @@ pub struct Outcome {
     pub before: Option<Evaluation>,
     /// The last one.
     pub after: Option<Evaluation>,
-    /// The step with the best held-out score within the KL budget, and its policy.
+    /// The best held-out score within the KL budget, of all sittings, and its policy.
     pub best: Option<Best>,
 }
 
-/// The best policy so far by held-out score.
-#[derive(Debug, Clone)]
-pub struct Best {
-    /// Step.
-    pub step: usize,
-    /// Its evaluation.
-    pub evaluation: Evaluation,
-    /// Its weights.
-    pub policy: Decoder,
+/// What the evaluations of earlier sittings have shown.
+#[derive(Debug, Clone, Default)]
+pub struct Earlier {
+    /// See [`Outcome::best`].
+    pub best: Option<Best>,
+    /// See [`Outcome::over_budget`]: then the job is at its end.
+    pub over_budget: bool,
 }
 
 /// A row of `samples.jsonl`.
@@ -114,17 +114,24 @@ struct SampleRow<'a> {
     finished: bool,
 }
 
-/// Runs the job to its end, from step `ppo.step` on.
-pub fn train(ppo: &mut Ppo<'_>, world: &World<'_>, job: &mut Job<'_>) -> Result<Outcome, PpoError> {
+/// Runs the job to its end, from step `ppo.step` on. A resumed job ends with the policy of one that was never stopped.
+pub fn train(
+    ppo: &mut Ppo<'_>,
+    earlier: Earlier,
+    world: &World<'_>,
+    job: &mut Job<'_>,
+) -> Result<Outcome, PpoError> {
     let total = ppo.config.steps();
     let first = evaluate(ppo, world, job)?;
     let mut outcome = Outcome {
         steps: ppo.step,
         before: first.clone(),
         after: first,
-        ..Outcome::default()
+        interrupted: false,
+        over_budget: earlier.over_budget,
+        best: earlier.best,
     };
-    while ppo.step < total {
+    while ppo.step < total && !outcome.interrupted && !outcome.over_budget {
         let (mut report, episodes) = ppo.step(
             world,
             &mut Decoding {
@@ -134,8 +141,8 @@ pub fn train(ppo: &mut Ppo<'_>, world: &World<'_>, job: &mut Job<'_>) -> Result<
         write_samples(job.samples, ppo.step, false, &episodes, None)?;
         let every = ppo.config.eval_steps;
         outcome.interrupted = job.stop.is_set();
-        let last = ppo.step >= total || outcome.interrupted;
-        if last || (every > 0 && ppo.step.is_multiple_of(every)) {
+        // An interruption adds no evaluation, or the resumed job could end with another policy than the uninterrupted one.
+        if ppo.step >= total || (every > 0 && ppo.step.is_multiple_of(every)) {
             report.evaluation = evaluate(ppo, world, job)?;
             outcome.see(ppo, report.evaluation.clone());
         }
@@ -149,23 +156,19 @@ pub fn train(ppo: &mut Ppo<'_>, world: &World<'_>, job: &mut Job<'_>) -> Result<
         job.observer.step(ppo.step, total, &shown);
         warn(&report, job.observer);
         outcome.steps = ppo.step;
-        if ppo.nonfinite_in_a_row >= ppo.config.max_nonfinite_steps {
-            let (step, in_a_row) = (ppo.step, ppo.nonfinite_in_a_row);
+        if ppo.nonfinite.in_a_row >= ppo.config.max_nonfinite_steps {
+            let (step, in_a_row) = (ppo.step, ppo.nonfinite.in_a_row);
             if !(job.roll_back)(ppo).map_err(PpoError::Checkpoint)? {
                 return Err(PpoError::Diverged { step, in_a_row });
             }
             // The weights of an earlier step go on with fresh prompts: the same ones would only fail again.
             job.observer.note(&format!("step {step}: {in_a_row} non-finite updates in a row; back to the weights of step {}", ppo.step));
-            (ppo.step, ppo.nonfinite_in_a_row) = (step, 0);
+            (ppo.step, ppo.nonfinite.in_a_row) = (step, 0);
         }
-        let end = last || outcome.over_budget;
+        let end = ppo.step >= total || outcome.interrupted || outcome.over_budget;
         let save_steps = ppo.config.save_steps;
         if end || (save_steps > 0 && ppo.step.is_multiple_of(save_steps)) {
-            let best = outcome.best.as_ref().map(|best| best.step);
-            (job.save)(ppo, best).map_err(PpoError::Checkpoint)?;
-        }
-        if end {
-            break;
+            (job.save)(ppo, &outcome).map_err(PpoError::Checkpoint)?;
         }
     }
     Ok(outcome)
@@ -176,16 +179,13 @@ impl Outcome {
         let Some(evaluation) = evaluation else { return };
         let budget = ppo.config.kl_budget_nats.unwrap_or(f64::INFINITY);
         self.over_budget = evaluation.eval_kl > budget;
-        let better = self
-            .best
-            .as_ref()
-            .is_none_or(|best| evaluation.eval_score > best.evaluation.eval_score);
-        if better && !self.over_budget {
-            let policy = ppo.model.policy.clone();
+        let score = evaluation.eval_score;
+        let better = |best: &Best| score > best.value;
+        if score.is_finite() && !self.over_budget && self.best.as_ref().is_none_or(better) {
             self.best = Some(Best {
                 step: ppo.step,
-                evaluation: evaluation.clone(),
-                policy,
+                value: score,
+                policy: ppo.model.policy.clone(),
             });
         }
         self.after = Some(evaluation);
@@ -282,26 +282,38 @@ impl Listener for Decoding<'_> {
 #[derive(Debug, Serialize, Deserialize)]
 struct JobState {
     step: usize,
+    #[serde(with = "exact")]
     kl_coef: f64,
-    nonfinite: usize,
+    #[serde(flatten)]
+    nonfinite: NonFinite,
+    over_budget: bool,
 }
 
 const JOB_STATE: &str = "ppo.json";
 
-/// Writes networks, optimiser and controller into a checkpoint's folder.
-pub fn save(folder: &Path, ppo: &mut Ppo<'_>) -> Result<(), Box<dyn Error + Send + Sync>> {
+/// Writes networks, optimiser, controller and the best policy into a checkpoint's folder; `previous` is the checkpoint before.
+pub fn save(
+    folder: &Path,
+    ppo: &mut Ppo<'_>,
+    outcome: &Outcome,
+    previous: Option<&Checkpoint>,
+) -> Result<(), Box<dyn Error + Send + Sync>> {
     training_state::save(folder, &mut ppo.model, &ppo.optimizer)?;
+    if let Some(best) = &outcome.best {
+        best.save(folder, previous)?;
+    }
     let state = JobState {
         step: ppo.step,
         kl_coef: ppo.controller.kl_coef(),
         nonfinite: ppo.nonfinite,
+        over_budget: outcome.over_budget,
     };
     std::fs::write(folder.join(JOB_STATE), serde_json::to_vec_pretty(&state)?)?;
     Ok(())
 }
 
 /// Takes up what [`save`] wrote.
-pub fn load(folder: &Path, ppo: &mut Ppo<'_>) -> Result<(), Box<dyn Error + Send + Sync>> {
+pub fn load(folder: &Path, ppo: &mut Ppo<'_>) -> Result<Earlier, Box<dyn Error + Send + Sync>> {
     let state: JobState = serde_json::from_slice(&std::fs::read(folder.join(JOB_STATE))?)?;
     training_state::load(folder, &mut ppo.model, &mut ppo.optimizer)?;
     (ppo.step, ppo.nonfinite) = (state.step, state.nonfinite);
@@ -310,5 +322,8 @@ pub fn load(folder: &Path, ppo: &mut Ppo<'_>) -> Result<(), Box<dyn Error + Send
             *kl_coef = state.kl_coef;
         }
     }
-    Ok(())
+    Ok(Earlier {
+        best: Best::load(folder, &ppo.model.policy)?,
+        over_budget: state.over_budget,
+    })
 }

@@ -125,7 +125,7 @@ impl StepReport {
             episodes: ppo.step * ppo.config.batch_size,
             learning_rate: ppo.learning_rate(updates.len().saturating_sub(1)),
             grad_norm: mean(updates.iter().map(|u| u.grad_norm)),
-            nonfinite_steps: ppo.nonfinite,
+            nonfinite_steps: ppo.nonfinite.total,
             tokens,
             score_mean: mean(scores.iter().copied()),
             score_std: deviation(&scores),

@@ -10,32 +10,19 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use thiserror::Error as ThisError;
 
-use crate::generate::engine::{self, FinishReason, GenerateError, Listener, Request, Settings};
+use crate::generate::answer::{AnswerError, prompt_ids};
+use crate::generate::engine::{self, Listener, Request, Settings};
 use crate::generate::sampler::SamplerConfig;
-use crate::model::tokenizer::TokenizerError;
-use crate::model::{
-    Decoder, LanguageModel, ModelError, PromptInput, ScoreRequest, Scorer, Tokenizer,
-};
+use crate::model::{Decoder, LanguageModel, PromptInput, ScoreRequest, Scorer, Tokenizer};
 
 use super::experience::EpisodeTokens;
 
 /// Why an episode can't be made.
 #[derive(Debug, ThisError)]
 pub enum RolloutError {
-    /// Decoding.
+    /// Answering.
     #[error(transparent)]
-    Generate(#[from] GenerateError),
-    /// Tokens to text.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-    /// Text to tokens.
-    #[error("prompt {id}: {source}")]
-    Prompt {
-        /// The prompt's id.
-        id: String,
-        /// What went wrong.
-        source: ModelError,
-    },
+    Answer(#[from] AnswerError),
     /// Scoring.
     #[error("the reward model can't score: {0}")]
     Score(Box<dyn Error + Send + Sync>),
@@ -64,16 +51,10 @@ pub fn tokenise(
         return Err(RolloutError::NoPrompts);
     }
     let prompt = |(id, input): &(String, PromptInput)| {
-        let ids = policy
-            .prompt_ids(input)
-            .map_err(|source| RolloutError::Prompt {
-                id: id.clone(),
-                source,
-            })?;
         Ok(Prompt {
             id: id.clone(),
             input: input.clone(),
-            ids,
+            ids: prompt_ids(policy, id, input)?,
         })
     };
     prompts.iter().map(prompt).collect()
@@ -152,16 +133,15 @@ pub fn rollout<'a>(
         stop_ids: &sampling.stop_ids,
         batch_size: sampling.batch_size,
     };
-    let completions = engine::generate(policy, &requests, settings, listener)?;
+    let completions = engine::generate(policy, &requests, settings, listener);
+    let completions = completions.map_err(AnswerError::from)?;
     let mut episodes = Vec::with_capacity(prompts.len());
     for (&prompt, completion) in prompts.iter().zip(completions) {
-        let finished = completion.finish_reason == FinishReason::Stop;
-        let kept = completion.ids.len() - usize::from(finished);
-        let response = tokenizer.decode(&completion.ids[..kept], true)?;
+        let response = completion.text(tokenizer)?;
         let tokens = EpisodeTokens {
             prompt: prompt.ids.clone(),
+            finished: completion.stopped(),
             response: completion.ids,
-            finished,
         };
         let sampler_logprobs = completion.logprobs;
         episodes.push(Episode {

@@ -4,6 +4,7 @@
 //! gradient accumulation changes nothing (TRL pull 2617).
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::time::Instant;
 
 use burn::tensor::Tensor;
@@ -11,11 +12,10 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
-use thiserror::Error;
+use thiserror::Error as ThisError;
 
-use crate::algo::adamw::AdamWError;
 use crate::algo::schedule::Schedule;
-use crate::model::optimizer::Optimizer;
+use crate::model::optimizer::{Optimizer, Update};
 use crate::model::workers::{share_out, workers};
 use crate::model::{Decoder, GradientMap, TokenBatch};
 use crate::run::control::{Observer, StopFlag};
@@ -24,9 +24,10 @@ use crate::run::metrics::{MetricsError, MetricsLog};
 use super::config::SftConfig;
 use super::lm_head::{self, Targets};
 use super::sft_data::Example;
+use super::sft_state::State;
 
 /// Why training can't go on.
-#[derive(Debug, Error)]
+#[derive(Debug, ThisError)]
 pub enum SftError {
     /// Loss or gradient stayed non-finite.
     #[error(
@@ -44,12 +45,9 @@ pub enum SftError {
     /// Metrics can't be written.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
-    /// A checkpoint doesn't fit.
-    #[error(transparent)]
-    Optimizer(#[from] AdamWError),
     /// A checkpoint can't be written.
     #[error(transparent)]
-    Checkpoint(Box<dyn std::error::Error + Send + Sync>),
+    Checkpoint(Box<dyn Error + Send + Sync>),
 }
 
 /// A row of `metrics.jsonl`.
@@ -108,6 +106,10 @@ pub fn split(examples: Vec<Example>, fraction: f64, seed: u64) -> Split {
     Split { train, held_out }
 }
 
+/// Writes a checkpoint: standing, weights, optimiser.
+pub type Save<'a> =
+    dyn FnMut(&State, &Decoder, &Optimizer) -> Result<(), Box<dyn Error + Send + Sync>> + 'a;
+
 /// What a training job is watched and stopped by, and where it writes.
 pub struct Job<'a> {
     /// Progress.
@@ -116,20 +118,15 @@ pub struct Job<'a> {
     pub stop: &'a StopFlag,
     /// `metrics.jsonl`.
     pub metrics: &'a mut MetricsLog,
-    /// Called every `save_steps` updates and at the end with the step, the weights and the optimiser.
-    pub save: &'a mut dyn FnMut(
-        usize,
-        &Decoder,
-        &Optimizer,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>>,
+    /// Called every `save_steps` updates and at the end.
+    pub save: &'a mut Save<'a>,
 }
 
-/// Trains `decoder` in place, after the `done` updates of an earlier sitting. After early stopping it has the weights of the best
-/// evaluation.
+/// Trains `decoder` in place, from `state` on. After early stopping it has the weights of the best evaluation.
 pub fn train(
     decoder: &mut Decoder,
     optimizer: &mut Optimizer,
-    done: usize,
+    mut state: State,
     data: &Split,
     config: &SftConfig,
     job: &mut Job<'_>,
@@ -154,108 +151,72 @@ pub fn train(
         decay: config.lr_scheduler_type.into(),
     };
     let mut order = Vec::new();
-    let mut best = Best::new(config.early_stopping_patience);
-    let (mut nonfinite, mut in_a_row) = (0, 0);
-    let mut outcome = Outcome {
-        updates: 0,
-        eval_loss: None,
-        interrupted: false,
-        early_stopped: false,
-    };
-    for step in done + 1..=total {
+    let mut interrupted = false;
+    let mut early_stopped = state.exhausted(config.early_stopping_patience);
+    while state.step < total && !interrupted && !early_stopped {
         let started = Instant::now();
-        let epoch = (step - 1) / per_epoch;
-        if order.is_empty() || (step - 1) % per_epoch == 0 {
+        let (epoch, index) = (state.step / per_epoch, state.step % per_epoch);
+        if order.is_empty() || index == 0 {
             order = batches(&data.train, per_update, config.seed, epoch);
         }
-        let rows: Vec<&Example> = order[(step - 1) % per_epoch]
-            .iter()
-            .map(|&i| &data.train[i])
-            .collect();
+        let rows: Vec<&Example> = order[index].iter().map(|&i| &data.train[i]).collect();
         let (loss, tokens, gradients) =
             loss_and_gradients(decoder, &rows, config.per_device_train_batch_size);
-        let learning_rate = schedule.at(step - 1);
-        let update = optimizer.step(decoder, gradients, learning_rate);
-        let failed = !update.applied || !loss.is_finite();
-        in_a_row = if failed { in_a_row + 1 } else { 0 };
-        nonfinite += usize::from(failed);
-        if in_a_row >= config.max_nonfinite_steps {
-            return Err(SftError::Diverged(in_a_row));
+        let learning_rate = schedule.at(state.step);
+        let update = if loss.is_finite() {
+            optimizer.step(decoder, gradients, learning_rate)
+        } else {
+            Update::SKIPPED
+        };
+        state.step += 1;
+        state.nonfinite.count(update.applied);
+        if state.nonfinite.in_a_row >= config.max_nonfinite_steps {
+            return Err(SftError::Diverged(state.nonfinite.in_a_row));
         }
-        outcome.updates = step;
-        outcome.interrupted = job.stop.is_set();
-        let last = step == total || outcome.interrupted;
-        let due = config.eval_steps > 0 && step.is_multiple_of(config.eval_steps);
-        let eval_loss = ((due || last) && !data.held_out.is_empty())
+        interrupted = job.stop.is_set();
+        // An interruption adds no evaluation and no row: the resumed run must be the uninterrupted one.
+        let every =
+            |steps: usize| steps > 0 && (state.step == total || state.step.is_multiple_of(steps));
+        let due = state.step == total || every(config.eval_steps);
+        let eval_loss = (due && !data.held_out.is_empty())
             .then(|| mean_loss(decoder, &data.held_out, config.per_device_train_batch_size));
+        let (log, save) = (every(config.logging_steps), every(config.save_steps));
         if let Some(loss) = eval_loss {
-            outcome.early_stopped = best.see(loss, decoder);
+            state.see(loss, decoder);
+            early_stopped = state.exhausted(config.early_stopping_patience);
         }
         let seconds = started.elapsed().as_secs_f64();
-        if last || eval_loss.is_some() || step.is_multiple_of(config.logging_steps) {
-            let row = Row {
-                step,
-                epoch: step as f64 / per_epoch as f64,
+        if log || eval_loss.is_some() {
+            job.metrics.append(&Row {
+                step: state.step,
+                epoch: state.step as f64 / per_epoch as f64,
                 learning_rate,
                 grad_norm: update.grad_norm,
-                nonfinite_steps: nonfinite,
+                nonfinite_steps: state.nonfinite.total,
                 tokens,
                 loss,
                 eval_loss,
                 eval_perplexity: eval_loss.map(f64::exp),
                 seconds,
                 tokens_per_second: tokens as f64 / seconds,
-            };
-            job.metrics.append(&row)?;
+            })?;
         }
-        job.observer.step(
-            step,
-            total,
-            &[("loss", loss), ("tok/s", tokens as f64 / seconds)],
-        );
-        let end = last || outcome.early_stopped;
-        if end || (config.save_steps > 0 && step.is_multiple_of(config.save_steps)) {
-            (job.save)(step, decoder, optimizer).map_err(SftError::Checkpoint)?;
-        }
-        if end {
-            break;
+        let shown = [("loss", loss), ("tok/s", tokens as f64 / seconds)];
+        job.observer.step(state.step, total, &shown);
+        if save || state.step == total || interrupted || early_stopped {
+            (job.save)(&state, decoder, optimizer).map_err(SftError::Checkpoint)?;
         }
     }
-    if let Some((loss, weights)) = best.kept {
-        outcome.eval_loss = Some(loss);
-        if outcome.early_stopped {
-            *decoder = weights;
-        }
+    let outcome = Outcome {
+        updates: state.step,
+        eval_loss: state.best.as_ref().map(|best| best.value),
+        interrupted,
+        early_stopped,
+    };
+    if let Some(best) = state.best.filter(|_| early_stopped) {
+        *decoder = best.policy;
     }
     Ok(outcome)
-}
-
-/// The best evaluation so far.
-struct Best {
-    patience: usize,
-    without_improvement: usize,
-    kept: Option<(f64, Decoder)>,
-}
-
-impl Best {
-    fn new(patience: usize) -> Self {
-        Self {
-            patience,
-            without_improvement: 0,
-            kept: None,
-        }
-    }
-
-    /// True if training should stop.
-    fn see(&mut self, loss: f64, decoder: &Decoder) -> bool {
-        if self.kept.as_ref().is_none_or(|(best, _)| loss < *best) {
-            self.kept = Some((loss, decoder.clone()));
-            self.without_improvement = 0;
-        } else {
-            self.without_improvement += 1;
-        }
-        self.patience > 0 && self.without_improvement >= self.patience
-    }
 }
 
 /// The rows of each update of an epoch: shuffled, but rows of like length together, so that little is padding.

@@ -6,7 +6,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 
 use crate::algo::ppo::{PolicyBatch, PolicyClip, ValueBatch, policy_loss, value_loss};
 use crate::algo::ppo_stats::{PolicyStats, ValueStats};
-use crate::model::optimizer::Optimizer;
+use crate::model::optimizer::{Optimizer, Update};
 use crate::model::workers::{share_out, workers};
 use crate::model::{GradientMap, Parameters};
 
@@ -81,12 +81,16 @@ pub fn update(
         }
     }
     let finite = sums.policy_loss.is_finite() && sums.value_loss.is_finite();
-    let step = finite.then(|| optimizer.step(model, gradients, learning_rate));
+    let step = if finite {
+        optimizer.step(model, gradients, learning_rate)
+    } else {
+        Update::SKIPPED
+    };
     UpdateReport {
         policy_loss: sums.policy_loss,
         value_loss: sums.value_loss,
-        grad_norm: step.map_or(f64::NAN, |s| s.grad_norm),
-        applied: step.is_some_and(|s| s.applied),
+        grad_norm: step.grad_norm,
+        applied: step.applied,
         policy: sums.policy,
         value: sums.value,
     }

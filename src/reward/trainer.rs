@@ -18,6 +18,7 @@ use crate::model::workers::{share_out, workers};
 use crate::model::{GradientMap, Parameters, ScalarModel, TokenBatch};
 use crate::run::control::{Observer, StopFlag};
 use crate::run::metrics::{MetricsError, MetricsLog};
+use crate::run::nonfinite::NonFinite;
 use crate::stats::length::longer_wins;
 
 use super::batches::plan;
@@ -115,10 +116,9 @@ pub struct State {
     pub pairs: usize,
     /// Pairs seen, those of earlier epochs included.
     pub seen: usize,
-    /// Updates skipped so far because loss or gradient was not finite.
-    pub nonfinite: usize,
-    /// The same, since the last good one.
-    pub in_a_row: usize,
+    /// Updates skipped.
+    #[serde(flatten)]
+    pub nonfinite: NonFinite,
     /// Held-out accuracy over the number of labels seen.
     pub learning_curve: Vec<CurvePoint>,
 }
@@ -194,14 +194,13 @@ pub fn train(
         let update = if pass.loss.is_finite() {
             optimizer.step(network, pass.gradients, learning_rate)
         } else {
-            Update {
-                grad_norm: f64::NAN,
-                applied: false,
-            }
+            Update::SKIPPED
         };
-        state.count(pairs.len(), update.applied);
-        if state.in_a_row >= config.max_nonfinite_steps {
-            return Err(TrainError::Diverged(state.in_a_row));
+        state.step += 1;
+        state.seen += pairs.len();
+        state.nonfinite.count(update.applied);
+        if state.nonfinite.in_a_row >= config.max_nonfinite_steps {
+            return Err(TrainError::Diverged(state.nonfinite.in_a_row));
         }
         interrupted = job.stop.is_set();
         // An interruption adds no evaluation and no row: the resumed run must be the uninterrupted one.
@@ -229,7 +228,7 @@ pub fn train(
                 epoch: state.seen as f64 / decisive.len() as f64,
                 learning_rate,
                 grad_norm: update.grad_norm,
-                nonfinite_steps: state.nonfinite,
+                nonfinite_steps: state.nonfinite.total,
                 tokens,
                 loss: pass.loss,
                 accuracy: scores.correct / pairs.len() as f64,
@@ -251,15 +250,6 @@ pub fn train(
         }
     }
     Ok(Outcome { state, interrupted })
-}
-
-impl State {
-    fn count(&mut self, pairs: usize, applied: bool) {
-        self.step += 1;
-        self.seen += pairs;
-        self.nonfinite += usize::from(!applied);
-        self.in_a_row = if applied { 0 } else { self.in_a_row + 1 };
-    }
 }
 
 /// Loss, scores and gradients of an update, or of some of its pairs.

@@ -14,7 +14,7 @@ use crate::model::{Decoder, LanguageModel, ModelError, PromptInput, ScalarHead, 
 use crate::policy::actor_critic::{ActorCritic, Critic};
 use crate::policy::config::{self, CriticInit, PpoConfig};
 use crate::policy::ppo::{Ppo, World};
-use crate::policy::ppo_job::{self, Gold, Job, Outcome, PpoError};
+use crate::policy::ppo_job::{self, Earlier, Gold, Job, Outcome, PpoError};
 use crate::policy::rollout::{RolloutError, Sampling, tokenise};
 use crate::reward::model::RewardModel;
 use crate::run::RunDirectory;
@@ -105,9 +105,10 @@ pub fn improve(
     let model = actor_critic(decoder, inputs.reward, same_tokens, config, observer)?;
     let mut ppo = Ppo::new(config, model, reference);
     let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
+    let mut earlier = Earlier::default();
     if resume && let Some(checkpoint) = checkpoints.latest()? {
         checkpoint.verify()?;
-        ppo_job::load(&checkpoint.path, &mut ppo).map_err(ImproveError::State)?;
+        earlier = ppo_job::load(&checkpoint.path, &mut ppo).map_err(ImproveError::State)?;
         observer.note(&format!("resumed after step {}", ppo.step));
     }
     let mut metrics = MetricsLog::resume(&run.metrics(), ppo.step)?;
@@ -119,12 +120,16 @@ pub fn improve(
         samples: &mut samples,
         held_out: &held_out,
         gold: inputs.gold,
-        save: &mut |ppo, best| {
-            checkpoints.save(ppo.step, best, |folder| ppo_job::save(folder, ppo))?;
+        save: &mut |ppo, outcome| {
+            let previous = checkpoints.latest()?;
+            let best = outcome.best.as_ref().map(|best| best.step);
+            checkpoints.save(ppo.step, best, |folder| {
+                ppo_job::save(folder, ppo, outcome, previous.as_ref())
+            })?;
             Ok(())
         },
         roll_back: &mut |ppo| match checkpoints.latest()? {
-            Some(checkpoint) => ppo_job::load(&checkpoint.path, ppo).map(|()| true),
+            Some(checkpoint) => ppo_job::load(&checkpoint.path, ppo).map(|_| true),
             None => Ok(false),
         },
     };
@@ -134,7 +139,7 @@ pub fn improve(
         sampling: &sampling,
         scorer: inputs.reward,
     };
-    let outcome = ppo_job::train(&mut ppo, &world, &mut job)?;
+    let outcome = ppo_job::train(&mut ppo, earlier, &world, &mut job)?;
     if !outcome.interrupted {
         let policy = outcome
             .best

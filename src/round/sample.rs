@@ -4,9 +4,9 @@ use thiserror::Error;
 
 use crate::feedback::item::{Candidate, FinishReason, Item, ItemError, Prompt, Sampler, Selector};
 use crate::feedback::queue::drop_duplicates;
-use crate::generate::engine::{self, Completion, GenerateError, Listener, Request, Settings};
+use crate::generate::answer::{AnswerError, prompt_ids};
+use crate::generate::engine::{self, Completion, Listener, Request, Settings};
 use crate::generate::sampler::SamplerConfig;
-use crate::model::tokenizer::TokenizerError;
 use crate::model::{LanguageModel, ModelError};
 use crate::reward::dataset::prompt_input;
 
@@ -15,20 +15,9 @@ use super::config::SampleConfig;
 /// Why items can't be made.
 #[derive(Debug, Error)]
 pub enum SampleError {
-    /// Decoding.
+    /// Answering.
     #[error(transparent)]
-    Generate(#[from] GenerateError),
-    /// Tokens to text.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-    /// A prompt that the model can't read.
-    #[error("prompt {id}: {source}")]
-    Prompt {
-        /// The prompt's id.
-        id: String,
-        /// What went wrong.
-        source: ModelError,
-    },
+    Answer(#[from] AnswerError),
     /// The model has no tokenizer.
     #[error(transparent)]
     Model(#[from] ModelError),
@@ -82,11 +71,7 @@ pub fn sample(
     };
     let mut requests = Vec::with_capacity(prompts.len() * config.candidates);
     for prompt in prompts {
-        let ids = model.prompt_ids(&prompt_input(&prompt.text));
-        let ids = ids.map_err(|source| SampleError::Prompt {
-            id: prompt.id.clone(),
-            source,
-        })?;
+        let ids = prompt_ids(model, &prompt.id, &prompt_input(&prompt.text))?;
         let key = engine::prompt_key(&ids);
         requests.extend((0..config.candidates as u64).map(|sample| Request {
             prompt: ids.clone(),
@@ -99,7 +84,8 @@ pub fn sample(
         stop_ids: tokenizer.stop_ids(),
         batch_size: config.batch_size,
     };
-    let completions = engine::generate(&model.decoder, &requests, settings, listener)?;
+    let completions = engine::generate(&model.decoder, &requests, settings, listener);
+    let completions = completions.map_err(AnswerError::from)?;
     let mut sampled = Sampled::default();
     for (prompt, completions) in prompts.iter().zip(completions.chunks(config.candidates)) {
         let mut candidates = Vec::with_capacity(completions.len());
@@ -134,12 +120,7 @@ fn candidate(
     config: &SampleConfig,
     policy: &str,
 ) -> Result<Candidate, SampleError> {
-    let stopped = completion.finish_reason == engine::FinishReason::Stop;
-    let kept = completion.ids.len() - usize::from(stopped);
-    let text = model
-        .text
-        .tokenizer()?
-        .decode(&completion.ids[..kept], true)?;
+    let text = completion.text(model.text.tokenizer()?)?;
     let mut candidate = Candidate::new(text, policy);
     candidate.checkpoint_sha256 = model.text.weights_sha256.parse().ok();
     candidate.sampler = Some(Sampler {
@@ -149,7 +130,7 @@ fn candidate(
         max_new_tokens: config.max_new_tokens as u32,
         seed: config.seed,
     });
-    candidate.finish_reason = Some(if stopped {
+    candidate.finish_reason = Some(if completion.stopped() {
         FinishReason::Stop
     } else {
         FinishReason::Length

@@ -1,11 +1,10 @@
 //! `run.json`: what is needed to say where a result came from, and to make it again.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
+
+use crate::run::hash::{self, HashError};
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,76 +33,18 @@ pub struct Input {
 
 impl Input {
     /// Hashes a file, or a folder: the SHA-256 over `name NUL sha256 LF` of its files by name (not deeper).
-    pub fn read(path: &Path) -> Result<Self, InputError> {
-        let error = |source| InputError {
-            path: path.to_owned(),
-            source,
-        };
+    pub fn read(path: &Path) -> Result<Self, HashError> {
         let (sha256, bytes) = if path.is_dir() {
-            hash_folder(path)
+            hash::folder(path)?
         } else {
-            hash_file(path)
-        }
-        .map_err(error)?;
+            hash::contents([path])?
+        };
         Ok(Self {
             path: path.to_owned(),
             sha256,
             bytes,
         })
     }
-}
-
-/// An input could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read {path}: {source}", path = path.display())]
-pub struct InputError {
-    path: PathBuf,
-    source: io::Error,
-}
-
-fn hash_file(path: &Path) -> io::Result<(String, u64)> {
-    let mut file = File::open(path)?;
-    let (mut hash, mut bytes) = (Sha256::new(), 0);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let n = file.read(&mut buffer)?;
-        if n == 0 {
-            return Ok((hex(&hash.finalize()), bytes));
-        }
-        hash.update(&buffer[..n]);
-        bytes += n as u64;
-    }
-}
-
-fn hash_folder(path: &Path) -> io::Result<(String, u64)> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(path)? {
-        let entry = entry?.path();
-        if entry.is_file() {
-            files.push(entry);
-        }
-    }
-    files.sort();
-    let (mut hash, mut total) = (Sha256::new(), 0);
-    for file in files {
-        let (sha256, bytes) = hash_file(&file)?;
-        let name = file
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        hash.update(format!("{name}\0{sha256}\n"));
-        total += bytes;
-    }
-    Ok((hex(&hash.finalize()), total))
-}
-
-/// Two lower-case digits per byte.
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .fold(String::new(), |hex, b| hex + &format!("{b:02x}"))
 }
 
 /// Contents of `run.json`.
@@ -161,6 +102,8 @@ impl Provenance {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -343,9 +343,9 @@ fn two_runs_with_one_seed_are_equal_and_another_seed_differs() {
 }
 
 /// Presses Ctrl-C after a step.
-struct StopAfter<'a> {
-    step: usize,
-    stop: &'a StopFlag,
+pub struct StopAfter<'a> {
+    pub step: usize,
+    pub stop: &'a StopFlag,
 }
 
 impl Observer for StopAfter<'_> {
