@@ -5,14 +5,13 @@
 //! ```
 //!
 //! Everything comes from the tables in `rlhf::feedback::gold` and one seed; nothing is downloaded.
-//! The corpus holds good and bad replies alike (see `reply.rs`), one TRL conversation a line:
-//! `{"messages":[{"role":"user",…},{"role":"assistant",…}]}`.
+//! The corpus holds good and bad replies alike (see `reply.rs`), each with what the person says to it: it follows the reply's end token
+//! at once, so that a model has to know there what the reply is like. One text a line.
 //!
 //! | file | what |
 //! |---|---|
-//! | `sft_faithful.jsonl` | for the first pass of `rlhf sft`: replies that keep to the request |
-//! | `sft_train.jsonl`, `sft_validation.jsonl` | replies of every quality |
-//! | `sft_reactions.jsonl` | for the last pass: the same with what the person says to the reply |
+//! | `sft_train.jsonl`, `sft_validation.jsonl` | for the first pass of `rlhf sft`: request, reply, reaction |
+//! | `sft_completions.jsonl` | for the second: the same with nothing to learn from the requests |
 //! | `model/` | `config.json`, `tokenizer.json`, `tokenizer_config.json`: a decoder without weights |
 //! | `prompts/world_train.jsonl`, `prompts/world_heldout.jsonl` | `{"id", "prompt"}`; no ask–situation pair is in both, and the corpus has none of the held-out ones |
 
@@ -32,7 +31,6 @@ use rand::seq::IndexedRandom as _;
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 
-use reply::{FAITHFUL, Habits, MEDIOCRE};
 use request::Theme;
 
 #[derive(Parser)]
@@ -51,7 +49,7 @@ struct Args {
     #[arg(long, default_value_t = 500)]
     validation: usize,
     /// Prompts to train on
-    #[arg(long, default_value_t = 1200)]
+    #[arg(long, default_value_t = 2000)]
     train_prompts: usize,
     /// Held-out prompts
     #[arg(long, default_value_t = 400)]
@@ -72,18 +70,16 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let mut rng = ChaCha8Rng::seed_from_u64(args.seed);
     let (train, held_out) = request::split_themes(HELD_OUT_SHARE, &mut rng);
-    let corpus = conversations(&train, args.conversations, MEDIOCRE, &mut rng);
-    let validation = conversations(&train, args.validation, MEDIOCRE, &mut rng);
-    let mut other = ChaCha8Rng::seed_from_u64(args.seed + 1);
-    let faithful = conversations(&train, args.conversations, FAITHFUL, &mut other);
+    let corpus = conversations(&train, args.conversations, &mut rng);
+    let validation = conversations(&train, args.validation, &mut rng);
     let out = made(args.out)?;
-    write_conversations(&out.join("sft_train.jsonl"), &corpus)?;
-    write_conversations(&out.join("sft_faithful.jsonl"), &faithful)?;
-    write_conversations(&out.join("sft_validation.jsonl"), &validation)?;
-    write_reactions(&out.join("sft_reactions.jsonl"), &corpus)?;
+    write_texts(&out.join("sft_train.jsonl"), &corpus)?;
+    write_texts(&out.join("sft_validation.jsonl"), &validation)?;
+    write_completions(&out.join("sft_completions.jsonl"), &corpus)?;
     let texts: Vec<&str> = corpus
         .iter()
-        .flat_map(|row| [row.user.as_str(), row.assistant.as_str()])
+        .flat_map(|row| [&row.user, &row.assistant, &row.reaction])
+        .map(String::as_str)
         .collect();
     tokenizer::write(&made(out.join("model"))?, &texts)?;
     let prompts = made(out.join("prompts"))?;
@@ -103,19 +99,12 @@ fn main() -> Result<()> {
     )
 }
 
-fn conversations(
-    themes: &[Theme],
-    count: usize,
-    habits: Habits,
-    rng: &mut ChaCha8Rng,
-) -> Vec<Conversation> {
+fn conversations(themes: &[Theme], count: usize, rng: &mut ChaCha8Rng) -> Vec<Conversation> {
     let mut rows = Vec::with_capacity(count);
     while let Some(theme) = themes.choose(rng).filter(|_| rows.len() < count) {
         let request = request::write(*theme, rng);
-        let reply = reply::write(&request, habits, rng);
-        // From numbers of its own, so that the corpora without reactions stay what they are.
-        let mut own = ChaCha8Rng::seed_from_u64(rows.len() as u64);
-        let reaction = reply.reaction(&request, &mut own);
+        let reply = reply::write(&request, rng);
+        let reaction = reply.reaction(&request, rng);
         rows.push(Conversation {
             user: request.text,
             assistant: reply.text,
@@ -125,27 +114,23 @@ fn conversations(
     rows
 }
 
-fn write_conversations(path: &Path, rows: &[Conversation]) -> Result<()> {
-    let row = |row: &Conversation| {
-        json!({"messages": [
-            {"role": "user", "content": row.user},
-            {"role": "assistant", "content": row.assistant},
-        ]})
-    };
+impl Conversation {
+    fn request(&self) -> String {
+        format!("<|user|>{}<|end|><|assistant|>", self.user)
+    }
+
+    fn answer(&self) -> String {
+        format!("{}<|end|>{}", self.assistant, self.reaction)
+    }
+}
+
+fn write_texts(path: &Path, rows: &[Conversation]) -> Result<()> {
+    let row = |row: &Conversation| json!({"text": row.request() + &row.answer()});
     write_lines(path, rows.iter().map(row))
 }
 
-/// The conversations with what the person says afterwards, as plain text: it follows the reply's end token at once, so that a model
-/// has to know there what the reply is like.
-fn write_reactions(path: &Path, rows: &[Conversation]) -> Result<()> {
-    let row = |row: &Conversation| {
-        let Conversation {
-            user,
-            assistant,
-            reaction,
-        } = row;
-        json!({"text": format!("<|user|>{user}<|end|><|assistant|>{assistant}<|end|>{reaction}")})
-    };
+fn write_completions(path: &Path, rows: &[Conversation]) -> Result<()> {
+    let row = |row: &Conversation| json!({"prompt": row.request(), "completion": row.answer()});
     write_lines(path, rows.iter().map(row))
 }
 

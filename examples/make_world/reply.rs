@@ -10,45 +10,24 @@ use rand_chacha::ChaCha8Rng;
 use rlhf::feedback::gold::grammar::capitalise;
 use rlhf::feedback::gold::topics::Topic;
 use rlhf::feedback::gold::voice::{
-    ADVICE_FRAMES, PADDING, REASON_FRAMES, SITUATION_FRAMES, Tone, VOICES,
+    ADVICE_FRAMES, Mood, PADDING, REASON_FRAMES, SITUATION_FRAMES, Tone, VOICES,
 };
 use rlhf::feedback::gold::{situations, topics};
 
 use crate::request::{Request, one_of, pick};
 
-/// How well replies keep to their requests.
-#[derive(Clone, Copy)]
-pub(crate) struct Habits {
-    /// How often a reply is about the topic asked.
-    on_topic: f64,
-    /// How often its advice is for the situation told.
-    situation_met: f64,
-    /// How often it has no advice for any situation.
-    situation_ignored: f64,
-    /// How often its advice is for the opposite situation; the rest is for an unrelated one.
-    situation_reversed: f64,
-}
-
-/// Replies that keep to the request: what belongs together, to be learnt first.
-pub(crate) const FAITHFUL: Habits = Habits {
-    on_topic: 1.0,
-    situation_met: 0.9,
-    situation_ignored: 0.1,
-    situation_reversed: 0.0,
-};
-
-/// Replies of every quality: an assistant with everything to learn from feedback.
-pub(crate) const MEDIOCRE: Habits = Habits {
-    on_topic: 0.5,
-    situation_met: 0.45,
-    situation_ignored: 0.2,
-    situation_reversed: 0.15,
-};
-
+/// How often a reply is about the topic asked.
+const ON_TOPIC: f64 = 0.97;
+/// How often its advice is for the situation told.
+const SITUATION_MET: f64 = 0.75;
+/// How often it has no advice for any situation; otherwise it is for the opposite one.
+const SITUATION_IGNORED: f64 = 0.2;
 /// How often a reply gives a second piece of advice or a reason.
 const FULL: f64 = 0.5;
 /// How often a reply has a sentence that says nothing.
 const RAMBLING: f64 = 0.15;
+/// More words than this are a long reply.
+const LONG: usize = 21;
 
 /// A reply, and what the person who asked would notice about it.
 pub(crate) struct Reply {
@@ -68,34 +47,39 @@ impl Reply {
         };
         let situation = match self.situation {
             Some(told) if told == request.situation => "You thought of my situation.",
-            Some(other) if other == situations::opposite(request.situation) => {
-                "That would do harm here."
-            }
-            Some(_) => "My situation is another one.",
+            Some(_) => "That would do harm here.",
             None => "You left my situation out.",
         };
-        let tone = match self.tone {
-            Some(Tone::Kind) => "How kind of you.",
-            Some(Tone::Rude) => "There is no need to be rude.",
+        let tone = match (self.tone, request.mood) {
+            (Some(Tone::Rude), _) => "There is no need to be rude.",
+            (Some(Tone::Kind), Mood::Hurried) => "I have no time for pleasantries.",
+            (Some(Tone::Kind), _) => "How kind of you.",
+            (_, Mood::Upset) => "A kind word would have helped.",
             _ => "Plainly said.",
         };
-        let mut remarks = [topic, situation, tone];
+        let words = self.text.split_whitespace().count();
+        let length = match request.mood {
+            Mood::Hurried if words > LONG => "That is too long.",
+            Mood::Curious if words <= LONG => "I would like to know more.",
+            _ => "That is just long enough.",
+        };
+        let mut remarks = [topic, situation, tone, length];
         remarks.shuffle(rng);
         remarks.join(" ")
     }
 }
 
 /// A reply to `request`.
-pub(crate) fn write(request: &Request, habits: Habits, rng: &mut ChaCha8Rng) -> Reply {
+pub(crate) fn write(request: &Request, rng: &mut ChaCha8Rng) -> Reply {
     let topics: Vec<&Topic> = topics::all().collect();
-    let on_topic = rng.random_bool(habits.on_topic);
+    let on_topic = rng.random_bool(ON_TOPIC);
     let topic = if on_topic {
         topics[request.topic]
     } else {
         topics[other_than(request.topic, topics.len(), rng)]
     };
     let mut body = advice(topic, rng);
-    let situation = situation_addressed(request.situation, habits, rng);
+    let situation = situation_addressed(request.situation, rng);
     if let Some(situation) = situation {
         let advice = one_of(pick(situations::all()[situation].advice, rng), rng);
         let sentence = framed(SITUATION_FRAMES, &advice, rng);
@@ -142,19 +126,15 @@ fn advice(topic: &Topic, rng: &mut ChaCha8Rng) -> Vec<String> {
 }
 
 /// The situation that the reply has in mind, if any.
-fn situation_addressed(told: usize, habits: Habits, rng: &mut ChaCha8Rng) -> Option<usize> {
-    let mut draw: f64 = rng.random();
-    for (share, situation) in [
-        (habits.situation_met, Some(told)),
-        (habits.situation_reversed, Some(situations::opposite(told))),
-        (habits.situation_ignored, None),
-    ] {
-        if draw < share {
-            return situation;
-        }
-        draw -= share;
+fn situation_addressed(told: usize, rng: &mut ChaCha8Rng) -> Option<usize> {
+    let draw: f64 = rng.random();
+    if draw < SITUATION_MET {
+        Some(told)
+    } else if draw < SITUATION_MET + SITUATION_IGNORED {
+        None
+    } else {
+        Some(situations::opposite(told))
     }
-    Some(other_than(told, situations::all().len(), rng))
 }
 
 /// Add an opening, a closing or both in one tone of voice; plain replies may do without.

@@ -4,13 +4,14 @@ use rand::RngExt as _;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand_chacha::ChaCha8Rng;
 use rlhf::feedback::gold::grammar::expand;
-use rlhf::feedback::gold::voice::{MOODS, REQUESTS};
+use rlhf::feedback::gold::voice::{MOODS, Mood, REQUESTS};
 use rlhf::feedback::gold::{situations, topics};
 
 /// A request and what it is about, so that a reply can be written to it.
 pub(crate) struct Request {
     pub(crate) topic: usize,
     pub(crate) situation: usize,
+    pub(crate) mood: Mood,
     pub(crate) text: String,
 }
 
@@ -48,15 +49,12 @@ pub(crate) fn write(theme: Theme, rng: &mut ChaCha8Rng) -> Request {
     if rng.random_bool(0.3) {
         sentences.swap(0, 1);
     }
-    let moods = MOODS
-        .choose(rng)
-        .map_or(&[] as &[&str], |(_, sentences)| *sentences);
-    if let Some(mood) = moods.choose(rng) {
-        sentences.push((*mood).to_owned());
-    }
+    let (mood, tells) = MOODS.choose(rng).copied().unwrap_or((Mood::Neutral, &[]));
+    sentences.extend(tells.choose(rng).map(|tell| (*tell).to_owned()));
     Request {
         topic: theme.topic,
         situation: theme.situation,
+        mood,
         text: sentences.join(" "),
     }
 }

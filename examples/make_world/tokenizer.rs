@@ -14,7 +14,7 @@ use tokenizers::{
 
 /// The special tokens, in the order of their ids.
 const SPECIAL: [&str; 4] = ["<|pad|>", "<|end|>", "<|user|>", "<|assistant|>"];
-const VOCABULARY: usize = 4096;
+const VOCABULARY: usize = 2048;
 const CONTEXT: usize = 128;
 
 /// `<|user|>` request `<|end|>` `<|assistant|>` reply `<|end|>`, without line breaks: on replies
@@ -88,7 +88,7 @@ fn decoder_config(vocabulary: usize) -> Value {
         "vocab_size": vocabulary,
         "hidden_size": 192,
         "intermediate_size": 512,
-        "num_hidden_layers": 6,
+        "num_hidden_layers": 4,
         "num_attention_heads": 6,
         "num_key_value_heads": 6,
         "head_dim": 32,

@@ -4,21 +4,22 @@
 //! barking? My family is asleep. I could cry."* A reply is good if it is about that topic, if its
 //! advice fits that situation, and if its manner and length suit that person. No sentence is good
 //! or bad by itself: "turn the music up and sing along" helps someone whom noise does not bother
-//! and is careless beside sleeping people. So neither the length of a reply nor its bag of words
-//! says much; one has to read it against the request.
+//! and is careless beside sleeping people; "What a lovely idea!" warms one person and keeps another
+//! waiting. So neither the length of a reply nor its bag of words says enough; one has to read it
+//! against the request.
 //!
 //! | part | range | from worst to best |
 //! |---|---|---|
 //! | topic | −3 … 3 | another topic (no topic at all: −2), mixed, the one asked about |
-//! | situation | −2 … 2 | careless here, meant for another situation (−1), ignored (−0.5), suited |
-//! | tone | −2 … 1.5 | rude, plain, kind; twice the weight for somebody who is upset |
-//! | length | −0.75 … 0.5 | as short or as full as the person asked for |
+//! | situation | −2 … 2 | careless here, meant for another situation (−1), ignored (0), suited |
+//! | tone | −2 … 1.5 | rude, plain, kind; kindness matters most to somebody who is upset, and is unwelcome to somebody in a hurry |
+//! | length | −1 … 1 | as short or as full as the person asked for |
 //! | padding | −1 … 0 | sentences that say nothing |
 //! | language | −19 … 0 | word pairs that no sentence of this world has, repetition, a cut-off end |
 //!
 //! The sum is rounded to halves and at least [`FLOOR`], the score of gibberish and of silence. The
 //! simulated labeller and evaluation use this module; training never does. The tables
-//! ([`topics`], [`situations`], [`voice`]) are shared with `examples/make_world.rs`, which writes
+//! ([`topics`], [`situations`], [`voice`]) are shared with `examples/make_world`, which writes
 //! the corpus the embedded model learns from.
 
 pub mod grammar;
@@ -243,7 +244,7 @@ fn situation_part(request: &Request, reply: &Reply) -> f64 {
     });
     let (sum, count) = advice.fold((0.0, 0), |(sum, count), fit| (sum + fit, count + 1));
     if count == 0 {
-        -0.5
+        0.0
     } else {
         sum / f64::from(count)
     }
@@ -256,7 +257,9 @@ fn tone_part(request: &Request, reply: &Reply) -> f64 {
         (Mood::Upset, true, _) => -2.0,
         (Mood::Upset, _, true) => 1.5,
         (Mood::Upset, _, _) => -0.5,
-        (_, true, _) => -1.0,
+        (_, true, _) => -1.5,
+        (Mood::Hurried, _, true) => -1.5,
+        (Mood::Hurried, _, _) => 1.5,
         (_, _, true) => 0.5,
         _ => 0.0,
     }
@@ -270,13 +273,13 @@ const MAX_WORDS: usize = 50;
 
 fn length_part(request: &Request, reply: &Reply) -> f64 {
     if reply.words > MAX_WORDS {
-        return -0.75;
+        return -1.0;
     }
     let fullness = (reply.words as f64 - BRIEF_WORDS) / (FULL_WORDS - BRIEF_WORDS);
     let fullness = fullness.clamp(0.0, 1.0);
     match request.mood {
-        Mood::Hurried => 0.5 - fullness,
-        Mood::Curious => fullness - 0.5,
+        Mood::Hurried => 1.0 - 2.0 * fullness,
+        Mood::Curious => 2.0 * fullness - 1.0,
         Mood::Neutral | Mood::Upset => 0.0,
     }
 }

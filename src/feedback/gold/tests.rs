@@ -38,7 +38,7 @@ fn one_sentence_is_safe_here_and_careless_there() {
         assess("How do I stop my dog barking? My budget is tiny.", reply).situation,
         -1.0
     );
-    assert_eq!(assess(DOG, "Reward the dog with a treat.").situation, -0.5);
+    assert_eq!(assess(DOG, "Reward the dog with a treat.").situation, 0.0);
 }
 
 #[test]
@@ -47,7 +47,7 @@ fn kind_beats_plain_beats_rude_and_more_so_for_the_upset() {
     let rude = format!("{GOOD} You will fail anyway.");
     assert_eq!(
         [score(DOG, &kind), score(DOG, GOOD), score(DOG, &rude)],
-        [5.5, 5.0, 4.0]
+        [5.5, 5.0, 3.5]
     );
     let upset = format!("{DOG} I could cry.");
     assert_eq!(
@@ -57,6 +57,13 @@ fn kind_beats_plain_beats_rude_and_more_so_for_the_upset() {
             score(&upset, &rude)
         ],
         [6.5, 4.5, 3.0]
+    );
+    let hurried = format!("{DOG} Keep it short.");
+    let tones = [&kind, &format!("{GOOD} Good luck with the dog!"), &rude];
+    assert_eq!(
+        tones.map(|reply| assess(&hurried, reply).tone),
+        [-1.5, -1.5, -1.5],
+        "no pleasantries for somebody in a hurry"
     );
 }
 
@@ -70,8 +77,8 @@ fn length_matters_to_those_who_ask_for_it() {
         let prompt = format!("{DOG} {mood}");
         [brief, &full].map(|reply| assess(&prompt, reply).length)
     };
-    assert_eq!(lengths("Keep it short."), [0.5, -0.5]);
-    assert_eq!(lengths("Explain it fully."), [-0.5, 0.5]);
+    assert_eq!(lengths("Keep it short."), [1.0, -1.0]);
+    assert_eq!(lengths("Explain it fully."), [-1.0, 1.0]);
     assert_eq!(lengths("I could cry."), [0.0, 0.0]);
 }
 
@@ -80,7 +87,7 @@ fn empty_talk_costs_half_a_point_a_sentence() {
     assert_eq!(score(DOG, &format!("But where was I? {GOOD}")), 4.5);
     let reply = "But where was I? Let me think about how to put it. That is all.";
     assert_eq!(assess(DOG, reply).topic, -2.0);
-    assert_eq!(score(DOG, reply), -3.5);
+    assert_eq!(score(DOG, reply), -3.0);
 }
 
 #[test]
@@ -198,11 +205,11 @@ fn every_voice_is_heard() {
 
 #[test]
 fn the_tables_are_large_enough_and_in_opposite_pairs() {
-    assert_eq!(topics::all().count(), 58);
-    assert_eq!(situations::all().len(), 20);
+    assert_eq!(topics::all().count(), 20);
+    assert_eq!(situations::all().len(), 8);
     let names = |index: usize| {
         [index, situations::opposite(index)].map(|index| situations::all()[index].name)
     };
-    assert_eq!(names(10), ["hot", "freezing"]);
-    assert_eq!(names(9), ["loud", "quiet"]);
+    assert_eq!(names(6), ["hot", "freezing"]);
+    assert_eq!(names(5), ["loud", "quiet"]);
 }

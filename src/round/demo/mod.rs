@@ -33,7 +33,7 @@ use super::prompts::{self, request};
 use super::sample::{Batch, SampleError, sample};
 
 /// Prompts that are answered twice and judged.
-pub const JUDGED_PROMPTS: usize = 1000;
+pub const JUDGED_PROMPTS: usize = 2000;
 /// Held-out prompts: their judgements test the reward model, their answers compare the policies.
 pub const HELD_OUT_PROMPTS: usize = 300;
 /// Name of the batch to be judged.
