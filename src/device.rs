@@ -3,7 +3,9 @@
 //! `auto` takes a real GPU if there is one and the CPU otherwise; a software Vulkan adapter is used only when `wgpu` is asked for by
 //! name. No adapter is an error, never a panic.
 
+use std::ffi::OsString;
 use std::fmt;
+use std::fs;
 use std::str::FromStr;
 
 use burn::tensor::Device;
@@ -98,11 +100,33 @@ impl DeviceChoice {
             Self::Cpu => Ok(cpu()),
             Self::Wgpu(n) => wgpu(n, true),
             Self::Cuda(n) => cuda(n),
-            Self::Auto => Ok(cuda(0)
-                .or_else(|_| wgpu(0, false))
-                .unwrap_or_else(|_| cpu())),
+            Self::Auto => {
+                let wgpu = || possible_gpu().then(|| wgpu(0, false).ok()).flatten();
+                Ok(cuda(0).ok().or_else(wgpu).unwrap_or_else(cpu))
+            }
         }
     }
+}
+
+/// Whether it is worth asking a graphics driver. Where Linux has no GPU, the answer takes Mesa a while and comes with errors on
+/// standard error, about a desktop that a server does not have.
+fn possible_gpu() -> bool {
+    let names = |folder: &str| -> Vec<OsString> {
+        let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.file_name()).collect()
+    };
+    !cfg!(target_os = "linux") || shows_gpu(&names("/dev"), &names("/dev/dri"))
+}
+
+/// Whether a Linux machine with these files in `/dev` and in `/dev/dri` can have a GPU: every driver makes a file for computing,
+/// those of the kernel's own framework `dri/renderD…`, and some outside it one in `/dev` (NVIDIA, WSL, Adreno, Mali).
+fn shows_gpu(dev: &[OsString], dri: &[OsString]) -> bool {
+    let starts = |names: &[OsString], prefix: &str| {
+        let mut names = names.iter().filter_map(|name| name.to_str());
+        names.any(|name| name.starts_with(prefix))
+    };
+    let outside = ["nvidia", "dxg", "kgsl-3d", "mali"];
+    starts(dri, "renderD") || outside.iter().any(|prefix| starts(dev, prefix))
 }
 
 /// The CPU, always there.
@@ -199,6 +223,23 @@ fn cuda(index: usize) -> Result<ChosenDevice, DeviceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_gpu_shows_in_the_device_files() {
+        let shows = |dev: &[&str], dri: &[&str]| {
+            let names = |list: &[&str]| list.iter().map(OsString::from).collect::<Vec<_>>();
+            shows_gpu(&names(dev), &names(dri))
+        };
+        assert!(!shows(&["null", "tty", "nvram", "nvme0"], &[]));
+        assert!(
+            !shows(&["null", "dri"], &["card0", "by-path"]),
+            "a display without a GPU"
+        );
+        assert!(shows(&["null", "dri"], &["card0", "renderD128"]));
+        for file in ["nvidia0", "dxg", "kgsl-3d0", "mali0"] {
+            assert!(shows(&["null", file], &[]), "{file}");
+        }
+    }
 
     #[test]
     fn every_form_is_read_and_written_back() {

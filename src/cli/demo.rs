@@ -9,9 +9,10 @@ use color_eyre::Result;
 use color_eyre::eyre::eyre;
 
 use crate::cli::job::{conclude, now};
+use crate::cli::models::Opener;
 use crate::cli::progress::Progress;
 use crate::cli::sample::Responses;
-use crate::cli::{INTERRUPTED, demo_report, label, models};
+use crate::cli::{INTERRUPTED, demo_report, label};
 use crate::config::{self, File, Overrides};
 use crate::device::ChosenDevice;
 use crate::feedback::gold;
@@ -67,7 +68,7 @@ pub struct DemoArgs {
 pub fn run(args: DemoArgs) -> Result<ExitCode> {
     let started = Instant::now();
     demo::create(&args.dir)?;
-    let chosen = models::device(args.device)?;
+    let chosen = Opener { quiet: args.quiet }.device(args.device)?;
     let stage = Stage {
         args: &args,
         chosen: &chosen,

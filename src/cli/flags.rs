@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 
 use clap::parser::ValueSource;
-use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 use toml::{Table, Value};
 
 use crate::config::Overrides;
@@ -43,8 +43,8 @@ impl<S: Settings> FromArgMatches for Flags<S> {
             if matches.value_source(name) != Some(ValueSource::CommandLine) {
                 continue;
             }
-            if let Some(text) = matches.get_one::<String>(name) {
-                overrides.push(name, text);
+            if let Some(texts) = matches.get_many::<String>(name) {
+                overrides.push_all(name, texts.cloned().collect());
             }
         }
         Ok(Self {
@@ -64,12 +64,20 @@ fn flag(field: &Field, default: Option<&Value>) -> Arg {
         .long(field.name.replace('_', "-"))
         .value_name(value_name(field.kind))
         .help(help(field, default))
-        .help_heading("Settings (also keys of rlhf.toml)")
+        .help_heading(heading(field.kind))
         .allow_negative_numbers(true);
-    if field.kind == Kind::Bool {
-        flag.num_args(0..=1).default_missing_value("true")
-    } else {
-        flag
+    match field.kind {
+        Kind::Bool => flag.num_args(0..=1).default_missing_value("true"),
+        Kind::Paths => flag.num_args(1..).action(ArgAction::Append),
+        _ => flag,
+    }
+}
+
+/// What a job reads stands apart from its many numbers.
+fn heading(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Path | Kind::Paths => "Data (also keys of rlhf.toml)",
+        _ => "Settings (also keys of rlhf.toml)",
     }
 }
 
@@ -81,12 +89,14 @@ fn value_name(kind: Kind) -> String {
         Kind::Text => "TEXT".to_owned(),
         Kind::List => "A,B".to_owned(),
         Kind::Choice(words) => words.join("|"),
+        Kind::Path | Kind::Paths => "FILE".to_owned(),
     }
 }
 
 fn help(field: &Field, default: Option<&Value>) -> String {
     let doc = doc_text(field);
     match default {
+        _ if matches!(field.kind, Kind::Path | Kind::Paths) => doc, // It says itself what is read without it.
         Some(Value::Float(number)) => format!("{doc} [default: {number:?}]"),
         Some(value) => format!("{doc} [default: {}]", value.to_string().replace('"', "")),
         None => format!("{doc} [not set by default]"),

@@ -19,7 +19,7 @@ use crate::model::tokenizer::TextStream;
 use crate::model::{ModelError, PromptInput, Tokenizer};
 use crate::tui::text::sanitise;
 
-use super::models;
+use super::models::Opener;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -113,8 +113,9 @@ struct Sample {
 /// # Errors
 /// If the model can't be opened, the prompt doesn't fit it, or the answers can't be printed.
 pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
-    let device = models::device(args.device)?.device;
-    let model = models::open(&args.model, &device)?;
+    let opener = Opener::default();
+    let device = opener.device(args.device)?.device;
+    let model = opener.open(&args.model, &device)?;
     let tokenizer = model.text.tokenizer()?;
     let prompt_ids = model.prompt_ids(&prompt(args))?;
     let requests = requests(&prompt_ids, args.n);

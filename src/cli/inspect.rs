@@ -15,7 +15,7 @@ use crate::generate::inspect::{TokenReport, inspect};
 use crate::model::{ModelText, Tokenizer};
 use crate::tui::text::{columns, sanitise};
 
-use super::models;
+use super::models::Opener;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -86,8 +86,9 @@ struct Score {
 /// # Errors
 /// If a model can't be opened or the tokens don't fit it.
 pub fn run(args: &InspectArgs) -> Result<ExitCode> {
-    let device = models::device(args.device)?.device;
-    let model = models::open(&args.model, &device)?;
+    let opener = Opener::default();
+    let device = opener.device(args.device)?.device;
+    let model = opener.open(&args.model, &device)?;
     let ids = match (&args.ids, &args.text) {
         (Some(ids), _) => ids.clone(),
         (None, text) => model
@@ -98,7 +99,7 @@ pub fn run(args: &InspectArgs) -> Result<ExitCode> {
     let against = args
         .against
         .as_deref()
-        .map(|other| models::open(other, &device))
+        .map(|other| opener.open(other, &device))
         .transpose()?;
     if let Some(other) = &against {
         check_same_tokens(&model.text, &other.text)?;
@@ -172,7 +173,7 @@ fn score(
     tokenizer: Option<&Tokenizer>,
     device: &Device,
 ) -> Result<Score> {
-    let reward_model = models::open_reward_model(path, device)?;
+    let reward_model = Opener::default().open_reward_model(path, device)?;
     let own = reward_model.text.tokenizer.as_ref();
     let ids = match (tokenizer, own) {
         (Some(ours), Some(own)) if ours.sha256() != own.sha256() => match &args.text {

@@ -10,6 +10,7 @@
 //!
 //! pub fn run(args: PpoArgs) -> Result<ExitCode> {
 //!     let Some(job) = args.job.resolve()? else { return Ok(ExitCode::SUCCESS) }; // --dry-run
+//!     let device = args.job.opener().device(job.project.device.parse()?)?;
 //!     let run = job.open_run("ppo", job.settings.seed, &device.name, Some(&model_folder), &[prompts])?;
 //!     let result = ppo::train(&job.settings, &mut args.job.progress(1), …);
 //!     conclude(&run, result.map(|outcome| outcome.interrupted))
@@ -22,11 +23,14 @@ use std::process::ExitCode;
 
 use clap::Args;
 use color_eyre::Result;
+use color_eyre::eyre::bail;
 
 use crate::cli::INTERRUPTED;
 use crate::cli::flags::Flags;
+use crate::cli::models::Opener;
 use crate::cli::progress::Progress;
 use crate::config::{self, ConfigError, File, Overrides, ProjectConfig};
+use crate::run::hash::HashError;
 use crate::run::settings::Settings;
 use crate::run::{Input, Provenance, RunDirectory, Status};
 
@@ -53,7 +57,7 @@ pub struct JobArgs<S: Settings + Clone + Send + Sync + 'static> {
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
 
-    /// Continue a run that was stopped, from its last checkpoint and with its configuration
+    /// Continue a run that was stopped, from its last checkpoint and with its configuration and data
     #[arg(long, value_name = "RUN", conflicts_with_all = ["out", "config"])]
     pub resume: Option<PathBuf>,
 
@@ -78,7 +82,7 @@ pub struct JobArgs<S: Settings + Clone + Send + Sync + 'static> {
 pub struct Job<S> {
     /// Hyperparameters.
     pub settings: S,
-    /// `[project]`, with `--model` and `--device` applied.
+    /// `[project]`, with the flags for its keys applied.
     pub project: ProjectConfig,
     root: PathBuf,
     out: Option<PathBuf>,
@@ -89,9 +93,15 @@ pub struct Job<S> {
 impl<S: Settings + Clone + Send + Sync + 'static> JobArgs<S> {
     /// Defaults, file and flags together; `None` after `--dry-run`, which prints them.
     pub fn resolve(&self) -> Result<Option<Job<S>>> {
+        self.resolve_with(&[])
+    }
+
+    /// The same for a command with more flags for keys of `[project]` than `--model` and `--device`.
+    pub fn resolve_with(&self, project: &[(&str, &Option<String>)]) -> Result<Option<Job<S>>> {
         let file = self.file()?;
         let mut flags = Overrides::default();
-        for (key, value) in [("model", &self.model), ("device", &self.device)] {
+        let own = [("model", &self.model), ("device", &self.device)];
+        for (key, value) in own.iter().chain(project) {
             if let Some(value) = value {
                 flags.push(key, value);
             }
@@ -115,6 +125,11 @@ impl<S: Settings + Clone + Send + Sync + 'static> JobArgs<S> {
         Progress::new(self.json, self.quiet, logging_steps)
     }
 
+    /// Opens device and models, and names them unless `--quiet` was given.
+    pub fn opener(&self) -> Opener {
+        Opener { quiet: self.quiet }
+    }
+
     fn file(&self) -> Result<File, ConfigError> {
         match (&self.resume, &self.config) {
             (Some(run), _) => File::read(&run.join("config.toml")),
@@ -125,17 +140,22 @@ impl<S: Settings + Clone + Send + Sync + 'static> JobArgs<S> {
 }
 
 impl<S: Settings> Job<S> {
-    /// The configuration as `config.toml`: reading it gives the same job again.
+    /// The configuration as `config.toml`: reading it, from whatever directory, gives the same job again.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
+        let project = ProjectConfig {
+            model: self.project.model.as_deref().map(anywhere),
+            reward_model: self.project.reward_model.as_deref().map(anywhere),
+            ..self.project.clone()
+        };
         Ok(format!(
             "{}\n{}",
-            config::to_toml(&self.project)?,
+            config::to_toml(&project)?,
             config::to_toml(&self.settings)?
         ))
     }
 
     /// The run's folder: a new one that says where the run comes from (it hashes `parent`, the model's folder, and `inputs`), or
-    /// the one to continue.
+    /// the one to continue, if `inputs` are what it was started with.
     pub fn open_run(
         &self,
         kind: &str,
@@ -146,15 +166,13 @@ impl<S: Settings> Job<S> {
     ) -> Result<RunDirectory> {
         if let Some(path) = &self.resume {
             let run = RunDirectory::open(path)?;
+            check_same(&run, &hashed(inputs)?)?;
             run.resume(&now())?;
             return Ok(run);
         }
         let mut provenance = Provenance::new(kind, &now(), device, threads(), seed);
         provenance.parent = parent.map(Input::read).transpose()?;
-        provenance.inputs = inputs
-            .iter()
-            .map(|path| Input::read(path))
-            .collect::<Result<_, _>>()?;
+        provenance.inputs = hashed(inputs)?;
         let run = match &self.out {
             Some(out) => RunDirectory::create_at(out)?,
             None => RunDirectory::create(&self.root, kind)?,
@@ -162,6 +180,53 @@ impl<S: Settings> Job<S> {
         run.start(&self.to_toml()?, &provenance)?;
         Ok(run)
     }
+}
+
+fn hashed(inputs: &[PathBuf]) -> Result<Vec<Input>, HashError> {
+    inputs.iter().map(|path| Input::read(path)).collect()
+}
+
+/// A resumed run must go on with the contents that it was started with, wherever they are now.
+fn check_same(run: &RunDirectory, now: &[Input]) -> Result<()> {
+    let before = run.provenance()?.inputs;
+    let hashes = |inputs: &[Input]| inputs.iter().map(|i| i.sha256.clone()).collect::<Vec<_>>();
+    if hashes(&before) != hashes(now) {
+        let names: Vec<_> = before
+            .iter()
+            .map(|i| i.path.display().to_string())
+            .collect();
+        bail!(
+            "{run} was started with other data, or its data have changed: it read {}; bring those back, or start a new run with \
+             --config {run}/config.toml",
+            names.join(", "),
+            run = run.path().display(),
+        );
+    }
+    Ok(())
+}
+
+/// A model's name that means the same in every directory: an existing folder's whole path; `embedded` and hub ids as they are.
+fn anywhere(model: &str) -> String {
+    let folder = Some(Path::new(model)).filter(|path| path.is_dir());
+    folder
+        .and_then(|path| std::path::absolute(path).ok())
+        .and_then(|path| Some(path.to_str()?.to_owned()))
+        .unwrap_or_else(|| model.to_owned())
+}
+
+/// A path of the configuration, which is absolute, as somebody in the current directory writes it; messages are shorter for it.
+pub fn from_here(path: &Path) -> &Path {
+    let here = std::env::current_dir().unwrap_or_default();
+    match path.strip_prefix(&here) {
+        Ok(rest) if rest.as_os_str().is_empty() => Path::new("."),
+        Ok(rest) => rest,
+        Err(_) => path,
+    }
+}
+
+/// What to say at the end of a run that Ctrl-C stopped; `command` is that of the job, such as `ppo`.
+pub fn how_to_go_on(command: &str, run: &RunDirectory) -> String {
+    format!("to go on: rlhf {command} --resume {}", run.path().display())
 }
 
 /// Records how the job ended (`Ok(true)`: stopped by Ctrl-C) and chooses the exit code.
@@ -318,6 +383,44 @@ mod tests {
             (error.to_string().as_str(), status()),
             ("no memory", Status::Failed)
         );
+    }
+
+    #[test]
+    fn a_run_stores_paths_that_mean_the_same_everywhere() {
+        let here = std::env::current_dir().unwrap();
+        let job = resolve(&["--model", "src", "--prompts", "p.jsonl", "--seed", "7"]);
+        let toml = job.to_toml().unwrap();
+        let whole = |key: &str, name: &str| format!("\n{key} = {:?}\n", here.join(name));
+        assert!(toml.contains(&whole("model", "src")), "{toml}");
+        assert!(toml.contains(&whole("prompts", "p.jsonl")), "{toml}");
+        for name in ["embedded", "HuggingFaceTB/SmolLM2-135M"] {
+            assert_eq!(anywhere(name), name);
+        }
+        assert_eq!(from_here(&here.join("a/b")), Path::new("a/b"));
+        assert_eq!(from_here(&here), Path::new("."));
+        assert_eq!(
+            from_here(Path::new("/elsewhere/a")),
+            Path::new("/elsewhere/a")
+        );
+    }
+
+    #[test]
+    fn a_resumed_run_needs_the_contents_that_it_was_started_with() {
+        let project = tempfile::tempdir().unwrap();
+        let [prompts, moved] = ["a", "b"].map(|name| project.path().join(name));
+        fs::write(&prompts, "abc").unwrap();
+        let root = project.path().to_str().unwrap();
+        let open = |job: Job<PpoConfig>, path: &PathBuf| {
+            job.open_run("ppo", 1, "cpu", None, std::slice::from_ref(path))
+        };
+        let run = open(resolve(&["--dir", root]), &prompts).unwrap();
+        let again = || resolve(&["--resume", run.path().to_str().unwrap()]);
+        fs::rename(&prompts, &moved).unwrap();
+        assert_eq!(open(again(), &moved).unwrap(), run);
+        fs::write(&moved, "abd").unwrap();
+        let error = open(again(), &moved).unwrap_err().to_string();
+        assert!(error.contains("was started with other data"), "{error}");
+        assert_eq!(run.provenance().unwrap().resumed.len(), 1);
     }
 
     #[test]

@@ -13,71 +13,91 @@ use crate::model::hub::{HubSettings, Transfer};
 use crate::model::source::{LocalModel, ModelSource};
 use crate::reward::model::RewardModel;
 
-/// Opens a device and says on standard error which one it is.
-///
-/// # Errors
-/// If it isn't there.
-pub fn device(choice: DeviceChoice) -> Result<ChosenDevice> {
-    let chosen = choice.open()?;
-    eprintln!("device: {}", chosen.name);
-    Ok(chosen)
+/// Opens devices and models, and says on standard error which ones they are.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Opener {
+    /// Say nothing.
+    pub quiet: bool,
 }
 
-/// Opens a language model: a folder, `embedded` or a hub id, which is downloaded if it isn't in the cache.
-///
-/// # Errors
-/// If there is no such model or its files can't be used.
-pub fn open(model: &str, device: &Device) -> Result<LanguageModel> {
-    match find(model)? {
-        LocalModel::Folder { path, .. } => Ok(LanguageModel::load(&path, device)?),
-        LocalModel::Embedded => Ok(LanguageModel::embedded(device)?),
+impl Opener {
+    /// Opens a device.
+    ///
+    /// # Errors
+    /// If it isn't there.
+    pub fn device(self, choice: DeviceChoice) -> Result<ChosenDevice> {
+        let chosen = choice.open()?;
+        if !self.quiet {
+            eprintln!("device: {}", chosen.name);
+        }
+        Ok(chosen)
     }
-}
 
-/// Makes a model with random weights from a folder's `config.json` and tokenizer files.
-///
-/// # Errors
-/// If they are missing or can't be used.
-pub fn open_from_scratch(model: &str, seed: u64, device: &Device) -> Result<LanguageModel> {
-    match find(model)? {
-        LocalModel::Folder { path, .. } => Ok(LanguageModel::random(&path, seed, device)?),
-        LocalModel::Embedded => bail!(
-            "the embedded model has weights; pass a folder with config.json and tokenizer files"
-        ),
-    }
-}
-
-/// Opens a reward model, from the same places.
-///
-/// # Errors
-/// As [`open`]; for a language model without a score head.
-pub fn open_reward_model(model: &str, device: &Device) -> Result<RewardModel> {
-    match find(model)? {
-        LocalModel::Folder { path, .. } => Ok(RewardModel::load(&path, device)?),
-        LocalModel::Embedded => {
-            bail!(
-                "the embedded model is a language model; train a reward model on it first: rlhf reward train --model embedded"
-            )
+    /// Opens a language model: a folder, `embedded` or a hub id, which is downloaded if it isn't in the cache.
+    ///
+    /// # Errors
+    /// If there is no such model or its files can't be used.
+    pub fn open(self, model: &str, device: &Device) -> Result<LanguageModel> {
+        match self.find(model)? {
+            LocalModel::Folder { path, .. } => Ok(LanguageModel::load(&path, device)?),
+            LocalModel::Embedded => Ok(LanguageModel::embedded(device)?),
         }
     }
-}
 
-/// Finds a model on this machine, or brings it here. A run's folder stands for its `model/`.
-///
-/// # Errors
-/// If there is no such model.
-pub fn find(model: &str) -> Result<LocalModel> {
-    let mut bar = TransferBar::default();
-    let found = ModelSource::parse(model)?.resolve(&HubSettings::from_env(), &mut |t| bar.show(t));
-    bar.end();
-    let mut found = found?;
-    if let LocalModel::Folder { path, pin } = &mut found {
-        *path = of_run(std::mem::take(path));
-        if let Some(pin) = pin {
-            eprintln!("model: {pin}");
+    /// Makes a model with random weights from a folder's `config.json` and tokenizer files.
+    ///
+    /// # Errors
+    /// If they are missing or can't be used.
+    pub fn open_from_scratch(
+        self,
+        model: &str,
+        seed: u64,
+        device: &Device,
+    ) -> Result<LanguageModel> {
+        match self.find(model)? {
+            LocalModel::Folder { path, .. } => Ok(LanguageModel::random(&path, seed, device)?),
+            LocalModel::Embedded => bail!(
+                "the embedded model has weights; pass a folder with config.json and tokenizer files"
+            ),
         }
     }
-    Ok(found)
+
+    /// Opens a reward model, from the same places.
+    ///
+    /// # Errors
+    /// As [`Opener::open`]; for a language model without a score head.
+    pub fn open_reward_model(self, model: &str, device: &Device) -> Result<RewardModel> {
+        match self.find(model)? {
+            LocalModel::Folder { path, .. } => Ok(RewardModel::load(&path, device)?),
+            LocalModel::Embedded => {
+                bail!(
+                    "the embedded model is a language model; train a reward model on it first: rlhf reward train --model embedded"
+                )
+            }
+        }
+    }
+
+    /// Finds a model on this machine, or brings it here. A run's folder stands for its `model/`.
+    ///
+    /// # Errors
+    /// If there is no such model.
+    fn find(self, model: &str) -> Result<LocalModel> {
+        let mut bar = TransferBar {
+            quiet: self.quiet,
+            ..TransferBar::default()
+        };
+        let found =
+            ModelSource::parse(model)?.resolve(&HubSettings::from_env(), &mut |t| bar.show(t));
+        bar.end();
+        let mut found = found?;
+        if let LocalModel::Folder { path, pin } = &mut found {
+            *path = of_run(std::mem::take(path));
+            if let Some(pin) = pin.as_ref().filter(|_| !self.quiet) {
+                eprintln!("model: {pin}");
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// A run's folder stands for the model that it made.
@@ -94,6 +114,7 @@ fn of_run(folder: PathBuf) -> PathBuf {
 /// A line that follows a download: rewritten on a terminal, one a file elsewhere.
 #[derive(Default)]
 struct TransferBar {
+    quiet: bool,
     file: String,
     open: bool,
 }
@@ -102,6 +123,9 @@ impl TransferBar {
     fn show(&mut self, transfer: Transfer<'_>) {
         let megabytes = |bytes: u64| bytes as f64 / 1e6;
         let Transfer { file, done, total } = transfer;
+        if self.quiet {
+            return;
+        }
         if stderr().is_terminal() {
             if self.file != file {
                 self.end();

@@ -1,7 +1,7 @@
 //! `rlhf ppo`.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -11,15 +11,14 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::cli::job::{JobArgs, conclude};
-use crate::cli::models;
+use crate::cli::job::{JobArgs, conclude, from_here, how_to_go_on};
 use crate::model::PromptInput;
 use crate::policy::config::PpoConfig;
 use crate::policy::ppo_job::Outcome;
 use crate::round::improve::{Inputs, improve};
 use crate::round::prompts;
-use crate::run::Observer as _;
 use crate::run::control::StopFlag;
+use crate::run::{Observer as _, RunDirectory};
 
 /// Arguments of `rlhf ppo`.
 #[derive(Debug, Args)]
@@ -27,7 +26,7 @@ use crate::run::control::StopFlag;
   rlhf ppo --model HuggingFaceTB/SmolLM2-135M-Instruct --reward-model runs/reward-001 --prompts prompts/general.jsonl \\
       --use-peft --critic shared --learning-rate 1e-4
   rlhf ppo --model embedded --reward-model rlhf-demo/runs/reward-001 --prompts prompts/world_train.jsonl
-  rlhf ppo --resume runs/ppo-001 --prompts prompts/general.jsonl
+  rlhf ppo --resume runs/ppo-001
 
 The reference is the model as it starts. Prompts: JSONL rows {\"prompt\": text or messages, \"id\"?}. Without
 --eval-prompts-file, eval_prompts of them are held out. The policy with the best held-out score is written to
@@ -39,19 +38,12 @@ pub struct PpoArgs {
     /// Reward model: a folder, or the run that trained it
     #[arg(long, value_name = "MODEL")]
     reward_model: Option<String>,
-
-    /// Prompts to train on, JSONL
-    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
-    prompts: Option<PathBuf>,
-
-    /// Held-out prompts, JSONL, instead of a share of --prompts
-    #[arg(long, value_name = "FILE")]
-    eval_prompts_file: Option<PathBuf>,
 }
 
 /// Runs `rlhf ppo`.
 pub fn run(args: PpoArgs) -> Result<ExitCode> {
-    let Some(job) = args.job.resolve()? else {
+    let project = [("reward_model", &args.reward_model)];
+    let Some(job) = args.job.resolve_with(&project)? else {
         return Ok(ExitCode::SUCCESS);
     };
     let config = &job.settings;
@@ -60,24 +52,21 @@ pub fn run(args: PpoArgs) -> Result<ExitCode> {
         .model
         .as_deref()
         .ok_or_eyre("which policy? pass --model, or set it in [project] of rlhf.toml")?;
-    let reward = args
-        .reward_model
-        .as_deref()
-        .or(job.project.reward_model.as_deref());
-    let reward = reward.ok_or_eyre(
+    let reward = job.project.reward_model.as_deref().ok_or_eyre(
         "which reward model? pass --reward-model, or set it in [project] of rlhf.toml",
     )?;
-    let path = args
+    let path = config
         .prompts
-        .as_ref()
-        .ok_or_eyre("which prompts? pass --prompts FILE")?;
-    let (training, held_out) = split(&args, path, config)?;
-    let chosen = models::device(job.project.device.parse()?)?;
-    let policy = models::open(model, &chosen.device)?;
-    let reward = models::open_reward_model(reward, &chosen.device)?;
-    let mut inputs = vec![path.clone()];
-    inputs.extend(args.eval_prompts_file.clone());
-    inputs.extend(reward.text.folder().map(std::path::Path::to_owned));
+        .as_deref()
+        .ok_or_eyre("which prompts? pass --prompts, or set `prompts` in [ppo] of rlhf.toml")?;
+    let (training, held_out) = split(from_here(path), config)?;
+    let opener = args.job.opener();
+    let chosen = opener.device(job.project.device.parse()?)?;
+    let policy = opener.open(model, &chosen.device)?;
+    let reward = opener.open_reward_model(reward, &chosen.device)?;
+    let mut inputs = vec![path.to_owned()];
+    inputs.extend(config.eval_prompts_file.clone());
+    inputs.extend(reward.text.folder().map(Path::to_owned));
     let run = job.open_run(
         "ppo",
         config.seed,
@@ -108,10 +97,7 @@ pub fn run(args: PpoArgs) -> Result<ExitCode> {
         &mut progress,
         &stop,
     );
-    let summary = result
-        .as_ref()
-        .ok()
-        .map(|outcome| summary(outcome, &run.model()));
+    let summary = result.as_ref().ok().map(|outcome| summary(outcome, &run));
     let code = conclude(
         &run,
         result
@@ -127,10 +113,10 @@ pub fn run(args: PpoArgs) -> Result<ExitCode> {
 type Prompts = Vec<(String, PromptInput)>;
 
 /// Training and held-out prompts.
-fn split(args: &PpoArgs, path: &std::path::Path, config: &PpoConfig) -> Result<(Prompts, Prompts)> {
+fn split(path: &Path, config: &PpoConfig) -> Result<(Prompts, Prompts)> {
     let mut all = prompts::read(path)?;
-    if let Some(path) = &args.eval_prompts_file {
-        let mut held_out = prompts::read(path)?;
+    if let Some(path) = &config.eval_prompts_file {
+        let mut held_out = prompts::read(from_here(path))?;
         held_out.truncate(config.eval_prompts);
         return Ok((all, held_out));
     }
@@ -140,7 +126,7 @@ fn split(args: &PpoArgs, path: &std::path::Path, config: &PpoConfig) -> Result<(
     Ok((training, all))
 }
 
-fn summary(outcome: &Outcome, model: &std::path::Path) -> String {
+fn summary(outcome: &Outcome, run: &RunDirectory) -> String {
     let end = if outcome.interrupted {
         "interrupted after"
     } else if outcome.over_budget {
@@ -168,8 +154,11 @@ fn summary(outcome: &Outcome, model: &std::path::Path) -> String {
             "\nbest held-out score {:.3} at step {}: written to {}",
             best.value,
             best.step,
-            model.display()
+            run.model().display()
         );
+    }
+    if outcome.interrupted {
+        let _ = write!(text, "\n{}", how_to_go_on("ppo", run));
     }
     text
 }

@@ -1,5 +1,6 @@
 //! `rlhf reward train|eval|score`.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, Write as _, stdout};
 use std::path::{Path, PathBuf};
@@ -7,11 +8,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use color_eyre::Result;
-use color_eyre::eyre::{OptionExt, bail};
+use color_eyre::eyre::OptionExt;
 use serde_json::json;
 
-use crate::cli::job::{JobArgs, conclude};
-use crate::cli::models;
+use crate::cli::job::{JobArgs, conclude, from_here, how_to_go_on};
+use crate::cli::models::Opener;
 use crate::cli::progress::Progress;
 use crate::device::DeviceChoice;
 use crate::feedback::item::MAX_ROW_BYTES;
@@ -19,7 +20,6 @@ use crate::feedback::labels::Folders;
 use crate::feedback::lines::{Lines, jsonl_files};
 use crate::feedback::pairs;
 use crate::feedback::store;
-use crate::model::weights::SaveDtype;
 use crate::model::{ModelError, ModelText};
 use crate::reward::config::RewardConfig;
 use crate::reward::dataset::{Dataset, tokenise};
@@ -28,7 +28,7 @@ use crate::reward::model::RewardModel;
 use crate::reward::report::{Accuracy, IntervalMethod, Report, evaluate};
 use crate::reward::scoring::score_rows;
 use crate::run::control::StopFlag;
-use crate::run::{Input, Observer as _, RunDirectory};
+use crate::run::{Observer as _, RunDirectory};
 
 /// Arguments of `rlhf reward`.
 #[derive(Debug, Args)]
@@ -57,29 +57,13 @@ enum RewardCommand {
   rlhf reward train --model embedded
   rlhf reward train --model HuggingFaceTB/SmolLM2-135M-Instruct --data pairs.jsonl --use-peft --out runs/rm
   rlhf reward train --model FOLDER --data train.jsonl --eval-data test.jsonl --center-rewards-coefficient 0.01
-  rlhf reward train --resume runs/reward-001 --data pairs.jsonl
+  rlhf reward train --resume runs/reward-001
 
 --data takes files of preference pairs (TRL's and hh-rlhf's formats, see rlhf feedback import) and project directories. The
 result is a Hugging Face sequence classifier, runs/reward-<n>/model; how good it is, in runs/reward-<n>/reward_report.json.")]
 pub struct TrainArgs {
     #[command(flatten)]
     job: JobArgs<RewardConfig>,
-
-    /// Judgements to learn from: files of pairs, or project directories [default: this project]
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    data: Vec<PathBuf>,
-
-    /// Judgements to check with, instead of a share of --data
-    #[arg(long, value_name = "FILE", num_args = 1..)]
-    eval_data: Vec<PathBuf>,
-
-    /// Learn from the first N pairs only
-    #[arg(long, value_name = "N")]
-    max_train_pairs: Option<usize>,
-
-    /// Number format of the result: f32, f16 or bf16
-    #[arg(long, value_name = "DTYPE", default_value = "f32")]
-    dtype: SaveDtype,
 }
 
 /// Arguments of `rlhf reward eval`.
@@ -145,28 +129,25 @@ pub fn run(args: RewardArgs) -> Result<ExitCode> {
 }
 
 fn train(args: &TrainArgs) -> Result<ExitCode> {
-    let Some(job) = args.job.resolve()? else {
+    let Some(mut job) = args.job.resolve()? else {
         return Ok(ExitCode::SUCCESS);
     };
+    if job.settings.data.is_empty() {
+        job.settings.data = vec![std::path::absolute(&args.job.dir)?];
+    }
     let config = &job.settings;
     let name = job
         .project
         .model
         .as_deref()
         .ok_or_eyre("which model? pass --model, or set it in [project] of rlhf.toml")?;
-    let sources = match args.data.as_slice() {
-        [] => std::slice::from_ref(&args.job.dir),
-        files => files,
-    };
-    let chosen = models::device(job.project.device.parse()?)?;
-    let mut model = start(name, config.seed, &chosen.device)?;
-    let data = read(args, sources, config, &model)?;
+    let opener = args.job.opener();
+    let chosen = opener.device(job.project.device.parse()?)?;
+    let mut model = start(opener, name, config.seed, &chosen.device)?;
+    let data = read(config, &model)?;
     let mut progress = args.job.progress(config.logging_steps);
     progress.note(&data_summary(&data));
-    let inputs = inputs(sources.iter().chain(&args.eval_data))?;
-    if let Some(run) = &job.resume {
-        check_same(&RunDirectory::open(run)?, &inputs)?;
-    }
+    let inputs = inputs(config.data.iter().chain(&config.eval_data))?;
     let parent = model.text.folder().map(Path::to_owned);
     let run = job.open_run(
         "reward",
@@ -178,7 +159,6 @@ fn train(args: &TrainArgs) -> Result<ExitCode> {
     let place = Place {
         run: &run,
         resume: job.resume.is_some(),
-        dtype: args.dtype,
     };
     let stop = StopFlag::on_ctrl_c();
     let result = job::run(&mut model, &data, config, &place, &mut progress, &stop);
@@ -193,36 +173,36 @@ fn train(args: &TrainArgs) -> Result<ExitCode> {
 }
 
 /// A reward model to continue, or a new one on a language model's trunk.
-fn start(name: &str, seed: u64, device: &burn::tensor::Device) -> Result<RewardModel> {
-    match models::open(name, device) {
+fn start(
+    opener: Opener,
+    name: &str,
+    seed: u64,
+    device: &burn::tensor::Device,
+) -> Result<RewardModel> {
+    match opener.open(name, device) {
         Ok(base) => Ok(RewardModel::on(base, seed)?),
         Err(error) => match error.downcast_ref() {
-            Some(ModelError::IsClassifier(_)) => models::open_reward_model(name, device),
+            Some(ModelError::IsClassifier(_)) => opener.open_reward_model(name, device),
             _ => Err(error),
         },
     }
 }
 
-fn read(
-    args: &TrainArgs,
-    sources: &[PathBuf],
-    config: &RewardConfig,
-    model: &RewardModel,
-) -> Result<Data> {
+fn read(config: &RewardConfig, model: &RewardModel) -> Result<Data> {
     let context = model.network.decoder.config.max_position_embeddings;
     let limit = config.max_length.min(context);
     let mut all = Dataset::default();
-    for source in sources {
+    for source in &config.data {
         let part = dataset(source, &model.text, limit)?;
         all.pairs.extend(part.pairs);
         all.too_long += part.too_long;
     }
-    let held_out = args
-        .eval_data
-        .iter()
-        .map(|path| {
+    let held_out = names(&config.eval_data)
+        .into_iter()
+        .zip(&config.eval_data)
+        .map(|(name, path)| {
             Ok(HeldOut {
-                name: path.display().to_string(),
+                name,
                 dataset: dataset(path, &model.text, limit)?,
             })
         })
@@ -233,12 +213,26 @@ fn read(
         Data::against(all, held_out)
     };
     data.training
-        .truncate(args.max_train_pairs.unwrap_or(usize::MAX));
+        .truncate(config.max_train_pairs.unwrap_or(usize::MAX));
     Ok(data)
 }
 
+/// What the report calls files: their names, or their whole paths where two have one name. The current directory, which is
+/// another one when a run is resumed, plays no part.
+fn names(paths: &[PathBuf]) -> Vec<String> {
+    let name = |path: &PathBuf| Some(path.file_name()?.to_string_lossy().into_owned());
+    let different: BTreeSet<_> = paths.iter().map(name).collect();
+    let short = different.len() == paths.len();
+    let names = paths.iter().map(|path| {
+        name(path)
+            .filter(|_| short)
+            .unwrap_or_else(|| path.display().to_string())
+    });
+    names.collect()
+}
+
 fn dataset(path: &Path, text: &ModelText, limit: usize) -> Result<Dataset> {
-    Ok(tokenise(&pairs::read(path)?, text, limit)?)
+    Ok(tokenise(&pairs::read(from_here(path))?, text, limit)?)
 }
 
 /// The files that a run's record names: of a project, everything that its pairs are made from.
@@ -258,28 +252,6 @@ fn inputs<'a>(sources: impl Iterator<Item = &'a PathBuf>) -> Result<Vec<PathBuf>
         }
     }
     Ok(files)
-}
-
-/// A resumed run must go on with the files that it was started with.
-fn check_same(run: &RunDirectory, inputs: &[PathBuf]) -> Result<()> {
-    let before = run.provenance()?.inputs;
-    let now = inputs
-        .iter()
-        .map(|path| Input::read(path))
-        .collect::<Result<Vec<_>, _>>()?;
-    let hashes = |inputs: &[Input]| inputs.iter().map(|i| i.sha256.clone()).collect::<Vec<_>>();
-    if hashes(&before) != hashes(&now) {
-        let names: Vec<_> = before
-            .iter()
-            .map(|i| i.path.display().to_string())
-            .collect();
-        bail!(
-            "{} was started with other data, or its data have changed: it read {}; pass the same --data and --eval-data",
-            run.path().display(),
-            names.join(", ")
-        );
-    }
-    Ok(())
 }
 
 fn data_summary(data: &Data) -> String {
@@ -317,16 +289,14 @@ fn tell(
     if code == ExitCode::SUCCESS {
         progress.note(&format!("reward model: {}", run.model().display()));
     } else {
-        let path = run.path().display();
-        progress.note(&format!(
-            "stopped; to go on: rlhf reward train --resume {path}"
-        ));
+        progress.note(&format!("stopped; {}", how_to_go_on("reward train", run)));
     }
 }
 
 fn eval(args: &EvalArgs) -> Result<ExitCode> {
-    let device = models::device(args.device)?.device;
-    let model = models::open_reward_model(&args.model, &device)?;
+    let opener = Opener::default();
+    let device = opener.device(args.device)?.device;
+    let model = opener.open_reward_model(&args.model, &device)?;
     let context = model.network.decoder.config.max_position_embeddings;
     let limit = args.max_length.unwrap_or(context).min(context);
     for path in &args.data {
@@ -399,8 +369,9 @@ fn share(accuracy: &Accuracy) -> String {
 }
 
 fn score(args: &ScoreArgs) -> Result<ExitCode> {
-    let device = models::device(args.device)?.device;
-    let model = models::open_reward_model(&args.model, &device)?;
+    let opener = Opener::default();
+    let device = opener.device(args.device)?.device;
+    let model = opener.open_reward_model(&args.model, &device)?;
     let stdin = Path::new("/dev/stdin");
     let path = if args.data == Path::new("-") {
         stdin
@@ -415,4 +386,50 @@ fn score(args: &ScoreArgs) -> Result<ExitCode> {
     };
     score_rows(&model, &mut lines, print)?;
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Reward {
+        #[command(flatten)]
+        args: TrainArgs,
+    }
+
+    #[test]
+    fn one_flag_takes_several_files_and_may_be_repeated() {
+        let line = [
+            "reward",
+            "--data",
+            "/a",
+            "/b",
+            "--data",
+            "/c",
+            "--eval-data",
+            "/d",
+        ];
+        let job = Reward::parse_from(line)
+            .args
+            .job
+            .resolve()
+            .unwrap()
+            .unwrap();
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(job.settings.data, paths(&["/a", "/b", "/c"]));
+        assert_eq!(job.settings.eval_data, paths(&["/d"]));
+    }
+
+    #[test]
+    fn the_report_calls_files_by_name_unless_two_are_alike() {
+        let named = |paths: &[&str]| names(&paths.iter().map(PathBuf::from).collect::<Vec<_>>());
+        assert_eq!(named(&["/a/x.jsonl", "/b/y.jsonl"]), ["x.jsonl", "y.jsonl"]);
+        assert_eq!(
+            named(&["/a/x.jsonl", "/b/x.jsonl"]),
+            ["/a/x.jsonl", "/b/x.jsonl"]
+        );
+    }
 }

@@ -9,7 +9,6 @@ use color_eyre::eyre::OptionExt;
 use serde_json::json;
 
 use crate::cli::job::JobArgs;
-use crate::cli::models;
 use crate::feedback::item::append_batch;
 use crate::feedback::prompts::read_prompts;
 use crate::generate::engine::Listener;
@@ -61,8 +60,9 @@ pub fn run(args: SampleArgs) -> Result<ExitCode> {
         .ok_or_eyre("which prompts? pass --prompts FILE")?;
     let mut prompts = read_prompts(path)?;
     prompts.truncate(args.limit.unwrap_or(usize::MAX));
-    let chosen = models::device(job.project.device.parse()?)?;
-    let model = models::open(name, &chosen.device)?;
+    let opener = args.job.opener();
+    let chosen = opener.device(job.project.device.parse()?)?;
+    let model = opener.open(name, &chosen.device)?;
     let batch = Batch {
         name: &args.batch,
         round: args.round,
@@ -85,7 +85,7 @@ pub fn run(args: SampleArgs) -> Result<ExitCode> {
             "{}",
             json!({"items": items, "duplicates": duplicates, "too_few": too_few, "file": file})
         );
-    } else {
+    } else if !args.job.quiet {
         println!(
             "{items} items in {} ({duplicates} duplicate answers dropped, {too_few} prompts left with fewer than two)",
             file.display()

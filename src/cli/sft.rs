@@ -1,23 +1,21 @@
 //! `rlhf sft`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use color_eyre::Result;
 use color_eyre::eyre::{OptionExt, bail};
 
-use crate::cli::job::{JobArgs, conclude};
-use crate::cli::models;
+use crate::cli::job::{JobArgs, conclude, from_here, how_to_go_on};
 use crate::model::LanguageModel;
 use crate::model::optimizer::Optimizer;
-use crate::model::weights::SaveDtype;
 use crate::policy::config::SftConfig;
 use crate::policy::sft::{self, Job, Split};
 use crate::policy::sft_data;
 use crate::policy::sft_state::State;
 use crate::run::control::StopFlag;
-use crate::run::{Checkpoints, MetricsLog, Observer as _};
+use crate::run::{Checkpoints, MetricsLog, Observer as _, RunDirectory};
 
 /// Arguments of `rlhf sft`.
 #[derive(Debug, Args)]
@@ -31,22 +29,6 @@ tokenizer files in FOLDER. The result is a Hugging Face folder, runs/sft-<n>/mod
 pub struct SftArgs {
     #[command(flatten)]
     job: JobArgs<SftConfig>,
-
-    /// Training rows, JSONL
-    #[arg(long, value_name = "FILE", required_unless_present = "dry_run")]
-    data: Option<PathBuf>,
-
-    /// Held-out rows, JSONL, instead of a share of --data
-    #[arg(long, value_name = "FILE")]
-    eval_data: Option<PathBuf>,
-
-    /// Start from random weights; the model's folder needs no weights
-    #[arg(long)]
-    from_scratch: bool,
-
-    /// Number format of the result: f32, f16 or bf16
-    #[arg(long, value_name = "DTYPE", default_value = "f32")]
-    dtype: SaveDtype,
 }
 
 /// Runs `rlhf sft`.
@@ -60,29 +42,32 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
         .model
         .as_deref()
         .ok_or_eyre("which model? pass --model, or set it in [project] of rlhf.toml")?;
-    let data = args
+    let data = config
         .data
-        .as_ref()
-        .ok_or_eyre("which rows? pass --data FILE")?;
-    let chosen = models::device(job.project.device.parse()?)?;
+        .as_deref()
+        .ok_or_eyre("which rows? pass --data, or set `data` in [sft] of rlhf.toml")?;
+    let opener = args.job.opener();
+    let chosen = opener.device(job.project.device.parse()?)?;
     let device = chosen.device;
-    let mut model = if args.from_scratch {
-        models::open_from_scratch(name, config.seed, &device)?
+    let mut model = if config.from_scratch {
+        opener.open_from_scratch(name, config.seed, &device)?
     } else {
-        models::open(name, &device)?
+        opener.open(name, &device)?
     };
     if let Some(lora) = config.lora() {
         model.decoder.attach_lora(&lora, config.seed)?;
     }
-    let (split, cut) = read(&args, config, data, &model)?;
+    let (split, cut) = read(config, from_here(data), &model)?;
     let mut progress = args.job.progress(config.logging_steps);
     progress.note(&format!(
         "{} training rows, {} held out, {cut} cut at max_length",
         split.train.len(),
         split.held_out.len()
     ));
-    let inputs: Vec<PathBuf> = std::iter::once(data.clone())
-        .chain(args.eval_data.clone())
+    let inputs: Vec<PathBuf> = [&config.data, &config.eval_data]
+        .into_iter()
+        .flatten()
+        .cloned()
         .collect();
     let run = job.open_run(
         "sft",
@@ -125,14 +110,14 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
             &mut parts,
         )?;
         if !outcome.interrupted {
-            model.save(&run.model(), args.dtype)?;
+            model.save(&run.model(), config.dtype)?;
         }
         Ok(outcome)
     })();
     let summary = result
         .as_ref()
         .ok()
-        .map(|outcome: &sft::Outcome| summary(outcome, &run.model()));
+        .map(|outcome: &sft::Outcome| summary(outcome, &run));
     let code = conclude(&run, result.map(|outcome| outcome.interrupted))?;
     if let Some(summary) = summary {
         progress.note(&summary);
@@ -140,17 +125,12 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
     Ok(code)
 }
 
-fn read(
-    args: &SftArgs,
-    config: &SftConfig,
-    data: &std::path::Path,
-    model: &LanguageModel,
-) -> Result<(Split, usize)> {
+fn read(config: &SftConfig, data: &Path, model: &LanguageModel) -> Result<(Split, usize)> {
     let rows = sft_data::read(data, &model.text, config.completion_only_loss)?;
-    let mut split = match &args.eval_data {
+    let mut split = match &config.eval_data {
         Some(path) => Split {
             train: rows,
-            held_out: sft_data::read(path, &model.text, config.completion_only_loss)?,
+            held_out: sft_data::read(from_here(path), &model.text, config.completion_only_loss)?,
         },
         None => sft::split(rows, config.eval_fraction, config.seed),
     };
@@ -175,7 +155,7 @@ fn read(
     Ok((split, cut))
 }
 
-fn summary(outcome: &sft::Outcome, model: &std::path::Path) -> String {
+fn summary(outcome: &sft::Outcome, run: &RunDirectory) -> String {
     let held_out = match outcome.eval_loss {
         Some(loss) => format!(
             "held-out perplexity {:.3} (loss {loss:.4} nats per token), ",
@@ -183,14 +163,14 @@ fn summary(outcome: &sft::Outcome, model: &std::path::Path) -> String {
         ),
         None => String::new(),
     };
-    let end = if outcome.interrupted {
-        "interrupted after"
-    } else {
-        "done in"
-    };
+    let updates = outcome.updates;
+    if outcome.interrupted {
+        let go_on = how_to_go_on("sft", run);
+        return format!("interrupted after {updates} updates; {held_out}{go_on}");
+    }
+    let model = run.model();
     format!(
-        "{end} {} updates, {held_out}model in {}",
-        outcome.updates,
+        "done in {updates} updates, {held_out}model in {}",
         model.display()
     )
 }

@@ -138,10 +138,10 @@ pub fn resolve<S: Settings>(file: &File, flags: &Overrides) -> Result<S, ConfigE
             });
         }
     }
-    for (key, text) in flags.iter() {
+    for (key, texts) in flags.iter() {
         let origin = Origin::Flag(key.to_owned());
         let field = raw::known_key(S::SECTION, S::FIELDS, key, &origin)?;
-        match raw::parsed(field, text, &origin)? {
+        match raw::parsed(field, texts, &origin)? {
             Some(value) => table.insert(field.name.to_owned(), value),
             None => table.remove(field.name),
         };

@@ -118,21 +118,26 @@ impl Source<'_> {
     }
 }
 
-/// Flags that set settings: `(key, text)` in the order given. `-` and `_` are the same.
+/// Flags that set settings: `(key, texts)` in the order given. `-` and `_` are the same.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Overrides(Vec<(String, String)>);
+pub struct Overrides(Vec<(String, Vec<String>)>);
 
 impl Overrides {
     /// Adds `--key text`.
     pub fn push(&mut self, key: &str, text: &str) {
-        self.0.push((key.replace('-', "_"), text.to_owned()));
+        self.push_all(key, vec![text.to_owned()]);
+    }
+
+    /// Adds `--key text text …`, one flag with several values.
+    pub fn push_all(&mut self, key: &str, texts: Vec<String>) {
+        self.0.push((key.replace('-', "_"), texts));
     }
 
     /// The flags in order, keys with underscores.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.0
             .iter()
-            .map(|(key, text)| (key.as_str(), text.as_str()))
+            .map(|(key, texts)| (key.as_str(), texts.as_slice()))
     }
 }
 
@@ -172,7 +177,7 @@ pub fn known_key(
         })
 }
 
-/// The value of `field` as TOML gave it, whole numbers widened where a decimal one is meant.
+/// The value of `field` as TOML gave it: whole numbers widened where a decimal one is meant, paths absolute.
 pub fn typed(field: &Field, value: &Value, origin: &Origin) -> Result<Value, ConfigError> {
     match (field.kind, value) {
         (Kind::Bool, Value::Boolean(_)) | (Kind::Text, Value::String(_)) => Ok(value.clone()),
@@ -184,12 +189,39 @@ pub fn typed(field: &Field, value: &Value, origin: &Origin) -> Result<Value, Con
         (Kind::Choice(words), Value::String(word)) if words.contains(&word.as_str()) => {
             Ok(value.clone())
         }
+        (Kind::Path, Value::String(path)) => located(field, path, origin),
+        (Kind::Paths, Value::String(path)) => Ok(vec![located(field, path, origin)?].into()),
+        (Kind::Paths, Value::Array(items)) if items.iter().all(Value::is_str) => {
+            let paths = items.iter().filter_map(Value::as_str);
+            let paths = paths.map(|path| located(field, path, origin));
+            Ok(Value::Array(paths.collect::<Result<_, _>>()?))
+        }
         _ => Err(wrong_type(field, value.to_string(), origin)),
     }
 }
 
-/// The value of `field` as a flag gave it; `None` for `none`, which unsets an optional setting.
-pub fn parsed(field: &Field, text: &str, origin: &Origin) -> Result<Option<Value>, ConfigError> {
+/// A path made absolute: in a file it starts from the file's folder, in a flag from the current one.
+fn located(field: &Field, path: &str, origin: &Origin) -> Result<Value, ConfigError> {
+    let start = match origin {
+        Origin::Line(file, _) => file.parent(),
+        Origin::Flag(_) | Origin::Default => None,
+    };
+    let joined = start.unwrap_or(Path::new("")).join(path);
+    // An empty path is none, though joined to a folder it would be that folder.
+    let absolute = Some(joined).filter(|_| !path.is_empty());
+    absolute
+        .and_then(|joined| std::path::absolute(joined).ok())
+        .and_then(|absolute| Some(Value::String(absolute.to_str()?.to_owned())))
+        .ok_or_else(|| wrong_type(field, format!("{path:?}"), origin))
+}
+
+/// The value of `field` as a flag gave it; `None` for `none`, which unsets an optional setting. Only paths may be several.
+pub fn parsed(
+    field: &Field,
+    texts: &[String],
+    origin: &Origin,
+) -> Result<Option<Value>, ConfigError> {
+    let text = texts.join(" ");
     if field.optional && text == "none" {
         return Ok(None);
     }
@@ -197,7 +229,8 @@ pub fn parsed(field: &Field, text: &str, origin: &Origin) -> Result<Option<Value
         Kind::Bool => text.to_lowercase().parse().ok().map(Value::Boolean),
         Kind::Integer => text.parse().ok().map(Value::Integer),
         Kind::Number => text.parse().ok().map(Value::Float),
-        Kind::Text | Kind::Choice(_) => Some(Value::String(text.to_owned())),
+        Kind::Text | Kind::Choice(_) | Kind::Path => Some(Value::String(text.clone())),
+        Kind::Paths => Some(texts.to_vec().into()),
         Kind::List => Some(
             text.split(',')
                 .map(|item| item.trim().to_owned())
@@ -217,6 +250,8 @@ fn wrong_type(field: &Field, value: String, origin: &Origin) -> ConfigError {
         Kind::Text => "a text in quotes".to_owned(),
         Kind::List => "a list of texts".to_owned(),
         Kind::Choice(words) => words.join(" or "),
+        Kind::Path => "a path in quotes".to_owned(),
+        Kind::Paths => "a list of paths".to_owned(),
     };
     ConfigError::Type {
         origin: origin.clone(),

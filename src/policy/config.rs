@@ -1,16 +1,28 @@
 //! Hyperparameters of supervised fine-tuning and of PPO, under TRL's names.
 //!
 //! Defaults are TRL's unless the comment says otherwise. Every field is a key of `[sft]` or `[ppo]` in
-//! `rlhf.toml` and a flag; its comment is the flag's help.
+//! `rlhf.toml` and a flag; its comment is the flag's help. The files that a job learns from are settings, so that its
+//! `config.toml` repeats it; the code beside this file gets their contents and never opens them.
+
+use std::path::PathBuf;
 
 use crate::algo::adamw::{AdamWConfig, EpsilonPlacement};
 use crate::model::LoraConfig;
+use crate::model::weights::SaveDtype;
 use crate::run::optimizer::{AdamEpsilonPlacement, LrSchedulerType, warmup_updates};
 use crate::run::settings::{InvalidSetting, check, choices, settings};
 
 settings! {
     /// Supervised fine-tuning: next-token loss on completions.
     pub struct SftConfig in "sft", validated by check_values {
+        /// Training rows, JSONL.
+        pub data: Option<PathBuf> = None,
+        /// Held-out rows, JSONL, instead of a share of the training rows.
+        pub eval_data: Option<PathBuf> = None,
+        /// Start from random weights; the model's folder needs no weights.
+        pub from_scratch: bool = false,
+        /// Number format of the result. Training is in f32 whatever it is.
+        pub dtype: SaveDtype = SaveDtype::F32,
         /// Peak learning rate of AdamW. Full fine-tuning: 2e-5; with LoRA about ten times more.
         pub learning_rate: f64 = 2e-5,
         /// Course of the learning rate after warm-up.
@@ -161,6 +173,10 @@ choices! {
 settings! {
     /// Proximal policy optimisation against a reward model.
     pub struct PpoConfig in "ppo", validated by check_values {
+        /// Prompts to train on, JSONL.
+        pub prompts: Option<PathBuf> = None,
+        /// Held-out prompts, JSONL, instead of a share of the prompts to train on.
+        pub eval_prompts_file: Option<PathBuf> = None,
         /// Peak learning rate of AdamW. Full fine-tuning: 3e-6; with LoRA about ten times more.
         pub learning_rate: f64 = 3e-6,
         /// Course of the learning rate after warm-up.

@@ -122,7 +122,8 @@ pub fn train(
     job: &mut Job<'_>,
 ) -> Result<Outcome, PpoError> {
     let total = ppo.config.steps();
-    let first = evaluate(ppo, world, job)?;
+    // A resumed job's rows of this step are in the file, if it was one of evaluation.
+    let first = evaluate(ppo, world, job, ppo.step == 0)?;
     let mut outcome = Outcome {
         steps: ppo.step,
         before: first.clone(),
@@ -143,7 +144,7 @@ pub fn train(
         outcome.interrupted = job.stop.is_set();
         // An interruption adds no evaluation, or the resumed job could end with another policy than the uninterrupted one.
         if ppo.step >= total || (every > 0 && ppo.step.is_multiple_of(every)) {
-            report.evaluation = evaluate(ppo, world, job)?;
+            report.evaluation = evaluate(ppo, world, job, true)?;
             outcome.see(ppo, report.evaluation.clone());
         }
         job.metrics.append(&report)?;
@@ -192,11 +193,12 @@ impl Outcome {
     }
 }
 
-/// Answers the held-out prompts and measures them; none without held-out prompts.
-pub fn evaluate(
+/// Answers the held-out prompts, with rows in `samples.jsonl` if `record`, and measures them; none without held-out prompts.
+fn evaluate(
     ppo: &Ppo<'_>,
     world: &World<'_>,
     job: &mut Job<'_>,
+    record: bool,
 ) -> Result<Option<Evaluation>, PpoError> {
     if job.held_out.is_empty() {
         return Ok(None);
@@ -222,13 +224,10 @@ pub fn evaluate(
         ppo.config.per_device_train_batch_size,
     );
     let measured = measure(&ppo.model, &ppo.reference, &tokens, temperature, microbatch);
-    write_samples(
-        job.samples,
-        ppo.step,
-        true,
-        &episodes,
-        Some(&sequence_kl(&measured)),
-    )?;
+    if record {
+        let kl = sequence_kl(&measured);
+        write_samples(job.samples, ppo.step, true, &episodes, Some(&kl))?;
+    }
     Ok(Some(Evaluation::new(&episodes, &measured, job.gold)))
 }
 

@@ -1,15 +1,27 @@
 //! Hyperparameters of reward-model training, under TRL's names.
 //!
-//! Every field is a key of `[reward]` in `rlhf.toml` and a flag; its comment is the flag's help.
+//! Every field is a key of `[reward]` in `rlhf.toml` and a flag; its comment is the flag's help. The files of judgements are
+//! settings, so that a run's `config.toml` repeats it; the code beside this file gets their contents and never opens them.
+
+use std::path::PathBuf;
 
 use crate::algo::adamw::{AdamWConfig, EpsilonPlacement};
 use crate::model::LoraConfig;
+use crate::model::weights::SaveDtype;
 use crate::run::optimizer::{LrSchedulerType, warmup_updates};
 use crate::run::settings::{InvalidSetting, check, settings};
 
 settings! {
     /// Training a reward model on judgements (Bradley–Terry).
     pub struct RewardConfig in "reward", validated by check_values {
+        /// Judgements to learn from: files of pairs, or project directories; without any, those of this project.
+        pub data: Vec<PathBuf> = Vec::new(),
+        /// Judgements to check with, instead of a share of those to learn from.
+        pub eval_data: Vec<PathBuf> = Vec::new(),
+        /// Learn from the first N pairs only.
+        pub max_train_pairs: Option<usize> = None,
+        /// Number format of the result. Training is in f32 whatever it is.
+        pub dtype: SaveDtype = SaveDtype::F32,
         /// Peak learning rate of AdamW. With LoRA: 1e-4; full fine-tuning: about 1e-5.
         pub learning_rate: f64 = 1e-4,
         /// Course of the learning rate after warm-up.
@@ -108,6 +120,7 @@ impl RewardConfig {
             eval_fraction, (0.0..1.0).contains(&self.eval_fraction), "in [0, 1)";
             logging_steps, self.logging_steps > 0, "at least 1";
             max_nonfinite_steps, self.max_nonfinite_steps > 0, "at least 1";
+            max_train_pairs, self.max_train_pairs.is_none_or(|n| n > 0), "at least 1";
             lora_r, self.lora_r > 0, "at least 1";
             lora_alpha, self.lora_alpha > 0.0, "positive";
             lora_target_modules, !self.lora_target_modules.is_empty(), "at least one name";

@@ -9,7 +9,7 @@ use thiserror::Error as ThisError;
 
 use crate::model::optimizer::Optimizer;
 use crate::model::training_state::{self, StateError};
-use crate::model::weights::{SaveDtype, WeightsError};
+use crate::model::weights::WeightsError;
 use crate::run::RunDirectory;
 use crate::run::atomic::{WriteError, write_atomic};
 use crate::run::checkpoint::{Checkpoint, CheckpointError, Checkpoints};
@@ -127,8 +127,6 @@ pub struct Place<'a> {
     pub run: &'a RunDirectory,
     /// Continue from the last checkpoint, if there is one.
     pub resume: bool,
-    /// Number format of the result.
-    pub dtype: SaveDtype,
 }
 
 /// Trains `model` and writes metrics, checkpoints, `model/` and `reward_report.json`. Returns `None` if Ctrl-C stopped it.
@@ -187,7 +185,7 @@ pub fn run(
     } else {
         Scale::default()
     };
-    model.save(&place.run.model(), place.dtype)?;
+    model.save(&place.run.model(), config.dtype)?;
     let report = report(model, data, outcome, observer)?;
     let bytes = serde_json::to_vec_pretty(&report).unwrap_or_default();
     write_atomic(&place.run.path().join(REPORT), &bytes)?;

@@ -1,7 +1,7 @@
 //! From a policy, a reward model and prompts to a better policy: everything of `rlhf ppo` but its arguments.
 
 use std::error::Error;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::BufWriter;
 
 use thiserror::Error as ThisError;
@@ -20,7 +20,7 @@ use crate::reward::model::RewardModel;
 use crate::run::RunDirectory;
 use crate::run::checkpoint::{CheckpointError, Checkpoints};
 use crate::run::control::{Observer, StopFlag};
-use crate::run::metrics::{MetricsError, MetricsLog};
+use crate::run::metrics::{MetricsError, MetricsLog, reopen};
 
 /// Why a policy can't be improved.
 #[derive(Debug, ThisError)]
@@ -112,7 +112,7 @@ pub fn improve(
         observer.note(&format!("resumed after step {}", ppo.step));
     }
     let mut metrics = MetricsLog::resume(&run.metrics(), ppo.step)?;
-    let mut samples = BufWriter::new(open_samples(run)?);
+    let mut samples = BufWriter::new(open_samples(run, ppo.step)?);
     let mut job = Job {
         observer,
         stop,
@@ -157,9 +157,13 @@ pub fn improve(
     Ok(outcome)
 }
 
-fn open_samples(run: &RunDirectory) -> Result<File, ImproveError> {
+/// `samples.jsonl`, without the rows that the steps after `step` will write again.
+fn open_samples(run: &RunDirectory, step: usize) -> Result<File, ImproveError> {
     let path = run.samples();
-    let open = OpenOptions::new().create(true).append(true).open(&path);
+    let open = match step {
+        0 => File::create(&path),
+        _ => reopen(&path, step),
+    };
     open.map_err(|source| ImproveError::Io { path, source })
 }
 

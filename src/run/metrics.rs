@@ -47,23 +47,7 @@ impl MetricsLog {
     /// Continues a file after its row of step `step`: later rows, and a torn last one, are removed, because a
     /// resumed job writes them again.
     pub fn resume(path: &Path, step: usize) -> Result<Self, MetricsError> {
-        let opened = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(path);
-        let mut log = Self::over(path, opened)?;
-        let mut text = Vec::new();
-        log.file
-            .read_to_end(&mut text)
-            .map_err(|e| log.write_error(e))?;
-        let kept = length_up_to(&text, step);
-        log.file.set_len(kept).map_err(|e| log.write_error(e))?;
-        log.file
-            .seek(SeekFrom::Start(kept))
-            .map_err(|e| log.write_error(e))?;
-        Ok(log)
+        Self::over(path, reopen(path, step))
     }
 
     /// Appends one row: an object with a number `step`. Non-finite numbers become `null`.
@@ -98,6 +82,23 @@ impl MetricsLog {
             source,
         }
     }
+}
+
+/// Opens a file of rows with a number `step` for writing behind those of step `step`; what comes later is removed, a torn row
+/// too. A file that is not there is made.
+pub fn reopen(path: &Path, step: usize) -> io::Result<File> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text)?;
+    let kept = length_up_to(&text, step);
+    file.set_len(kept)?;
+    file.seek(SeekFrom::Start(kept))?;
+    Ok(file)
 }
 
 /// Bytes of the leading complete rows whose step is at most `step`.

@@ -6,6 +6,8 @@
 //! rustdoc cannot drift apart. The struct itself stays beside the code that it configures and knows
 //! nothing of files or flags.
 
+use std::path::PathBuf;
+
 use serde::{Serialize, de::DeserializeOwned};
 
 /// A setting whose value makes no sense; the message names the key as the user wrote it.
@@ -37,6 +39,10 @@ pub enum Kind {
     List,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A file or folder. Whoever reads the setting makes it absolute, so that it means the same everywhere.
+    Path,
+    /// Several of them.
+    Paths,
 }
 
 /// One setting: its key (with underscores), its doc comment and the shape of its value.
@@ -77,6 +83,12 @@ impl Value for String {
 }
 impl Value for Vec<String> {
     const KIND: Kind = Kind::List;
+}
+impl Value for PathBuf {
+    const KIND: Kind = Kind::Path;
+}
+impl Value for Vec<PathBuf> {
+    const KIND: Kind = Kind::Paths;
 }
 impl<T: Value> Value for Option<T> {
     const KIND: Kind = T::KIND;

@@ -1,8 +1,9 @@
 //! Defaults, `rlhf.toml`, flags: which wins, and what errors say.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rlhf::config::{self, ConfigError, File, Overrides, SECTIONS};
+use rlhf::model::weights::SaveDtype;
 use rlhf::policy::config::{KlController, KlEstimator, PpoConfig, SftConfig};
 use rlhf::reward::config::RewardConfig;
 use rlhf::run::settings::{Kind, Settings};
@@ -77,6 +78,52 @@ fn every_kind_of_value_is_read_from_file_and_flag() {
 }
 
 #[test]
+fn a_path_in_a_file_starts_from_its_folder_and_one_in_a_flag_from_here() {
+    let toml = "[reward]\ndata = [\"a.jsonl\", \"/b.jsonl\"]\neval_data = \"c/d.jsonl\"\n[sft]\ndata = \"./e.jsonl\"\n";
+    let file = File::parse(toml, Path::new("/project/rlhf.toml")).unwrap();
+    let reward: RewardConfig = config::resolve(&file, &Overrides::default()).unwrap();
+    let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+    assert_eq!(reward.data, paths(&["/project/a.jsonl", "/b.jsonl"]));
+    assert_eq!(reward.eval_data, paths(&["/project/c/d.jsonl"]));
+    let sft: SftConfig = config::resolve(&file, &Overrides::default()).unwrap();
+    assert_eq!(sft.data.as_deref(), Some(Path::new("/project/e.jsonl")));
+
+    let here = std::env::current_dir().unwrap();
+    let mut flags = Overrides::default();
+    flags.push_all("data", vec!["x.jsonl".to_owned(), "/y z.jsonl".to_owned()]);
+    let reward: RewardConfig = config::resolve(&file, &flags).unwrap();
+    assert_eq!(reward.data, [here.join("x.jsonl"), "/y z.jsonl".into()]);
+    assert_eq!(reward.eval_data, paths(&["/project/c/d.jsonl"]));
+    let sft: SftConfig = config::resolve(&file, &[("data", "x.jsonl")].into()).unwrap();
+    assert_eq!(sft.data, Some(here.join("x.jsonl")));
+    let sft: SftConfig = config::resolve(&file, &[("data", "none")].into()).unwrap();
+    assert_eq!(sft.data, None);
+}
+
+#[test]
+fn paths_are_written_and_read_back() {
+    let reward = RewardConfig {
+        data: vec!["/a \"b\".jsonl".into(), "/c".into()],
+        max_train_pairs: Some(7),
+        dtype: SaveDtype::Bf16,
+        ..RewardConfig::default()
+    };
+    assert_round_trip(&reward);
+    let toml = config::to_toml(&reward).unwrap();
+    assert!(
+        toml.contains("\neval_data = []\nmax_train_pairs = 7\ndtype = \"bf16\"\n"),
+        "{toml}"
+    );
+    let toml = config::to_toml(&SftConfig::default()).unwrap();
+    assert!(
+        toml.starts_with(
+            "[sft]\n# data is not set\n# eval_data is not set\nfrom_scratch = false\n"
+        ),
+        "{toml}"
+    );
+}
+
+#[test]
 fn unknown_names_are_errors_with_a_suggestion() {
     assert_eq!(
         message("[ppo]\n\nkl_ceof = 0.1\n"),
@@ -141,9 +188,25 @@ fn wrong_types_name_the_place_and_what_is_allowed() {
             "rlhf.toml:2: `lora_target_modules` must be a list of texts, not [1]",
         ),
     ];
+    let cases = cases.into_iter().chain([
+        (
+            "prompts = 1",
+            "rlhf.toml:2: `prompts` must be a path in quotes, not 1",
+        ),
+        (
+            "prompts = \"\"",
+            "rlhf.toml:2: `prompts` must be a path in quotes, not \"\"",
+        ),
+    ]);
     for (line, expected) in cases {
         assert_eq!(message(&format!("[ppo]\n{line}\n")), expected);
     }
+    let file = File::parse("[reward]\ndata = [\"a\", 1]\n", Path::new("rlhf.toml")).unwrap();
+    let error = config::resolve::<RewardConfig>(&file, &Overrides::default()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "rlhf.toml:2: `data` must be a list of paths, not [\"a\", 1]"
+    );
     assert_eq!(
         flag_message("kl-coef", "much"),
         "--kl-coef: `kl_coef` must be a finite number, not `much`"
@@ -220,7 +283,7 @@ fn the_resolved_configuration_resolves_to_itself() {
     assert_round_trip(&SftConfig::default());
     assert_round_trip(&RewardConfig::default());
     let toml = config::to_toml(&PpoConfig::default()).unwrap();
-    assert!(toml.starts_with("[ppo]\nlearning_rate = 3e-6\n"), "{toml}");
+    assert!(toml.contains("\nlearning_rate = 3e-6\n"), "{toml}");
     assert!(toml.contains("\n# target_kl is not set\n"), "{toml}");
 }
 

@@ -38,10 +38,18 @@ impl Project {
     /// Samples, simulated judgements and a reward model.
     fn judged() -> Self {
         let project = Self::new();
-        project.run("sample --model embedded --device cpu --prompts prompts/world_train.jsonl --limit 24 --max-new-tokens 24 --quiet");
+        let Output { stdout, stderr, .. } = project.run("sample --model embedded --device cpu --prompts prompts/world_train.jsonl --limit 24 --max-new-tokens 24 --quiet");
+        assert_eq!((stdout, stderr), (Vec::new(), Vec::new()), "--quiet");
         project.run("label --annotator sim:gold");
-        let data = project.0.path().to_str().unwrap().to_owned();
-        project.run(&format!("reward train --model embedded --device cpu --data {data} --per-device-train-batch-size 8 --quiet"));
+        project.run(
+            "reward train --model embedded --device cpu --per-device-train-batch-size 8 --quiet",
+        );
+        let config = std::fs::read_to_string(project.path("runs/reward-001/config.toml")).unwrap();
+        let own = format!("\ndata = [\"{}\"]\n", project.0.path().display());
+        assert!(
+            config.contains(&own),
+            "its own judgements, from wherever it is resumed: {config}"
+        );
         project
     }
 
@@ -55,11 +63,9 @@ impl Project {
     }
 
     fn resume(&self, run: &str) {
-        let (reward, run) = (self.path("runs/reward-001"), self.path(run));
         self.run(&format!(
-            "ppo --resume {} --reward-model {} --prompts prompts/world_train.jsonl --quiet",
-            run.display(),
-            reward.display()
+            "ppo --resume {} --quiet",
+            self.path(run).display()
         ));
     }
 }

@@ -29,6 +29,7 @@ mod hub;
 mod model_folder;
 mod optimizer;
 mod recipes;
+mod resume;
 mod reward;
 mod reward_cli;
 mod run_checkpoint;

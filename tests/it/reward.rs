@@ -6,7 +6,6 @@ use std::path::Path;
 use rlhf::device;
 use rlhf::feedback::item::PromptText;
 use rlhf::feedback::pairs::PreferencePair;
-use rlhf::model::weights::SaveDtype;
 use rlhf::model::{LanguageModel, PromptInput, ScoreRequest, Scorer, TokenBatch};
 use rlhf::reward::config::RewardConfig;
 use rlhf::reward::dataset::{Dataset, Pair, tokenise};
@@ -238,11 +237,7 @@ fn go_on(
     let mut model = load("llama-score-tiny");
     let data = Data::split(synthetic(pairs), config.eval_fraction, config.seed);
     let run = RunDirectory::open(&folder.path().join("run")).unwrap();
-    let place = Place {
-        run: &run,
-        resume,
-        dtype: SaveDtype::F32,
-    };
+    let place = Place { run: &run, resume };
     let result = job::run(&mut model, &data, config, &place, observer, stop);
     Ran {
         folder,
@@ -409,7 +404,6 @@ fn a_job_without_a_decisive_pair_says_what_became_of_them() {
     let place = Place {
         run: &run,
         resume: false,
-        dtype: SaveDtype::F32,
     };
     let mut model = load("llama-score-tiny");
     let stop = StopFlag::new();

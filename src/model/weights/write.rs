@@ -7,29 +7,17 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use super::{WeightsError, format_error};
 use crate::run::atomic::write_atomic;
+use crate::run::settings::choices;
 
-/// Number format of written weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum SaveDtype {
-    /// Exact.
-    #[default]
-    F32,
-    /// Half the size, 11 bits of precision.
-    F16,
-    /// Half the size, 8 bits of precision, the range of f32.
-    Bf16,
-}
-
-impl std::str::FromStr for SaveDtype {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "f32" | "float32" => Ok(Self::F32),
-            "f16" | "float16" => Ok(Self::F16),
-            "bf16" | "bfloat16" => Ok(Self::Bf16),
-            _ => Err(format!("expected f32, f16 or bf16, found {text:?}")),
-        }
+choices! {
+    /// Number format of written weights.
+    pub enum SaveDtype {
+        /// Exact.
+        F32 = "f32",
+        /// Half the size, 11 bits of precision.
+        F16 = "f16",
+        /// Half the size, 8 bits of precision, the range of f32.
+        Bf16 = "bf16",
     }
 }
 

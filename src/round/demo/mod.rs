@@ -12,7 +12,6 @@ use crate::feedback::item::{Item, SamplesError, append_batch};
 use crate::feedback::pairs::{PairsError, PreferencePair, read};
 use crate::feedback::prompts::{PromptsError, read_prompts};
 use crate::generate::engine::Listener;
-use crate::model::weights::SaveDtype;
 use crate::model::{LanguageModel, ModelError};
 use crate::policy::config::PpoConfig;
 use crate::policy::ppo_job::Outcome;
@@ -182,11 +181,7 @@ pub fn train_reward_model(
         dataset: dataset(&read(held_out)?)?,
     };
     let data = Data::against(training, vec![held_out]);
-    let place = Place {
-        run,
-        resume: false,
-        dtype: SaveDtype::F32,
-    };
+    let place = Place { run, resume: false };
     let Some(mut report) = job::run(&mut model, &data, config, &place, observer, stop)? else {
         return Ok(None);
     };
