@@ -1,4 +1,4 @@
-//! The model inside the binary: 3.4 million parameters, trained by this program on a small world of its own.
+//! The model inside the binary: 2.2 million parameters, trained by this program on a small world of its own.
 //!
 //! How it was made, from nothing but this repository, is in CONTRIBUTING.md. Its weights are stored in f16.
 

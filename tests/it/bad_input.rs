@@ -152,7 +152,7 @@ fn a_prompt_longer_than_the_context() {
     let row = serde_json::json!({"id": "long", "prompt": "word ".repeat(500)}).to_string();
     let folder = folder_with("prompts.jsonl", &row);
     let sample = "sample --device cpu --model embedded --prompts prompts.jsonl";
-    let message = "error: prompt long: 1001 tokens, but the model's context is 128 tokens with the answer; shorten the prompt";
+    let message = "error: prompt long: 503 tokens, but the model's context is 128 tokens with the answer; shorten the prompt";
     fails(folder.path(), sample, 1, message);
     assert!(!folder.path().join("samples").exists());
 }
