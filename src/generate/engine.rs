@@ -127,7 +127,7 @@ pub trait Listener: Send {
         let _ = (done, total);
     }
 
-    /// Asked before every step: give up?
+    /// Asked before every step and every token: give up?
     fn stop(&self) -> bool {
         false
     }
@@ -340,6 +340,10 @@ impl Run<'_, '_> {
             row.ids.push(drawn.id);
             row.logprobs.push(drawn.logprob);
             let mut results = lock(self.results);
+            // Another worker's token may have been the last that the listener wanted.
+            if results.listener.stop() {
+                return Err(GenerateError::Stopped);
+            }
             results.listener.token(row.request, drawn.id);
             if self.settings.stop_ids.contains(&drawn.id) {
                 results.complete(row, FinishReason::Stop);

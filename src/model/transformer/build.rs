@@ -92,13 +92,20 @@ impl Build<'_> {
         ))
     }
 
+    fn bias(
+        &mut self,
+        name: &str,
+        width: usize,
+        biased: bool,
+    ) -> Result<Option<Tensor<1>>, WeightsError> {
+        biased
+            .then(|| self.tensor(&format!("{name}.bias"), [width]))
+            .transpose()
+    }
+
     fn norm(&mut self, name: &str, width: usize, biased: bool) -> Result<Norm, WeightsError> {
         let weight = self.tensor(&format!("{name}.weight"), [width])?;
-        let bias = if biased {
-            Some(self.tensor(&format!("{name}.bias"), [width])?)
-        } else {
-            None
-        };
+        let bias = self.bias(name, width, biased)?;
         Ok(Norm {
             name: name.to_owned(),
             weight,
@@ -122,11 +129,7 @@ impl Build<'_> {
             Layout::InOut => [inputs, outputs],
         };
         let weight = self.tensor(&format!("{name}.weight"), shape)?;
-        let bias = if biased {
-            Some(self.tensor(&format!("{name}.bias"), [outputs])?)
-        } else {
-            None
-        };
+        let bias = self.bias(name, outputs, biased)?;
         Ok(Linear {
             name: name.to_owned(),
             weight,
