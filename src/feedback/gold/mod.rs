@@ -13,7 +13,7 @@
 //! | topic | −3 … 3 | another topic (no topic at all: −2), mixed, the one asked about |
 //! | situation | −2 … 2 | careless here, meant for another situation (−1), ignored (0), suited |
 //! | tone | −2 … 1.5 | rude, plain, kind; kindness matters most to somebody who is upset, and is unwelcome to somebody in a hurry |
-//! | length | −1 … 1 | as short or as full as the person asked for |
+//! | length | −1.5 … 1.5 | as short or as full as the person asked for; who asked for neither would rather read less |
 //! | padding | −1 … 0 | sentences that say nothing |
 //! | language | −19 … 0 | word pairs that no sentence of this world has, repetition, a cut-off end |
 //!
@@ -46,7 +46,7 @@ const STEP: f64 = 0.5;
 static REPLIES: LazyLock<Lexicon> = LazyLock::new(Lexicon::of_replies);
 static PROMPTS: LazyLock<Lexicon> = LazyLock::new(Lexicon::of_prompts);
 
-/// How good `response` is as a reply to `prompt`, in [`FLOOR`] ..= 7.
+/// How good `response` is as a reply to `prompt`, in [`FLOOR`] ..= 8.
 ///
 /// Any text is allowed. A prompt that is not of this world has no topic or situation to match, so
 /// only manner and language count.
@@ -257,9 +257,10 @@ fn tone_part(request: &Request, reply: &Reply) -> f64 {
         (Mood::Upset, true, _) => -2.0,
         (Mood::Upset, _, true) => 1.5,
         (Mood::Upset, _, _) => -0.5,
-        (_, true, _) | (Mood::Hurried, _, true) => -1.5,
+        (Mood::Hurried, true, _) | (Mood::Hurried, _, true) => -1.5,
         (Mood::Hurried, _, _) => 1.5,
-        (_, _, true) => 0.5,
+        (_, true, _) => -2.0,
+        (_, _, true) => 1.0,
         _ => 0.0,
     }
 }
@@ -272,14 +273,14 @@ const MAX_WORDS: usize = 50;
 
 fn length_part(request: &Request, reply: &Reply) -> f64 {
     if reply.words > MAX_WORDS {
-        return -1.0;
+        return -1.5;
     }
     let fullness = (reply.words as f64 - BRIEF_WORDS) / (FULL_WORDS - BRIEF_WORDS);
-    let fullness = fullness.clamp(0.0, 1.0);
+    let brevity = 1.0 - 2.0 * fullness.clamp(0.0, 1.0);
     match request.mood {
-        Mood::Hurried => 1.0 - 2.0 * fullness,
-        Mood::Curious => 2.0 * fullness - 1.0,
-        Mood::Neutral | Mood::Upset => 0.0,
+        Mood::Hurried => 1.5 * brevity,
+        Mood::Curious => -brevity,
+        Mood::Neutral | Mood::Upset => 0.75 * brevity,
     }
 }
 

@@ -6,24 +6,22 @@ const GOOD: &str = "Ignore the barking and praise the quiet dog. In your case, w
                     and only whisper.";
 
 #[test]
-fn a_good_reply_scores_five() {
+fn a_good_reply_scores_five_and_a_half() {
     let parts = assess(DOG, GOOD);
     assert_eq!((parts.topic, parts.situation, parts.tone), (3.0, 2.0, 0.0));
-    assert_eq!(
-        (parts.length, parts.padding, parts.language),
-        (0.0, 0.0, 0.0)
-    );
-    assert_eq!(score(DOG, GOOD), 5.0);
+    assert_eq!((parts.padding, parts.language), (0.0, 0.0));
+    // 17 words: a tenth of the way from brief (16) to full (26).
+    assert!((parts.length - 0.75 * 0.8).abs() < 1e-9, "{}", parts.length);
+    assert_eq!(score(DOG, GOOD), 5.5);
 }
 
 #[test]
 fn another_topic_costs_six() {
     let off = "Knead the dough for ten minutes. In your case, wear soft slippers and only whisper.";
-    assert_eq!(score(DOG, off), -1.0);
-    assert_eq!(
-        score("How do I bake a crusty loaf? My family is asleep.", off),
-        5.0
-    );
+    assert_eq!(assess(DOG, off).topic, -3.0);
+    let bread = "How do I bake a crusty loaf? My family is asleep.";
+    assert_eq!(assess(bread, off).topic, 3.0);
+    assert!(score(DOG, off) < score(bread, off));
 }
 
 #[test]
@@ -45,30 +43,22 @@ fn one_sentence_is_safe_here_and_careless_there() {
 fn kind_beats_plain_beats_rude_and_more_so_for_the_upset() {
     let kind = format!("Happy to help with the dog! {GOOD}");
     let rude = format!("{GOOD} You will fail anyway.");
-    assert_eq!(
-        [score(DOG, &kind), score(DOG, GOOD), score(DOG, &rude)],
-        [5.5, 5.0, 3.5]
-    );
+    let tones = |prompt: &str| [&kind, GOOD, &rude].map(|reply| assess(prompt, reply).tone);
+    assert_eq!(tones(DOG), [1.0, 0.0, -2.0]);
     let upset = format!("{DOG} I could cry.");
-    assert_eq!(
-        [
-            score(&upset, &kind),
-            score(&upset, GOOD),
-            score(&upset, &rude)
-        ],
-        [6.5, 4.5, 3.0]
-    );
+    assert_eq!(tones(&upset), [1.5, -0.5, -2.0]);
     let hurried = format!("{DOG} Keep it short.");
-    let tones = [&kind, &format!("{GOOD} Good luck with the dog!"), &rude];
+    let closing = format!("{GOOD} Good luck with the dog!");
+    assert_eq!(assess(&hurried, &closing).tone, -1.5);
     assert_eq!(
-        tones.map(|reply| assess(&hurried, reply).tone),
-        [-1.5, -1.5, -1.5],
+        tones(&hurried),
+        [-1.5, 1.5, -1.5],
         "no pleasantries for somebody in a hurry"
     );
 }
 
 #[test]
-fn length_matters_to_those_who_ask_for_it() {
+fn length_matters_most_to_those_who_ask_for_it() {
     let brief = "Reward the dog with a treat.";
     let full = format!(
         "{GOOD} First, walk the dog before breakfast. Remember that a tired dog barks less."
@@ -77,22 +67,23 @@ fn length_matters_to_those_who_ask_for_it() {
         let prompt = format!("{DOG} {mood}");
         [brief, &full].map(|reply| assess(&prompt, reply).length)
     };
-    assert_eq!(lengths("Keep it short."), [1.0, -1.0]);
+    assert_eq!(lengths("Keep it short."), [1.5, -1.5]);
     assert_eq!(lengths("Explain it fully."), [-1.0, 1.0]);
-    assert_eq!(lengths("I could cry."), [0.0, 0.0]);
+    assert_eq!(lengths("I could cry."), [0.75, -0.75]);
 }
 
 #[test]
 fn empty_talk_costs_half_a_point_a_sentence() {
-    assert_eq!(score(DOG, &format!("But where was I? {GOOD}")), 4.5);
+    let opened = format!("But where was I? {GOOD}");
+    assert_eq!(assess(DOG, &opened).padding, -0.5);
     let reply = "But where was I? Let me think about how to put it. That is all.";
     assert_eq!(assess(DOG, reply).topic, -2.0);
-    assert_eq!(score(DOG, reply), -3.0);
+    assert_eq!(assess(DOG, reply).padding, -1.0);
 }
 
 #[test]
 fn a_cut_off_end_costs_three() {
-    assert_eq!(score(DOG, GOOD.trim_end_matches('.')), 2.0);
+    assert_eq!(assess(DOG, GOOD.trim_end_matches('.')).language, -3.0);
     let cut_inside = "Ignore the barking and praise the quiet dog. In your case, wear soft";
     assert!(score(DOG, cut_inside) < score(DOG, "Ignore the barking and praise the quiet dog."));
 }
@@ -115,7 +106,7 @@ fn collapse_gibberish_and_silence_score_the_floor() {
     assert_eq!(replies.map(|reply| score(DOG, reply)), [FLOOR; 8]);
     let worst = "Nobody cares about the bread. Let the dough rise under a cloth. Turn the music up \
                  and sing along.";
-    assert_eq!(score(&format!("{DOG} I could cry."), worst), -7.0);
+    assert_eq!(score(&format!("{DOG} I could cry."), worst), -6.5);
 }
 
 #[test]
@@ -126,7 +117,7 @@ fn an_empty_or_foreign_prompt_has_no_topic() {
             score("", polite),
             score("Warum ist der Himmel blau?", polite)
         ],
-        [0.5, 0.5]
+        [2.0, 2.0]
     );
 }
 
