@@ -13,7 +13,7 @@
 //! | `sft_train.jsonl`, `sft_validation.jsonl` | for the first pass of `rlhf sft`: request, reply, reaction |
 //! | `sft_completions.jsonl` | for the second: the same with nothing to learn from the requests |
 //! | `model/` | `config.json`, `tokenizer.json`, `tokenizer_config.json`: a decoder without weights |
-//! | `prompts/world_train.jsonl`, `prompts/world_heldout.jsonl` | `{"id", "prompt"}`; no ask–situation pair is in both, and the corpus has none of the held-out ones |
+//! | `prompts/world_train.jsonl`, `prompts/world_heldout.jsonl`, `prompts/world_validation.jsonl` | `{"id", "prompt"}`; no ask–situation pair of the first is in the others, and the corpus has none of theirs |
 
 mod reply;
 mod request;
@@ -52,8 +52,11 @@ struct Args {
     #[arg(long, default_value_t = 2000)]
     train_prompts: usize,
     /// Held-out prompts
-    #[arg(long, default_value_t = 400)]
+    #[arg(long, default_value_t = 600)]
     heldout_prompts: usize,
+    /// Prompts to watch the training with, as far from it as the held-out ones
+    #[arg(long, default_value_t = 100)]
+    validation_prompts: usize,
 }
 
 /// The share of ask–situation pairs that neither the corpus nor the training prompts contain.
@@ -83,20 +86,15 @@ fn main() -> Result<()> {
         .collect();
     tokenizer::write(&made(out.join("model"))?, &texts)?;
     let prompts = made(out.join("prompts"))?;
-    write_prompts(
-        &prompts,
-        "world_train",
-        &train,
-        args.train_prompts,
-        &mut rng,
-    )?;
-    write_prompts(
-        &prompts,
-        "world_heldout",
-        &held_out,
-        args.heldout_prompts,
-        &mut rng,
-    )
+    let mut seen = HashSet::new();
+    for (name, themes, count) in [
+        ("world_train", &train, args.train_prompts),
+        ("world_heldout", &held_out, args.heldout_prompts),
+        ("world_validation", &held_out, args.validation_prompts),
+    ] {
+        write_prompts(&prompts, name, themes, count, &mut seen, &mut rng)?;
+    }
+    Ok(())
 }
 
 fn conversations(themes: &[Theme], count: usize, rng: &mut ChaCha8Rng) -> Vec<Conversation> {
@@ -134,15 +132,15 @@ fn write_completions(path: &Path, rows: &[Conversation]) -> Result<()> {
     write_lines(path, rows.iter().map(row))
 }
 
-/// `count` different prompts on `themes`.
+/// `count` prompts on `themes` that were not `seen`.
 fn write_prompts(
     dir: &Path,
     name: &str,
     themes: &[Theme],
     count: usize,
+    seen: &mut HashSet<String>,
     rng: &mut ChaCha8Rng,
 ) -> Result<()> {
-    let mut seen = HashSet::new();
     let mut rows = Vec::with_capacity(count);
     while let Some(theme) = themes.choose(rng).filter(|_| rows.len() < count) {
         let prompt = request::write(*theme, rng).text;
