@@ -65,7 +65,7 @@ fn bars() -> Display {
         style.progress_chars("##-")
     };
     let steps = all.add(ProgressBar::new(0));
-    steps.set_style(style("step {pos}/{len} [{bar:30}] {elapsed} {msg}"));
+    steps.set_style(style("step {pos}/{len} [{bar:20}] {elapsed} {wide_msg}"));
     steps.enable_steady_tick(Duration::from_millis(500)); // Keeps the elapsed time alive during long steps.
     let phase = ProgressBar::hidden(); // Joins the display with the first phase.
     phase.set_style(style("  {msg} {pos}/{len} [{bar:20}]"));
