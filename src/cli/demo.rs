@@ -6,15 +6,13 @@ use std::time::Instant;
 
 use clap::Args;
 use color_eyre::Result;
-use color_eyre::eyre::eyre;
 
-use crate::cli::job::{conclude, now};
+use crate::cli::job::{Job, exit_code, how_to_go_on};
 use crate::cli::models::Opener;
 use crate::cli::progress::Progress;
 use crate::cli::sample::Responses;
-use crate::cli::{INTERRUPTED, demo_report, label};
-use crate::config::{self, File, Overrides};
-use crate::device::ChosenDevice;
+use crate::cli::{demo_report, label, ppo, reward};
+use crate::config::{self, File, Overrides, ProjectConfig};
 use crate::feedback::gold;
 use crate::feedback::item::Item;
 use crate::feedback::record::{QUESTION, Scale};
@@ -22,17 +20,20 @@ use crate::feedback::sim::Simulated;
 use crate::feedback::store::session::Session;
 use crate::feedback::store::stamps::Stamps;
 use crate::model::LanguageModel;
-use crate::policy::config::PpoConfig;
+use crate::policy::rollout::Episode;
 use crate::reward::config::RewardConfig;
 use crate::round::config::SampleConfig;
 use crate::round::demo;
+use crate::round::prompts::request;
+use crate::run::RunDirectory;
 use crate::run::control::StopFlag;
 use crate::run::settings::Settings;
-use crate::run::{Observer, Provenance, RunDirectory};
 use crate::tui;
 
 /// The simulated labeller that takes over, or judges from the start without a terminal.
 const SIMULATED: &str = "sim:gold";
+/// The demo has named its device before the first job opens it again.
+const SILENT: Opener = Opener { quiet: true };
 
 /// Arguments of `rlhf demo`.
 #[derive(Debug, Args)]
@@ -71,7 +72,6 @@ pub fn run(args: DemoArgs) -> Result<ExitCode> {
     let chosen = Opener { quiet: args.quiet }.device(args.device)?;
     let stage = Stage {
         args: &args,
-        chosen: &chosen,
         stop: StopFlag::on_ctrl_c(),
         file: File::of_project(&args.dir)?,
     };
@@ -99,64 +99,43 @@ pub fn run(args: DemoArgs) -> Result<ExitCode> {
     }
 
     stage.say("3/5 training the reward model on the judgements");
-    let config: RewardConfig = stage.settings()?;
-    let (reward_run, reward) = stage.train(
-        "reward",
-        config.seed,
-        &config::to_toml(&config)?,
-        |run, observer| {
-            let base = LanguageModel::embedded(&chosen.device)?;
-            demo::train_reward_model(
-                &args.dir,
-                base,
-                &held_out,
-                &config,
-                run,
-                observer,
-                &stage.stop,
-            )
-        },
-    )?;
-    let Some((reward, reward_report)) = reward else {
-        return stage.interrupted(&reward_run);
+    let config = RewardConfig {
+        data: vec![std::path::absolute(&args.dir)?],
+        eval_data: vec![std::path::absolute(held_out)?],
+        ..stage.settings()?
     };
-    conclude(&reward_run, Ok(false))?;
+    let job = stage.job(config, None);
+    let trained = reward::learn(&job, SILENT, &mut stage.progress(), &stage.stop)?;
+    let Some(report) = trained.report else {
+        return Ok(stage.interrupted("reward train", &trained.run));
+    };
 
     stage.say("4/5 improving the policy with PPO");
-    let config: PpoConfig = stage.settings()?;
-    let (ppo_run, outcome) = stage.train(
-        "ppo",
-        config.seed,
-        &config::to_toml(&config)?,
-        |run, observer| {
-            let policy = LanguageModel::embedded(&chosen.device)?;
-            demo::improve_policy(
-                &args.dir,
-                policy,
-                &reward,
-                &config,
-                run,
-                observer,
-                &stage.stop,
-            )
-        },
-    )?;
+    let judge =
+        |episode: &Episode<'_>| gold::score(request(&episode.prompt.input), &episode.response);
+    let reward_folder = std::path::absolute(trained.run.model())?;
+    let job = stage.job(stage.settings()?, Some(reward_folder.display().to_string()));
+    let mut progress = stage.progress();
+    let (ppo_run, outcome) = ppo::train(&job, SILENT, Some(&judge), &mut progress, &stage.stop)?;
+    drop(progress);
     if outcome.interrupted {
-        return stage.interrupted(&ppo_run);
+        return Ok(stage.interrupted("ppo", &ppo_run));
     }
-    conclude(&ppo_run, Ok(false))?;
 
     stage.say("5/5 comparing old and new policy on held-out prompts");
     let after = LanguageModel::load(&ppo_run.model(), &chosen.device)?;
-    let comparison = demo::compare_policies(&args.dir, &model, &after, &reward, &config)?;
-    demo_report::print(&args.dir, &reward_report, &comparison, started.elapsed());
+    let comparison =
+        demo::compare_policies(&args.dir, &model, &after, &trained.model, &job.settings)?;
+    for report in &report.held_out {
+        demo_report::print_reward_model(report);
+    }
+    demo_report::print(&args.dir, &comparison, started.elapsed());
     Ok(ExitCode::SUCCESS)
 }
 
 /// What all stages share.
 struct Stage<'a> {
     args: &'a DemoArgs,
-    chosen: &'a ChosenDevice,
     stop: StopFlag,
     file: File,
 }
@@ -189,36 +168,23 @@ impl Stage<'_> {
         })?)
     }
 
-    /// Opens a run, works in it, and records a failure.
-    fn train<T>(
-        &self,
-        kind: &str,
-        seed: u64,
-        toml: &str,
-        work: impl FnOnce(&RunDirectory, &mut dyn Observer) -> Result<T, demo::DemoError>,
-    ) -> Result<(RunDirectory, T)> {
-        let run = RunDirectory::create(&self.args.dir, kind)?;
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        run.start(
-            toml,
-            &Provenance::new(kind, &now(), &self.chosen.name, threads, seed),
-        )?;
-        match work(&run, &mut self.progress()) {
-            Ok(result) => Ok((run, result)),
-            Err(error) => {
-                conclude(&run, Err(eyre!(error.to_string())))?;
-                Err(error.into())
-            }
-        }
+    /// A job on the embedded model in the demo's project, on the device that is open already.
+    fn job<S: Settings>(&self, settings: S, reward_model: Option<String>) -> Job<S> {
+        let project = ProjectConfig {
+            model: Some("embedded".to_owned()),
+            reward_model,
+            device: self.args.device.to_string(),
+        };
+        Job::of_project(&self.args.dir, settings, project)
     }
 
-    fn interrupted(&self, run: &RunDirectory) -> Result<ExitCode> {
-        conclude(run, Ok(true))?;
+    fn interrupted(&self, command: &str, run: &RunDirectory) -> ExitCode {
         println!(
-            "Stopped; everything so far is in {}",
-            self.args.dir.display()
+            "Stopped; everything so far is in {}; {}",
+            self.args.dir.display(),
+            how_to_go_on(command, run)
         );
-        Ok(ExitCode::from(INTERRUPTED))
+        exit_code(true)
     }
 
     /// True if the demo goes on to training.

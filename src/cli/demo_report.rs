@@ -6,11 +6,9 @@ use std::time::Duration;
 use crate::reward::report::Report;
 use crate::round::compare::{Comparison, Example};
 
-/// The table, three examples, and what to do next.
-pub fn print(dir: &Path, reward: &Report, comparison: &Comparison, elapsed: Duration) {
+/// How good the reward model is.
+pub fn print_reward_model(reward: &Report) {
     let accuracy = &reward.overall;
-    let [low, high] = comparison.win_rate_interval;
-    let (before, after) = (&comparison.before, &comparison.after);
     println!(
         "\nReward model, {} held-out pairs of the gold scorer",
         accuracy.n
@@ -20,6 +18,12 @@ pub fn print(dir: &Path, reward: &Report, comparison: &Comparison, elapsed: Dura
         accuracy.accuracy, accuracy.accuracy_low, accuracy.accuracy_high
     );
     println!("  longer answer wins  {:.3}", reward.length_baseline);
+}
+
+/// How the policies compare, three examples, and what to do next.
+pub fn print(dir: &Path, comparison: &Comparison, elapsed: Duration) {
+    let [low, high] = comparison.win_rate_interval;
+    let (before, after) = (&comparison.before, &comparison.after);
     println!(
         "\nPolicy, {} held-out prompts         before    after",
         comparison.prompts

@@ -13,7 +13,8 @@
 //!     let device = args.job.opener().device(job.project.device.parse()?)?;
 //!     let run = job.open_run("ppo", job.settings.seed, &device.name, Some(&model_folder), &[prompts])?;
 //!     let result = ppo::train(&job.settings, &mut args.job.progress(1), …);
-//!     conclude(&run, result.map(|outcome| outcome.interrupted))
+//!     let outcome = conclude(&run, result, |outcome| outcome.interrupted)?;
+//!     Ok(exit_code(outcome.interrupted))
 //! }
 //! ```
 
@@ -22,8 +23,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
-use color_eyre::Result;
 use color_eyre::eyre::bail;
+use color_eyre::{Report, Result};
 
 use crate::cli::INTERRUPTED;
 use crate::cli::flags::Flags;
@@ -140,6 +141,17 @@ impl<S: Settings + Clone + Send + Sync + 'static> JobArgs<S> {
 }
 
 impl<S: Settings> Job<S> {
+    /// A job of the project in `root`, with the settings of its file.
+    pub fn of_project(root: &Path, settings: S, project: ProjectConfig) -> Self {
+        Self {
+            settings,
+            project,
+            root: root.to_owned(),
+            out: None,
+            resume: None,
+        }
+    }
+
     /// The configuration as `config.toml`: reading it, from whatever directory, gives the same job again.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
         let project = ProjectConfig {
@@ -229,21 +241,30 @@ pub fn how_to_go_on(command: &str, run: &RunDirectory) -> String {
     format!("to go on: rlhf {command} --resume {}", run.path().display())
 }
 
-/// Records how the job ended (`Ok(true)`: stopped by Ctrl-C) and chooses the exit code.
-pub fn conclude(run: &RunDirectory, result: Result<bool>) -> Result<ExitCode> {
+/// Records in the run how its job ended; `interrupted` says of a result whether Ctrl-C cut it short.
+pub fn conclude<T, E: Into<Report>>(
+    run: &RunDirectory,
+    result: Result<T, E>,
+    interrupted: impl FnOnce(&T) -> bool,
+) -> Result<T> {
     let status = match &result {
-        Ok(false) => Status::Finished,
-        Ok(true) => Status::Interrupted,
+        Ok(result) if interrupted(result) => Status::Interrupted,
+        Ok(_) => Status::Finished,
         Err(_) => Status::Failed,
     };
     let recorded = run.finish(status, &now());
-    let interrupted = result?; // The job's own error matters more than one of recording it.
+    let result = result.map_err(Into::into)?; // The job's own error matters more than one of recording it.
     recorded?;
-    Ok(if interrupted {
+    Ok(result)
+}
+
+/// The exit code of a job that ended, or that Ctrl-C stopped.
+pub fn exit_code(interrupted: bool) -> ExitCode {
+    if interrupted {
         ExitCode::from(INTERRUPTED)
     } else {
         ExitCode::SUCCESS
-    })
+    }
 }
 
 /// The present moment, RFC 3339 in UTC, to the second.
@@ -365,8 +386,10 @@ mod tests {
             .open_run("ppo", 1, "cpu", None, &[])
             .unwrap();
         let status = || run.provenance().unwrap().status;
-        let code = conclude(&run, Ok(true)).unwrap();
-        assert_eq!((code, status()), (ExitCode::from(130), Status::Interrupted));
+        let ended = |result: Result<bool>| conclude(&run, result, |interrupted| *interrupted);
+        assert!(ended(Ok(true)).unwrap());
+        assert_eq!(status(), Status::Interrupted);
+        assert_eq!(exit_code(true), ExitCode::from(130));
 
         let resumed = resolve(&["--resume", run.path().to_str().unwrap()]);
         let same = resumed.open_run("ppo", 1, "cpu", None, &[]).unwrap();
@@ -376,9 +399,10 @@ mod tests {
             (Status::Running, 1)
         );
 
-        assert_eq!(conclude(&run, Ok(false)).unwrap(), ExitCode::SUCCESS);
+        assert!(!ended(Ok(false)).unwrap());
         assert_eq!(status(), Status::Finished);
-        let error = conclude(&run, Err(color_eyre::eyre::eyre!("no memory"))).unwrap_err();
+        assert_eq!(exit_code(false), ExitCode::SUCCESS);
+        let error = ended(Err(color_eyre::eyre::eyre!("no memory"))).unwrap_err();
         assert_eq!(
             (error.to_string().as_str(), status()),
             ("no memory", Status::Failed)

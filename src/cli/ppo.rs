@@ -11,10 +11,12 @@ use rand::SeedableRng;
 use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 
-use crate::cli::job::{JobArgs, conclude, from_here, how_to_go_on};
+use crate::cli::job::{Job, JobArgs, conclude, exit_code, from_here, how_to_go_on};
+use crate::cli::models::Opener;
+use crate::cli::progress::Progress;
 use crate::model::PromptInput;
 use crate::policy::config::PpoConfig;
-use crate::policy::ppo_job::Outcome;
+use crate::policy::ppo_job::{Gold, Outcome};
 use crate::round::improve::{Inputs, improve};
 use crate::round::prompts;
 use crate::run::control::StopFlag;
@@ -46,6 +48,21 @@ pub fn run(args: PpoArgs) -> Result<ExitCode> {
     let Some(job) = args.job.resolve_with(&project)? else {
         return Ok(ExitCode::SUCCESS);
     };
+    let mut progress = args.job.progress(job.settings.logging_steps);
+    let stop = StopFlag::on_ctrl_c();
+    let (run, outcome) = train(&job, args.job.opener(), None, &mut progress, &stop)?;
+    progress.note(&summary(&outcome, &run));
+    Ok(exit_code(outcome.interrupted))
+}
+
+/// Improves the policy that `job` names. `gold` judges held-out answers, too, where there is such a judge.
+pub fn train(
+    job: &Job<PpoConfig>,
+    opener: Opener,
+    gold: Option<&Gold<'_>>,
+    progress: &mut Progress,
+    stop: &StopFlag,
+) -> Result<(RunDirectory, Outcome)> {
     let config = &job.settings;
     let model = job
         .project
@@ -60,7 +77,6 @@ pub fn run(args: PpoArgs) -> Result<ExitCode> {
         .as_deref()
         .ok_or_eyre("which prompts? pass --prompts, or set `prompts` in [ppo] of rlhf.toml")?;
     let (training, held_out) = split(from_here(path), config)?;
-    let opener = args.job.opener();
     let chosen = opener.device(job.project.device.parse()?)?;
     let policy = opener.open(model, &chosen.device)?;
     let reward = opener.open_reward_model(reward, &chosen.device)?;
@@ -74,7 +90,6 @@ pub fn run(args: PpoArgs) -> Result<ExitCode> {
         policy.text.folder(),
         &inputs,
     )?;
-    let mut progress = args.job.progress(config.logging_steps);
     progress.note(&format!(
         "{} training prompts, {} held out; run in {}",
         training.len(),
@@ -86,28 +101,11 @@ pub fn run(args: PpoArgs) -> Result<ExitCode> {
         reward: &reward,
         prompts: training,
         held_out,
-        gold: None,
+        gold,
     };
-    let stop = StopFlag::on_ctrl_c();
-    let result = improve(
-        inputs,
-        config,
-        &run,
-        job.resume.is_some(),
-        &mut progress,
-        &stop,
-    );
-    let summary = result.as_ref().ok().map(|outcome| summary(outcome, &run));
-    let code = conclude(
-        &run,
-        result
-            .map(|outcome| outcome.interrupted)
-            .map_err(Into::into),
-    )?;
-    if let Some(summary) = summary {
-        progress.note(&summary);
-    }
-    Ok(code)
+    let result = improve(inputs, config, &run, job.resume.is_some(), progress, stop);
+    let outcome = conclude(&run, result, |outcome| outcome.interrupted)?;
+    Ok((run, outcome))
 }
 
 type Prompts = Vec<(String, PromptInput)>;

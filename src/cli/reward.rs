@@ -11,7 +11,7 @@ use color_eyre::Result;
 use color_eyre::eyre::OptionExt;
 use serde_json::json;
 
-use crate::cli::job::{JobArgs, conclude, from_here, how_to_go_on};
+use crate::cli::job::{Job, JobArgs, conclude, exit_code, from_here, how_to_go_on};
 use crate::cli::models::Opener;
 use crate::cli::progress::Progress;
 use crate::device::DeviceChoice;
@@ -25,7 +25,7 @@ use crate::reward::config::RewardConfig;
 use crate::reward::dataset::{Dataset, tokenise};
 use crate::reward::job::{self, Data, HeldOut, Place};
 use crate::reward::model::RewardModel;
-use crate::reward::report::{Accuracy, IntervalMethod, Report, evaluate};
+use crate::reward::report::{Accuracy, IntervalMethod, Report, TrainingReport, evaluate};
 use crate::reward::scoring::score_rows;
 use crate::run::control::StopFlag;
 use crate::run::{Observer as _, RunDirectory};
@@ -135,17 +135,39 @@ fn train(args: &TrainArgs) -> Result<ExitCode> {
     if job.settings.data.is_empty() {
         job.settings.data = vec![std::path::absolute(&args.job.dir)?];
     }
+    let mut progress = args.job.progress(job.settings.logging_steps);
+    let stop = StopFlag::on_ctrl_c();
+    let trained = learn(&job, args.job.opener(), &mut progress, &stop)?;
+    tell(&mut progress, args.job.json, &trained);
+    Ok(exit_code(trained.report.is_none()))
+}
+
+/// What [`learn`] made.
+pub struct Trained {
+    /// Where it is.
+    pub run: RunDirectory,
+    /// The reward model.
+    pub model: RewardModel,
+    /// How good it is; `None` if Ctrl-C stopped the training.
+    pub report: Option<TrainingReport>,
+}
+
+/// Trains a reward model on the judgements that `job` names.
+pub fn learn(
+    job: &Job<RewardConfig>,
+    opener: Opener,
+    progress: &mut Progress,
+    stop: &StopFlag,
+) -> Result<Trained> {
     let config = &job.settings;
     let name = job
         .project
         .model
         .as_deref()
         .ok_or_eyre("which model? pass --model, or set it in [project] of rlhf.toml")?;
-    let opener = args.job.opener();
     let chosen = opener.device(job.project.device.parse()?)?;
     let mut model = start(opener, name, config.seed, &chosen.device)?;
     let data = read(config, &model)?;
-    let mut progress = args.job.progress(config.logging_steps);
     progress.note(&data_summary(&data));
     let inputs = inputs(config.data.iter().chain(&config.eval_data))?;
     let parent = model.text.folder().map(Path::to_owned);
@@ -160,16 +182,9 @@ fn train(args: &TrainArgs) -> Result<ExitCode> {
         run: &run,
         resume: job.resume.is_some(),
     };
-    let stop = StopFlag::on_ctrl_c();
-    let result = job::run(&mut model, &data, config, &place, &mut progress, &stop);
-    let reports = match &result {
-        Ok(Some(report)) => report.held_out.clone(),
-        _ => Vec::new(),
-    };
-    let interrupted = result.map(|report| report.is_none());
-    let code = conclude(&run, interrupted.map_err(Into::into))?;
-    tell(&mut progress, args.job.json, &reports, &run, code);
-    Ok(code)
+    let result = job::run(&mut model, &data, config, &place, progress, stop);
+    let report = conclude(&run, result, Option::is_none)?;
+    Ok(Trained { run, model, report })
 }
 
 /// A reward model to continue, or a new one on a language model's trunk.
@@ -272,25 +287,19 @@ fn data_summary(data: &Data) -> String {
     text
 }
 
-fn tell(
-    progress: &mut Progress,
-    json: bool,
-    reports: &[Report],
-    run: &RunDirectory,
-    code: ExitCode,
-) {
-    for report in reports {
+fn tell(progress: &mut Progress, json: bool, trained: &Trained) {
+    let Some(report) = &trained.report else {
+        let how = how_to_go_on("reward train", &trained.run);
+        return progress.note(&format!("stopped; {how}"));
+    };
+    for report in &report.held_out {
         if json {
             let _ = writeln!(stdout(), "{}", json!({"event": "report", "report": report}));
         } else {
             progress.note(describe(report).trim_end());
         }
     }
-    if code == ExitCode::SUCCESS {
-        progress.note(&format!("reward model: {}", run.model().display()));
-    } else {
-        progress.note(&format!("stopped; {}", how_to_go_on("reward train", run)));
-    }
+    progress.note(&format!("reward model: {}", trained.run.model().display()));
 }
 
 fn eval(args: &EvalArgs) -> Result<ExitCode> {

@@ -7,7 +7,7 @@ use clap::Args;
 use color_eyre::Result;
 use color_eyre::eyre::{OptionExt, bail};
 
-use crate::cli::job::{JobArgs, conclude, from_here, how_to_go_on};
+use crate::cli::job::{JobArgs, conclude, exit_code, from_here, how_to_go_on};
 use crate::model::LanguageModel;
 use crate::model::optimizer::Optimizer;
 use crate::policy::config::SftConfig;
@@ -76,7 +76,7 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
         model.text.folder(),
         &inputs,
     )?;
-    let result = (|| {
+    let result = (|| -> Result<sft::Outcome> {
         let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
         let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
         let mut state = State::default();
@@ -114,15 +114,9 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
         }
         Ok(outcome)
     })();
-    let summary = result
-        .as_ref()
-        .ok()
-        .map(|outcome: &sft::Outcome| summary(outcome, &run));
-    let code = conclude(&run, result.map(|outcome| outcome.interrupted))?;
-    if let Some(summary) = summary {
-        progress.note(&summary);
-    }
-    Ok(code)
+    let outcome = conclude(&run, result, |outcome| outcome.interrupted)?;
+    progress.note(&summary(&outcome, &run));
+    Ok(exit_code(outcome.interrupted))
 }
 
 fn read(config: &SftConfig, data: &Path, model: &LanguageModel) -> Result<(Split, usize)> {

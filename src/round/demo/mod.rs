@@ -1,6 +1,6 @@
 //! The whole loop on the embedded model, in a project directory that the other commands continue.
 //!
-//! The steps are functions; `rlhf demo` calls them in order and lets a person label in between.
+//! `rlhf demo` calls these steps in order, lets a person label in between, and trains as `rlhf reward train` and `rlhf ppo` do.
 
 use std::path::{Path, PathBuf};
 
@@ -9,36 +9,26 @@ use thiserror::Error;
 
 use crate::feedback::gold;
 use crate::feedback::item::{Item, SamplesError, append_batch};
-use crate::feedback::pairs::{PairsError, PreferencePair, read};
 use crate::feedback::prompts::{PromptsError, read_prompts};
 use crate::generate::engine::Listener;
 use crate::model::{LanguageModel, ModelError};
 use crate::policy::config::PpoConfig;
-use crate::policy::ppo_job::Outcome;
-use crate::policy::rollout::{Episode, RolloutError, tokenise};
-use crate::reward::config::RewardConfig;
-use crate::reward::dataset::{Dataset, tokenise as tokenise_pairs};
-use crate::reward::job::{self, Data, HeldOut, JobError, Place};
+use crate::policy::rollout::{RolloutError, tokenise};
 use crate::reward::model::{RewardError, RewardModel};
-use crate::reward::report::Report;
-use crate::run::RunDirectory;
 use crate::run::atomic::{WriteError, write_atomic};
-use crate::run::control::{Observer, StopFlag};
 
 use super::compare::{Comparison, Setup, compare};
 use super::config::SampleConfig;
-use super::improve::{ImproveError, Inputs, improve, sampling};
-use super::prompts::{self, request};
+use super::improve::{ImproveError, sampling};
+use super::prompts;
 use super::sample::{Batch, SampleError, sample};
 
-/// Prompts that are answered twice and judged.
-pub const JUDGED_PROMPTS: usize = 2000;
-/// Held-out prompts: their judgements test the reward model, their answers compare the policies.
-pub const HELD_OUT_PROMPTS: usize = 300;
+/// Of a project: prompts that nothing learns from. Their judgements test the reward model, their answers compare the policies.
+const HELD_OUT_PROMPTS: &str = "prompts/world_heldout.jsonl";
 /// Name of the batch to be judged.
 pub const BATCH: &str = "round-0";
 
-const FILES: [(&str, &str); 4] = [
+const FILES: [(&str, &str); 5] = [
     ("rlhf.toml", include_str!("rlhf.toml")),
     ("guidelines.md", include_str!("guidelines.md")),
     (
@@ -48,6 +38,10 @@ const FILES: [(&str, &str); 4] = [
     (
         "prompts/world_heldout.jsonl",
         include_str!("../../../prompts/world_heldout.jsonl"),
+    ),
+    (
+        "prompts/world_validation.jsonl",
+        include_str!("../../../prompts/world_validation.jsonl"),
     ),
 ];
 
@@ -65,21 +59,14 @@ pub enum DemoError {
         path: PathBuf,
         source: std::io::Error,
     },
-    /// No judgement can be learnt from.
-    #[error(
-        "no pair was judged better or worse, so there is nothing to learn from; label some, or hand over with the key that the screen shows"
-    )]
-    NoJudgements,
     Write(#[from] WriteError),
     Prompts(#[from] PromptsError),
     Samples(#[from] SamplesError),
     Sample(#[from] SampleError),
-    Pairs(#[from] PairsError),
     Reward(#[from] RewardError),
-    Job(#[from] JobError),
     Model(#[from] ModelError),
     Rollout(#[from] RolloutError),
-    Improve(#[from] ImproveError),
+    Sampling(#[from] ImproveError),
 }
 
 /// Writes the project's files into an absent or empty folder.
@@ -108,8 +95,7 @@ pub fn sample_pairs(
     config: &SampleConfig,
     listener: &mut dyn Listener,
 ) -> Result<Vec<Item>, DemoError> {
-    let mut prompts = read_prompts(&dir.join("prompts/world_train.jsonl"))?;
-    prompts.truncate(JUDGED_PROMPTS);
+    let prompts = read_prompts(&dir.join("prompts/world_train.jsonl"))?;
     let batch = Batch {
         name: BATCH,
         round: 0,
@@ -128,8 +114,7 @@ pub fn held_out_judgements(
     config: &SampleConfig,
     listener: &mut dyn Listener,
 ) -> Result<PathBuf, DemoError> {
-    let mut prompts = read_prompts(&dir.join("prompts/world_heldout.jsonl"))?;
-    prompts.truncate(HELD_OUT_PROMPTS);
+    let prompts = read_prompts(&dir.join(HELD_OUT_PROMPTS))?;
     let batch = Batch {
         name: "heldout",
         round: 0,
@@ -158,63 +143,6 @@ pub fn held_out_judgements(
     Ok(path)
 }
 
-/// Trains a reward model on the project's judgements; `None` if Ctrl-C stopped it.
-pub fn train_reward_model(
-    dir: &Path,
-    base: LanguageModel,
-    held_out: &Path,
-    config: &RewardConfig,
-    run: &RunDirectory,
-    observer: &mut dyn Observer,
-    stop: &StopFlag,
-) -> Result<Option<(RewardModel, Report)>, DemoError> {
-    let mut model = RewardModel::on(base, config.seed)?;
-    let dataset = |judgements: &[PreferencePair]| -> Result<Dataset, DemoError> {
-        Ok(tokenise_pairs(judgements, &model.text, config.max_length)?)
-    };
-    let training = dataset(&read(dir)?)?;
-    if training.pairs.iter().all(|pair| pair.tie) {
-        return Err(DemoError::NoJudgements);
-    }
-    let held_out = HeldOut {
-        name: "held-out prompts".to_owned(),
-        dataset: dataset(&read(held_out)?)?,
-    };
-    let data = Data::against(training, vec![held_out]);
-    let place = Place { run, resume: false };
-    let Some(mut report) = job::run(&mut model, &data, config, &place, observer, stop)? else {
-        return Ok(None);
-    };
-    Ok(report.held_out.pop().map(|report| (model, report)))
-}
-
-/// Improves the policy against the reward model.
-pub fn improve_policy(
-    dir: &Path,
-    policy: LanguageModel,
-    reward: &RewardModel,
-    config: &PpoConfig,
-    run: &RunDirectory,
-    observer: &mut dyn Observer,
-    stop: &StopFlag,
-) -> Result<Outcome, DemoError> {
-    let training = prompts::read(&dir.join("prompts/world_train.jsonl"))?;
-    let mut held_out = prompts::read(&dir.join("prompts/world_heldout.jsonl"))?;
-    // The first held-out prompts compare the policies at the end; the evaluations on the way see others.
-    held_out.drain(..HELD_OUT_PROMPTS.min(held_out.len()));
-    held_out.truncate(config.eval_prompts);
-    let judge =
-        |episode: &Episode<'_>| gold::score(request(&episode.prompt.input), &episode.response);
-    let inputs = Inputs {
-        policy,
-        reward,
-        prompts: training,
-        held_out,
-        gold: Some(&judge),
-    };
-    Ok(improve(inputs, config, run, false, observer, stop)?)
-}
-
 /// Old and new policy on held-out prompts, judged blind by the gold scorer; written to `rounds/0/report.json`.
 pub fn compare_policies(
     dir: &Path,
@@ -223,8 +151,7 @@ pub fn compare_policies(
     reward: &RewardModel,
     config: &PpoConfig,
 ) -> Result<Comparison, DemoError> {
-    let mut held_out = prompts::read(&dir.join("prompts/world_heldout.jsonl"))?;
-    held_out.truncate(HELD_OUT_PROMPTS);
+    let held_out = prompts::read(&dir.join(HELD_OUT_PROMPTS))?;
     let held_out = tokenise(&held_out, before)?;
     let sampling = sampling(config, before.text.tokenizer()?)?;
     let setup = Setup {
@@ -240,4 +167,41 @@ pub fn compare_policies(
     let bytes = serde_json::to_vec_pretty(&comparison).unwrap_or_default();
     write_atomic(&dir.join("rounds/0/report.json"), &bytes)?;
     Ok(comparison)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, File, Overrides};
+    use crate::run::settings::Settings;
+
+    fn settings<S: Settings>(dir: &Path) -> S {
+        let file = File::of_project(dir).unwrap();
+        config::resolve(&file, &Overrides::default()).unwrap()
+    }
+
+    #[test]
+    fn the_project_names_prompts_that_it_has_and_no_prompt_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        create(dir.path()).unwrap();
+        let ppo: PpoConfig = settings(dir.path());
+        let files = [
+            ppo.prompts.unwrap(),
+            ppo.eval_prompts_file.unwrap(),
+            dir.path().join(HELD_OUT_PROMPTS),
+        ];
+        let read = files.map(|file| read_prompts(&file).unwrap());
+        assert_eq!(read.each_ref().map(Vec::len), [2000, 100, 600]);
+        let different: std::collections::HashSet<String> =
+            read.iter().flatten().map(|p| p.text.plain()).collect();
+        assert_eq!(different.len(), 2700);
+    }
+
+    #[test]
+    fn a_folder_in_use_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("notes"), "mine").unwrap();
+        assert!(matches!(create(dir.path()), Err(DemoError::NotEmpty(_))));
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
 }
