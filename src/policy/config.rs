@@ -235,7 +235,8 @@ settings! {
         pub kl_budget_nats: Option<f64> = None,
         /// Discount factor γ, in [0, 1].
         pub gamma: f64 = 1.0,
-        /// λ of generalised advantage estimation, in [0, 1].
+        /// λ of generalised advantage estimation, in [0, 1]. Take 1 if the critic explains little: the score comes at an answer's end, and
+        /// with less its first words hardly hear of it.
         pub lam: f64 = 0.95,
         /// Clip range of the probability ratio: 1 ± cliprange.
         pub cliprange: f64 = 0.2,
