@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::model::workers::{share_out, workers};
+use crate::model::workers::{side_by_side, workers};
 use crate::model::{Decoder, Parameters};
 
 use super::network::Network;
@@ -178,7 +178,7 @@ pub fn generate(
         finished: 0,
     });
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let worker = |_: &[usize]| -> Result<(), GenerateError> {
+    let worker = |_: &[()]| -> Result<(), GenerateError> {
         let mut run = Run {
             decoder,
             network: &network,
@@ -197,8 +197,8 @@ pub fn generate(
         }
         Ok(())
     };
-    let lanes: Vec<usize> = (0..workers).collect();
-    for outcome in share_out(&lanes, workers, worker) {
+    let lanes: Vec<&[()]> = vec![&[]; workers];
+    for outcome in side_by_side(&lanes, worker) {
         outcome?;
     }
     let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -26,27 +26,11 @@ impl TokenBatch {
         Self::padded(rows, pad, at_least, |_, _| 0)
     }
 
-    /// Prompts padded on the left, responses on the right: column `prompt_time` is every row's first response token.
-    pub fn prompt_response(prompts: &[&[u32]], responses: &[&[u32]], pad: u32) -> (Self, usize) {
-        let prompt_time = longest(prompts);
-        let shift: Vec<usize> = prompts.iter().map(|p| prompt_time - p.len()).collect();
-        let rows: Vec<Vec<u32>> = prompts
-            .iter()
-            .zip(responses)
-            .map(|(p, r)| [*p, *r].concat())
-            .collect();
-        let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
-        let time = prompt_time + longest(responses);
-        let mut shifts = shift.into_iter();
-        let batch = Self::padded(&rows, pad, time, |_, _| shifts.next().unwrap_or(0));
-        (batch, prompt_time)
-    }
-
     fn padded(
         rows: &[&[u32]],
         pad: u32,
         at_least: usize,
-        mut start: impl FnMut(&[u32], usize) -> usize,
+        start: impl Fn(&[u32], usize) -> usize,
     ) -> Self {
         let time = longest(rows).max(at_least);
         let mut ids = vec![pad; rows.len() * time];
@@ -115,13 +99,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn prompts_pad_left_and_responses_right() {
-        let (batch, prompt_time) =
-            TokenBatch::prompt_response(&[&[7, 8, 9], &[5]], &[&[1], &[2, 3]], 0);
-        assert_eq!(prompt_time, 3);
-        assert_eq!(batch.ids, [7, 8, 9, 1, 0, 0, 0, 5, 2, 3]);
-        assert_eq!(batch.positions(), [0, 1, 2, 3, 4, 0, 0, 0, 1, 2]);
-        assert_eq!(batch.last_real(), [3, 9]);
+    fn pads_have_no_position_and_are_never_last() {
+        let right = TokenBatch::right_padded(&[&[7, 8, 9], &[5]], 0, 0);
+        assert_eq!(right.ids, [7, 8, 9, 5, 0, 0]);
+        assert_eq!(right.last_real(), [2, 3]);
+        let left = TokenBatch::left_padded(&[&[7, 8, 9], &[5]], 0, 0);
+        assert_eq!(left.ids, [7, 8, 9, 0, 0, 5]);
+        assert_eq!(left.positions(), [0, 1, 2, 0, 0, 0]);
+        assert_eq!(left.last_real(), [2, 5]);
     }
 
     #[test]

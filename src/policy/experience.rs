@@ -7,7 +7,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use crate::algo::kl::KlEstimator;
 use crate::algo::rewards::{MissingEos, adjust_scores, token_rewards};
 use crate::algo::{gae, masked};
-use crate::model::workers::{share_out, workers};
+use crate::model::workers::share_out;
 use crate::model::{Decoder, TokenBatch};
 
 use super::actor_critic::ActorCritic;
@@ -38,6 +38,39 @@ pub struct Measured {
     pub values: Rows,
     /// Entropy of π(·|s).
     pub entropies: Rows,
+}
+
+impl EpisodeTokens {
+    /// Tokens of prompt and response together.
+    pub fn tokens(&self) -> usize {
+        self.prompt.len() + self.response.len()
+    }
+}
+
+impl Measured {
+    fn extend(&mut self, other: Self) {
+        self.logprobs.extend(other.logprobs);
+        self.ref_logprobs.extend(other.ref_logprobs);
+        self.values.extend(other.values);
+        self.entropies.extend(other.entropies);
+    }
+
+    /// Undoes a sort: row `i` goes to place `order[i]`.
+    fn unsorted(self, order: &[usize]) -> Self {
+        let unsorted = |rows: Rows| {
+            let mut placed = vec![Vec::new(); rows.len()];
+            for (row, &place) in rows.into_iter().zip(order) {
+                placed[place] = row;
+            }
+            placed
+        };
+        Self {
+            logprobs: unsorted(self.logprobs),
+            ref_logprobs: unsorted(self.ref_logprobs),
+            values: unsorted(self.values),
+            entropies: unsorted(self.entropies),
+        }
+    }
 }
 
 /// How scores and log-ratios become advantages.
@@ -74,17 +107,20 @@ pub struct Experience {
     pub returns: Rows,
 }
 
-/// A padded microbatch and where its response tokens are predicted.
+/// A right-padded microbatch and where its response tokens are predicted.
 pub fn pack(episodes: &[&EpisodeTokens]) -> (TokenBatch, Targets) {
-    let prompts: Vec<&[u32]> = episodes.iter().map(|e| e.prompt.as_slice()).collect();
-    let responses: Vec<&[u32]> = episodes.iter().map(|e| e.response.as_slice()).collect();
-    let (tokens, prompt_time) = TokenBatch::prompt_response(&prompts, &responses, 0);
+    let rows: Vec<Vec<u32>> = episodes
+        .iter()
+        .map(|e| [e.prompt.as_slice(), &e.response].concat())
+        .collect();
+    let rows: Vec<&[u32]> = rows.iter().map(Vec::as_slice).collect();
+    let tokens = TokenBatch::right_padded(&rows, 0, 0);
     let mut targets = Targets {
         at: Vec::new(),
         labels: Vec::new(),
     };
     for (row, episode) in episodes.iter().enumerate() {
-        let first = row * tokens.time + prompt_time - 1;
+        let first = row * tokens.time + episode.prompt.len() - 1;
         targets.at.extend(first..first + episode.response.len());
         targets.labels.extend(&episode.response);
     }
@@ -99,28 +135,30 @@ pub fn measure(
     temperature: f64,
     microbatch: usize,
 ) -> Measured {
-    let workers = workers(&reference.embedding.device());
-    let part = |part: &[EpisodeTokens]| measure_part(model, reference, part, temperature);
+    let device = reference.embedding.device();
+    let mut order: Vec<usize> = (0..episodes.len()).collect();
+    order.sort_by_key(|&row| episodes[row].tokens());
+    let tokens = |row: &usize| episodes[*row].tokens();
+    let part = |part: &[usize]| {
+        let episodes: Vec<&EpisodeTokens> = part.iter().map(|&row| &episodes[row]).collect();
+        measure_part(model, reference, &episodes, temperature)
+    };
     let mut measured = Measured::default();
-    for chunk in episodes.chunks(microbatch) {
-        for other in share_out(chunk, workers, part) {
-            measured.logprobs.extend(other.logprobs);
-            measured.ref_logprobs.extend(other.ref_logprobs);
-            measured.values.extend(other.values);
-            measured.entropies.extend(other.entropies);
+    for chunk in order.chunks(microbatch) {
+        for other in share_out(&device, chunk, tokens, part) {
+            measured.extend(other);
         }
     }
-    measured
+    measured.unsorted(&order)
 }
 
 fn measure_part(
     model: &ActorCritic,
     reference: &Decoder,
-    episodes: &[EpisodeTokens],
+    episodes: &[&EpisodeTokens],
     temperature: f64,
 ) -> Measured {
-    let episodes: Vec<&EpisodeTokens> = episodes.iter().collect();
-    let (tokens, targets) = pack(&episodes);
+    let (tokens, targets) = pack(episodes);
     let states = lm_head::target_states(&model.policy, &tokens, &targets);
     let known = lm_head::logprobs(&model.policy, &states, &targets.labels, temperature);
     let values = model.values(&tokens, &targets.at, states).into_data();

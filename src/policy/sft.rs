@@ -16,7 +16,7 @@ use thiserror::Error as ThisError;
 
 use crate::algo::schedule::Schedule;
 use crate::model::optimizer::{Optimizer, Update};
-use crate::model::workers::{share_out, workers};
+use crate::model::workers::share_out;
 use crate::model::{Decoder, GradientMap, TokenBatch};
 use crate::run::control::{Observer, StopFlag};
 use crate::run::metrics::{MetricsError, MetricsLog};
@@ -239,12 +239,12 @@ fn loss_and_gradients(
 ) -> (f64, usize, GradientMap) {
     let learnt = rows.iter().map(|row| targets_of(row)).sum::<usize>().max(1) as f64;
     let tokens = rows.iter().map(|row| row.ids.len()).sum();
-    let workers = workers(&decoder.embedding.device());
+    let device = decoder.embedding.device();
+    let part = |rows: &[&Example]| part_of_loss(decoder, rows, learnt);
     let mut gradients = GradientMap::default();
     let mut loss = 0.0;
     for rows in rows.chunks(microbatch) {
-        for (part, of_part) in share_out(rows, workers, |rows| part_of_loss(decoder, rows, learnt))
-        {
+        for (part, of_part) in share_out(&device, rows, |row| row.ids.len(), part) {
             loss += part;
             gradients.accumulate(of_part);
         }
@@ -293,13 +293,18 @@ pub fn mean_loss(decoder: &Decoder, rows: &[Example], microbatch: usize) -> f64 
     let mut sorted: Vec<&Example> = rows.iter().collect();
     sorted.sort_by_key(|row| row.ids.len());
     let (mut total, mut count) = (0.0, 0_usize);
-    let workers = workers(&decoder.embedding.device());
+    let device = decoder.embedding.device();
     for rows in sorted.chunks(microbatch) {
-        let known = share_out(rows, workers, |rows| {
-            let (batch, targets) = pack(rows);
-            let states = lm_head::target_states(decoder, &batch, &targets);
-            lm_head::logprobs(decoder, &states, &targets.labels, 1.0).logprobs
-        });
+        let known = share_out(
+            &device,
+            rows,
+            |row| row.ids.len(),
+            |rows| {
+                let (batch, targets) = pack(rows);
+                let states = lm_head::target_states(decoder, &batch, &targets);
+                lm_head::logprobs(decoder, &states, &targets.labels, 1.0).logprobs
+            },
+        );
         for logprob in known.into_iter().flatten() {
             total -= f64::from(logprob);
             count += 1;

@@ -7,7 +7,7 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use crate::algo::ppo::{PolicyBatch, PolicyClip, ValueBatch, policy_loss, value_loss};
 use crate::algo::ppo_stats::{PolicyStats, ValueStats};
 use crate::model::optimizer::{Optimizer, Update};
-use crate::model::workers::{share_out, workers};
+use crate::model::workers::share_out;
 use crate::model::{GradientMap, Parameters};
 
 use super::actor_critic::{ActorCritic, POLICY};
@@ -70,12 +70,15 @@ pub fn update(
         .iter()
         .map(|&row| batch.episodes[row].response.len())
         .sum();
-    let workers = workers(&model.policy.embedding.device());
+    let device = model.policy.embedding.device();
+    let length = |row: &usize| batch.episodes[*row].tokens();
+    let mut sorted = rows.to_vec();
+    sorted.sort_by_key(length);
     let part = |rows: &[usize]| part_of_update(model, batch, rows, losses, tokens as f64);
     let mut sums = Sums::default();
     let mut gradients = GradientMap::default();
-    for rows in rows.chunks(losses.microbatch) {
-        for (other, of_part) in share_out(rows, workers, part) {
+    for rows in sorted.chunks(losses.microbatch) {
+        for (other, of_part) in share_out(&device, rows, length, part) {
             sums.add(&other);
             gradients.accumulate(of_part);
         }

@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::model::language_model::{load_scalar_model, save_scalar_model};
 use crate::model::tokenizer::TokenizerError;
 use crate::model::weights::SaveDtype;
-use crate::model::workers::{share_out, workers};
+use crate::model::workers::share_out;
 use crate::model::{
     LanguageModel, ModelError, ModelText, PromptInput, ScalarHead, ScalarModel, ScoreRequest,
     Scorer, TokenBatch,
@@ -204,7 +204,7 @@ pub fn raw_scores(network: &ScalarModel, rows: &[Vec<u32>]) -> Result<Vec<f64>, 
     }
     let mut order: Vec<usize> = (0..rows.len()).collect();
     order.sort_by_key(|&i| rows[i].len());
-    let workers = workers(&network.head.weight.device());
+    let device = network.head.weight.device();
     let mut scores = vec![0.0; rows.len()];
     let mut start = 0;
     while start < order.len() {
@@ -213,11 +213,16 @@ pub fn raw_scores(network: &ScalarModel, rows: &[Vec<u32>]) -> Result<Vec<f64>, 
             .iter()
             .map(|&i| rows[i].as_slice())
             .collect();
-        let values = share_out(&batch, workers, |rows: &[&[u32]]| {
-            let tokens = TokenBatch::right_padded(rows, 0, 0);
-            let values = network.at(&tokens, &tokens.last_real()).into_data();
-            values.iter::<f32>().collect::<Vec<_>>()
-        });
+        let values = share_out(
+            &device,
+            &batch,
+            |row| row.len(),
+            |rows: &[&[u32]]| {
+                let tokens = TokenBatch::right_padded(rows, 0, 0);
+                let values = network.at(&tokens, &tokens.last_real()).into_data();
+                values.iter::<f32>().collect::<Vec<_>>()
+            },
+        );
         for (&index, value) in order[start..end].iter().zip(values.into_iter().flatten()) {
             if !value.is_finite() {
                 return Err(RewardError::NotFinite(value));

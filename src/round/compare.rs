@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::workers::{share_out, workers};
+use crate::model::workers::share_out;
 use crate::model::{Decoder, ModelText, Scorer};
 use crate::policy::experience::{EpisodeTokens, pack};
 use crate::policy::lm_head;
@@ -178,8 +178,8 @@ pub fn sequence_kl(
     episodes: &[EpisodeTokens],
     temperature: f64,
 ) -> f64 {
-    let log_ratio = |episodes: &[EpisodeTokens]| {
-        let (tokens, targets) = pack(&episodes.iter().collect::<Vec<_>>());
+    let log_ratio = |episodes: &[&EpisodeTokens]| {
+        let (tokens, targets) = pack(episodes);
         let sum = |decoder: &Decoder| -> f64 {
             let states = lm_head::target_states(decoder, &tokens, &targets);
             let known = lm_head::logprobs(decoder, &states, &targets.labels, temperature);
@@ -187,10 +187,12 @@ pub fn sequence_kl(
         };
         sum(policy) - sum(reference)
     };
-    let workers = workers(&policy.embedding.device());
-    let total: f64 = episodes
+    let device = policy.embedding.device();
+    let mut sorted: Vec<&EpisodeTokens> = episodes.iter().collect();
+    sorted.sort_by_key(|episode| episode.tokens());
+    let total: f64 = sorted
         .chunks(MICROBATCH)
-        .flat_map(|chunk| share_out(chunk, workers, log_ratio))
+        .flat_map(|chunk| share_out(&device, chunk, |episode| episode.tokens(), log_ratio))
         .sum();
     total / episodes.len().max(1) as f64
 }
