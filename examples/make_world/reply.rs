@@ -1,8 +1,9 @@
 //! Replies of every quality.
 //!
 //! Whether a reply keeps to the topic, suits the situation, is kind, is long or rambles is drawn
-//! independently, so that a model of this corpus is a mediocre assistant with everything to learn
-//! from feedback. The scorer is not consulted.
+//! independently, and only now and then with the person's mood in view, so that a model of this
+//! corpus is a mediocre assistant with everything to learn from feedback. The scorer is not
+//! consulted.
 
 use rand::RngExt as _;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
@@ -22,7 +23,10 @@ const ON_TOPIC: f64 = 0.97;
 const SITUATION_MET: f64 = 0.75;
 /// How often it has no advice for any situation; otherwise it is for the opposite one.
 const SITUATION_IGNORED: f64 = 0.2;
-/// How often a reply gives a second piece of advice or a reason.
+/// How often a reply heeds the mood: plain and short in a hurry, long for the curious. Were it never, a policy would first have to learn
+/// to see the mood at all, and by then it is kind to everybody.
+const TACT: f64 = 0.3;
+/// How often other replies give a second piece of advice or a reason.
 const FULL: f64 = 0.5;
 /// How often a reply has a sentence that says nothing.
 const RAMBLING: f64 = 0.15;
@@ -78,7 +82,13 @@ pub(crate) fn write(request: &Request, rng: &mut ChaCha8Rng) -> Reply {
     } else {
         topics[other_than(request.topic, topics.len(), rng)]
     };
-    let mut body = advice(topic, rng);
+    let heeded = rng.random_bool(TACT).then_some(request.mood);
+    let full = match heeded {
+        Some(Mood::Hurried) => false,
+        Some(Mood::Curious) => true,
+        _ => rng.random_bool(FULL),
+    };
+    let mut body = advice(topic, full, rng);
     let situation = situation_addressed(request.situation, rng);
     if let Some(situation) = situation {
         let advice = one_of(pick(situations::all()[situation].advice, rng), rng);
@@ -96,7 +106,11 @@ pub(crate) fn write(request: &Request, rng: &mut ChaCha8Rng) -> Reply {
             pick(PADDING, rng).to_owned(),
         );
     }
-    let tone = surround(&mut body, topic, rng);
+    let tone = if heeded == Some(Mood::Hurried) {
+        Some(Tone::Plain)
+    } else {
+        surround(&mut body, topic, rng)
+    };
     Reply {
         text: body.join(" "),
         on_topic,
@@ -106,10 +120,10 @@ pub(crate) fn write(request: &Request, rng: &mut ChaCha8Rng) -> Reply {
 }
 
 /// One piece of advice, or two with or without a reason.
-fn advice(topic: &Topic, rng: &mut ChaCha8Rng) -> Vec<String> {
+fn advice(topic: &Topic, full: bool, rng: &mut ChaCha8Rng) -> Vec<String> {
     let first = pick(topic.steps, rng);
     let mut body = vec![framed(ADVICE_FRAMES, &one_of(first, rng), rng)];
-    if rng.random_bool(FULL) {
+    if full {
         if rng.random_bool(0.6) {
             body.push(framed(REASON_FRAMES, pick(topic.reasons, rng), rng));
         } else {
