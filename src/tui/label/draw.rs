@@ -11,7 +11,7 @@ use super::pane::Pane;
 use super::scale_row;
 use super::state::{App, Pair, Screen};
 use crate::tui::keys::GAP;
-use crate::tui::text::{columns, fit};
+use crate::tui::text::{Row, columns, fit};
 use crate::tui::theme::Theme;
 
 /// Where the cells go and how they look.
@@ -40,19 +40,16 @@ impl Canvas<'_> {
     }
 
     /// Writes rows of text from the top of an area.
-    pub(super) fn put_rows(&mut self, area: Rect, rows: &[String]) {
+    pub(super) fn put_rows(&mut self, area: Rect, rows: &[Row]) {
         for (row, y) in rows.iter().zip(area.y..area.bottom()) {
-            let style = self.theme.text();
-            self.put(
-                Rect {
-                    y,
-                    height: 1,
-                    ..area
-                },
-                area.x,
-                row,
-                style,
-            );
+            let line = Rect {
+                y,
+                height: 1,
+                ..area
+            };
+            row.spans.iter().fold(area.x, |x, span| {
+                self.put(line, x, &span.text, self.theme.marked(span.marks))
+            });
         }
     }
 
