@@ -266,7 +266,10 @@ pub fn print_report(report: &Report) -> ExitCode {
     }
     match &report.ending {
         Ending::WriteFailed(error) => {
-            eprintln!("error: the last judgement was NOT saved: {}", sanitise(error));
+            eprintln!(
+                "error: the last judgement was NOT saved: {}",
+                sanitise(error)
+            );
             ExitCode::FAILURE
         }
         Ending::Locked(holder) => {

@@ -358,7 +358,10 @@ fn what_a_command_quotes_from_a_file_cannot_move_the_cursor() {
     for command in ["check", "stats"] {
         let (code, out, err) = rlhf(folder.path(), &["feedback", command]);
         assert_eq!(code, 1, "{command}: {out}{err}");
-        assert!((out.clone() + &err).contains("b.jsonl:1"), "{command}: {out}{err}");
+        assert!(
+            (out.clone() + &err).contains("b.jsonl:1"),
+            "{command}: {out}{err}"
+        );
         let quiet = |c: char| !c.is_control() || c == '\n';
         assert!(out.chars().chain(err.chars()).all(quiet), "{out:?} {err:?}");
         assert!(!(out + &err).contains('\u{202e}'), "{command}");

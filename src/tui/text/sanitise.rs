@@ -120,12 +120,22 @@ impl Sanitised {
     fn push_drawn(&mut self, drawn: &str) {
         for cluster in drawn.graphemes(true) {
             let first = cluster.chars().next().map_or(0, char::len_utf8);
-            if columns_of(&cluster[..first]) > 0 {
-                self.text.push_str(cluster);
-            } else {
+            let bare = columns_of(&cluster[..first]) == 0;
+            if bare || self.would_join_a_mark(cluster) {
                 self.push_based(cluster);
+            } else {
+                self.text.push_str(cluster);
             }
         }
+    }
+
+    /// Whether a cluster, such as a skin tone, would become one with the mark written last.
+    fn would_join_a_mark(&self, cluster: &str) -> bool {
+        let after_mark = self
+            .marks
+            .last()
+            .is_some_and(|mark| mark.end == self.text.len());
+        after_mark && format!("⟩{cluster}").graphemes(true).count() == 1
     }
 
     /// Makes a cluster visible that begins with a character of no width: on a dotted circle, or as marks if it will not join one.
