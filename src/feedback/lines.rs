@@ -84,7 +84,7 @@ fn name_surrogates(json: &str) -> Option<String> {
             (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
             (Some(code), _) => {
                 found = true;
-                named.push_str(&format!("⟨U+{code:04X}⟩"));
+                named.extend([format!("⟨U+{code:04X}⟩")]);
                 rest = &escape[6..];
                 continue;
             }
