@@ -19,6 +19,7 @@ use crate::run::atomic::write_atomic;
 use crate::tui::label::draw::duration;
 use crate::tui::label::state::{Ending, Guidelines, Setup};
 use crate::tui::label::{self, Job, LabelError, Report};
+use crate::tui::text::sanitise;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -265,11 +266,14 @@ pub fn print_report(report: &Report) -> ExitCode {
     }
     match &report.ending {
         Ending::WriteFailed(error) => {
-            eprintln!("error: the last judgement was NOT saved: {error}");
+            eprintln!(
+                "error: the last judgement was NOT saved: {}",
+                sanitise(error)
+            );
             ExitCode::FAILURE
         }
         Ending::Locked(holder) => {
-            eprintln!("error: {holder}");
+            eprintln!("error: {}", sanitise(holder));
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,

@@ -6,6 +6,8 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
+use super::text::row::{Mark, Marks};
+
 /// The styles of every screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Theme {
@@ -62,5 +64,32 @@ impl Theme {
     /// What needs attention now.
     pub fn warning(self) -> Style {
         self.coloured(Color::Yellow).add_modifier(Modifier::BOLD)
+    }
+
+    /// Marked text: each mark adds to the one before it. Without colour every mark still shows, by
+    /// its weight, its line or the signs around it.
+    pub fn marked(self, marks: Marks) -> Style {
+        marks
+            .iter()
+            .fold(self.text(), |style, mark| style.patch(self.mark(mark)))
+    }
+
+    fn mark(self, mark: Mark) -> Style {
+        match mark {
+            Mark::Control => self
+                .coloured(Color::Yellow)
+                .add_modifier(Modifier::DIM | Modifier::UNDERLINED),
+            Mark::Structure => self.faint(),
+            Mark::Heading | Mark::Strong => Style::new().add_modifier(Modifier::BOLD),
+            Mark::Emphasis => Style::new().add_modifier(Modifier::ITALIC),
+            Mark::Struck => Style::new().add_modifier(Modifier::CROSSED_OUT),
+            Mark::Code => self.coloured(Color::Cyan),
+            Mark::Link => Style::new().add_modifier(Modifier::UNDERLINED),
+            Mark::Differs => self
+                .coloured(Color::Blue)
+                .add_modifier(Modifier::BOLD | Modifier::UNDERLINED),
+            Mark::Match => Style::new().add_modifier(Modifier::REVERSED),
+            Mark::CurrentMatch => self.selected(),
+        }
     }
 }

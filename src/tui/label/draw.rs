@@ -11,7 +11,7 @@ use super::pane::Pane;
 use super::scale_row;
 use super::state::{App, Pair, Screen};
 use crate::tui::keys::GAP;
-use crate::tui::text::{columns, fit};
+use crate::tui::text::{Row, columns, fit, sanitise};
 use crate::tui::theme::Theme;
 
 /// Where the cells go and how they look.
@@ -21,13 +21,16 @@ pub(super) struct Canvas<'a> {
 }
 
 impl Canvas<'_> {
-    /// Writes text that was sanitised before, cut to the columns there are; returns the column
-    /// after it.
+    /// Writes one line of text, cut to the columns there are; returns the column after it.
+    ///
+    /// Everything on the screen passes here, so this is where nothing unsafe passes, whatever was
+    /// sanitised before.
     pub(super) fn put(&mut self, area: Rect, x: u16, text: &str, style: Style) -> u16 {
         if area.is_empty() || x >= area.right() {
             return x;
         }
         let room = usize::from(area.right() - x);
+        let text = sanitise(text).replace('\n', "␊");
         self.buffer.set_stringn(x, area.y, text, room, style).0
     }
 
@@ -40,19 +43,16 @@ impl Canvas<'_> {
     }
 
     /// Writes rows of text from the top of an area.
-    pub(super) fn put_rows(&mut self, area: Rect, rows: &[String]) {
+    pub(super) fn put_rows(&mut self, area: Rect, rows: &[Row]) {
         for (row, y) in rows.iter().zip(area.y..area.bottom()) {
-            let style = self.theme.text();
-            self.put(
-                Rect {
-                    y,
-                    height: 1,
-                    ..area
-                },
-                area.x,
-                row,
-                style,
-            );
+            let line = Rect {
+                y,
+                height: 1,
+                ..area
+            };
+            row.spans.iter().fold(area.x, |x, span| {
+                self.put(line, x, &span.text, self.theme.marked(span.marks))
+            });
         }
     }
 

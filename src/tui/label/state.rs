@@ -14,6 +14,7 @@ use crate::feedback::digest::Sha256;
 use crate::feedback::item::{Candidate, Item, PromptText};
 use crate::feedback::record::{Purpose, Scale};
 use crate::tui::keys::{Context, Key, Mode};
+use crate::tui::text::wrap;
 
 /// Two answers to one prompt as this annotator sees them.
 #[derive(Debug, Clone, PartialEq)]
@@ -345,18 +346,18 @@ impl App {
             return;
         };
         if let Some(pair) = self.queue.front() {
-            let prompt = inside(regions.prompt);
+            let prompt = inside(regions.prompt).as_size().into();
             self.view
                 .prompt
-                .fit(&pair.prompt_text(), prompt.width, prompt.height);
+                .fit(prompt, |width| wrap(&pair.prompt_text(), width));
             for side in [0, 1] {
-                let pane = inside(regions.answers.pane(side));
-                self.view.answers[side].fit(&pair.answer(side).text, pane.width, pane.height);
+                let pane = inside(regions.answers.pane(side)).as_size().into();
+                self.view.answers[side].fit(pane, |width| wrap(&pair.answer(side).text, width));
             }
         }
         if let Some(text) = self.page_text() {
-            let page = inside(super::layout::page(self.size));
-            self.view.page.fit(&text, page.width, page.height);
+            let page = inside(super::layout::page(self.size)).as_size().into();
+            self.view.page.fit(page, |width| wrap(&text, width));
         }
     }
 
