@@ -37,8 +37,8 @@ impl Holder {
     fn this() -> Self {
         let file = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
         let variable = |name| std::env::var(name).ok();
-        let host = file()
-            .or_else(|| variable("HOSTNAME"))
+        let host = variable("HOSTNAME")
+            .or_else(file)
             .or_else(|| variable("COMPUTERNAME"));
         let host = host.map_or_else(|| "unknown host".into(), |host| host.trim().to_owned());
         Self {
