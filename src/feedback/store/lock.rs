@@ -104,15 +104,14 @@ impl Lock {
     /// [`StoreError::NotYielded`] if the holder does not react; the request is withdrawn then.
     pub fn wait(folder: &Path, annotator: &str, patience: Duration) -> Result<Self, StoreError> {
         let deadline = Instant::now() + patience;
-        let mut asked = false;
         loop {
             let holder = match Self::take(folder, annotator) {
                 Err(StoreError::Locked { holder, .. }) => holder,
                 other => return other,
             };
-            if !asked {
+            // Again, should a third process have got the lock and cleared the request.
+            if !request(folder).exists() {
                 request_takeover(folder).map_err(StoreError::io(folder))?;
-                asked = true;
             }
             if Instant::now() >= deadline {
                 withdraw(folder).map_err(StoreError::io(folder))?;
