@@ -340,15 +340,7 @@ fn a_row_of_samples_that_a_crash_cut_off_is_left_out_and_written_again() {
         let left = if cut + 1 == whole.len() { 3 } else { 2 };
         assert_eq!(read_batch(&path).unwrap(), items[..left], "cut at {cut}");
         append(&items[left..]);
-        let again = fs::read(&path).unwrap();
-        assert_eq!(
-            again,
-            if left == 3 {
-                whole[..cut].to_vec()
-            } else {
-                whole.clone()
-            }
-        );
+        assert!(fs::read(&path).unwrap() == whole, "cut at {cut}");
     }
     fs::write(
         &path,

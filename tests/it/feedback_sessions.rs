@@ -209,7 +209,7 @@ fn on_screen(screen: &str, total: usize) -> Option<usize> {
 #[test]
 fn what_was_called_saved_survives_kill_minus_nine_and_the_next_start_resumes() {
     let kills: usize = std::env::var("RLHF_TEST_KILLS").map_or(20, |n| n.parse().unwrap());
-    let total = 40 * kills;
+    let total = 100 + 10 * kills;
     let project = project(total, "repeat_share = 0");
     let dir = project.path();
     let mut stored = 0;
