@@ -8,7 +8,8 @@
 //! Opening is what `rlhf label` does before its first screen: read the samples, lock and load the
 //! annotator's judgements, divide the work by what the others did, lay out the queue. A cycle is what
 //! happens between a key and the next pair on the screen: update, write, sync, update, draw. Exits
-//! with 1 if opening takes 300 ms or a cycle 16 ms (the median of the runs, all warm).
+//! with 1 if opening takes 300 ms or a cycle 16 ms (the median of the runs, all warm). The last scene,
+//! where one person made all judgements, is there to compare and has no limit on opening.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,8 @@ type Failure = Box<dyn std::error::Error>;
 struct Scene {
     name: &'static str,
     items: usize,
+    /// Milliseconds that opening may take.
+    limit: f64,
     plan: Plan,
     /// Who judged how many.
     share: fn(usize) -> usize,
@@ -67,18 +70,21 @@ fn scenes() -> [Scene; 3] {
         Scene {
             name: "20 people, 4 per item",
             items: 26_000,
+            limit: 300.0,
             plan: divided,
             share: equal,
         },
         Scene {
             name: "20 people, everybody judges everything",
             items: 5_100,
+            limit: 300.0,
             plan: Plan::seeded(SEED),
             share: equal,
         },
         Scene {
             name: "one person made all judgements",
             items: 100_100,
+            limit: f64::INFINITY,
             plan: Plan::seeded(SEED),
             share: one,
         },
@@ -283,7 +289,7 @@ fn measure(project: &Path, scene: &Scene) -> Result<bool, Failure> {
     println!(
         "  next pair   {half:6.1} ms, 99th percentile {most:.1} ms (key, update, write, sync, draw)"
     );
-    Ok(median.total() < 300.0 && half < 16.0)
+    Ok(median.total() < scene.limit && half < 16.0)
 }
 
 fn main() -> Result<ExitCode, Failure> {

@@ -321,7 +321,7 @@ fn a_row_of_samples_that_a_crash_cut_off_is_left_out_and_written_again() {
         BatchFile::open(dir.path(), "b1")
             .unwrap()
             .append(items)
-            .unwrap()
+            .unwrap();
     };
     append(&items);
     let path = dir.path().join("b1.jsonl");

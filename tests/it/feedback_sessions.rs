@@ -94,7 +94,7 @@ fn on_two_machines_three_people_judge_each_item_twice_and_all_come_back() {
     ann.sees(&[&format!("2/{anns}")]).types("q");
     assert!(ann.leaves().0.success());
     bob.sees(&[&format!("2/{bobs}"), "saved"]);
-    assert!(bob.is_killed().contains(&format!("2/{bobs}")));
+    assert!(bob.dies().contains(&format!("2/{bobs}")));
     let (before, mut ann) = (files(dir, "ann"), sit_down("oslo", dir, "ann"));
     let mut bob = sit_down("rome", dir, "bob");
     work(&mut ann, anns, 2);
@@ -231,7 +231,7 @@ fn what_was_called_saved_survives_kill_minus_nine_and_the_next_start_resumes() {
                 .sees(&[&format!("{}/{total}", stored + n + 1)]);
         }
         mia.types(&"37b5".repeat(kill % 9));
-        let last = mia.is_killed();
+        let last = mia.dies();
         let shown = on_screen(&last, total).unwrap_or(0);
         let history = load(&dir.join("feedback"), "mia").unwrap();
         assert!(

@@ -105,7 +105,7 @@ impl Person {
     }
 
     /// `kill -9`; returns the last screen.
-    pub fn is_killed(mut self) -> String {
+    pub fn dies(mut self) -> String {
         let process = self.child.process_id().unwrap().to_string();
         let kill = Command::new("kill").args(["-9", &process]).status();
         assert!(kill.unwrap().success());

@@ -191,6 +191,7 @@ fn starts<'a>(items: &'a [Item], answers: &[Vec<(usize, Answer)>]) -> HashMap<&'
 mod tests {
     use super::*;
     use crate::feedback::queue::tests::item;
+    use std::slice;
 
     const HOUR: u64 = 3_600_000;
 
@@ -268,7 +269,7 @@ mod tests {
         let old = holders(&roster, &items, &[], 0);
         let at = old.iter().position(|names| names == &["bob"]).unwrap();
         let skipped = progress("bob", &[(&items[at], false, 1)]);
-        let new = holders(&roster, &items, &[skipped.clone()], 2);
+        let new = holders(&roster, &items, slice::from_ref(&skipped), 2);
         assert!(new[at] == ["ann"] || new[at] == ["cem"], "{:?}", new[at]);
         let by_guest = progress("zoe", &[(&items[at], true, 2)]);
         let by_program = progress("sim:gold", &[(&items[at], true, 2)]);
@@ -290,8 +291,8 @@ mod tests {
             duty.len()
         };
         let mine = old.iter().filter(|names| names == &&["ann"]).count() - 1;
-        assert_eq!(count(&[begun.clone()], 172), mine);
-        assert_eq!(count(&[begun.clone()], 173), 59);
+        assert_eq!(count(slice::from_ref(&begun), 172), mine);
+        assert_eq!(count(slice::from_ref(&begun), 173), 59);
         let back = progress("bob", &[(&items[at], false, 150 * HOUR)]);
         assert_eq!(count(&[begun, back], 173), mine);
     }
