@@ -16,7 +16,7 @@ use crate::feedback::store::session::Session;
 use crate::feedback::store::stamps::Stamps;
 use crate::feedback::{answers, gold};
 use crate::run::atomic::write_atomic;
-use crate::tui::label::draw::duration;
+use crate::tui::label::header::duration;
 use crate::tui::label::state::{Ending, Guidelines, Setup};
 use crate::tui::label::{self, Job, LabelError, Report};
 

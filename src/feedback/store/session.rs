@@ -1,6 +1,6 @@
 //! Writing judgements: one session of one annotator.
 
-use super::decision::{Decision, Shown};
+use super::decision::{Aside, Decision, Shown};
 use super::history::{Event, History, Torn};
 use super::lock::Lock;
 use super::log::{Log, sync_folder};
@@ -11,6 +11,7 @@ use crate::feedback::record::{Header, Kind, QUESTION, Record};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use ulid::Ulid;
 
 /// The open files of one annotator. Its file is created by the first event, so that looking leaves
@@ -28,7 +29,7 @@ pub struct Session {
     sync_each: bool,
     last_id: Ulid,
     undone: Vec<Record>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 impl Session {
@@ -37,11 +38,35 @@ impl Session {
     ///
     /// # Errors
     /// [`StoreError`]: a name that is no folder, a lock held elsewhere, damage, or no write access.
-    pub fn open(feedback: &Path, annotator: &str, mut stamps: Stamps) -> Result<Self, StoreError> {
+    pub fn open(feedback: &Path, annotator: &str, stamps: Stamps) -> Result<Self, StoreError> {
+        Self::open_with(feedback, annotator, stamps, Lock::take)
+    }
+
+    /// The same; if another process has the annotator's files, asks it to yield and waits for that
+    /// at most `patience`.
+    ///
+    /// # Errors
+    /// As [`Session::open`], and [`StoreError::NotYielded`].
+    pub fn take_over(
+        feedback: &Path,
+        annotator: &str,
+        stamps: Stamps,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
+        let wait = |folder: &Path, annotator: &str| Lock::wait(folder, annotator, patience);
+        Self::open_with(feedback, annotator, stamps, wait)
+    }
+
+    fn open_with(
+        feedback: &Path,
+        annotator: &str,
+        mut stamps: Stamps,
+        lock: impl FnOnce(&Path, &str) -> Result<Lock, StoreError>,
+    ) -> Result<Self, StoreError> {
         let folder = annotator_folder(feedback, annotator)?;
         std::fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
         sync_folder(feedback).map_err(StoreError::io(feedback))?;
-        let lock = Lock::take(&folder, annotator)?;
+        let lock = lock(&folder, annotator)?;
         let history = load::load(feedback, annotator)?;
         history.torn.iter().try_for_each(keep_torn)?;
         let session = stamps.id_after(history.last_id());
@@ -67,7 +92,7 @@ impl Session {
             sync_each: true,
             last_id: id,
             undone: Vec::new(),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -77,6 +102,11 @@ impl Session {
         question.clone_into(&mut self.question);
         self.guidelines_sha256 = guidelines_sha256;
         self
+    }
+
+    /// True once another process asks for this annotator's files: close the session then.
+    pub fn takeover_requested(&self) -> bool {
+        self.lock.is_wanted()
     }
 
     /// For programs, whose judgements cost nothing to make again: records are only known to be on
@@ -118,8 +148,28 @@ impl Session {
     /// # Errors
     /// As [`Session::judge`].
     pub fn skip(&mut self, shown: &Shown, reason: Option<String>) -> Result<Ulid, StoreError> {
-        let mut record = self.about(Kind::Skip, shown);
-        record.reason = reason;
+        let aside = Aside {
+            reason,
+            ..Aside::default()
+        };
+        self.put_aside(Kind::Skip, shown, aside)
+    }
+
+    /// Leaves an item unjudged for good ([`Kind::Skip`]) or for later ([`Kind::Defer`]), with what
+    /// was said about it.
+    ///
+    /// # Errors
+    /// As [`Session::judge`].
+    pub fn put_aside(
+        &mut self,
+        kind: Kind,
+        shown: &Shown,
+        aside: Aside,
+    ) -> Result<Ulid, StoreError> {
+        let mut record = self.about(kind, shown);
+        record.reason = aside.reason;
+        record.flags = aside.flags;
+        record.note = aside.note;
         self.append_answer(record)
     }
 
@@ -128,9 +178,11 @@ impl Session {
     /// # Errors
     /// As [`Session::judge`].
     pub fn defer(&mut self, shown: &Shown, reason: Option<String>) -> Result<Ulid, StoreError> {
-        let mut record = self.about(Kind::Defer, shown);
-        record.reason = reason;
-        self.append_answer(record)
+        let aside = Aside {
+            reason,
+            ..Aside::default()
+        };
+        self.put_aside(Kind::Defer, shown, aside)
     }
 
     /// Takes back one answer of this annotator, from this session or an earlier one.

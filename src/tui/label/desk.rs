@@ -1,11 +1,12 @@
 //! The work of one annotator, from the items of a batch and what was decided before.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::history::Entry;
+use super::ranks::Ranks;
 use super::scale::{CANNOT_JUDGE_REASONS, Decision, Reason, SKIP_REASONS};
-use super::state::{Desk, Done, Pair};
+use super::state::{Desk, Done, Pair, Remarks};
 use crate::feedback::digest::Sha256;
 use crate::feedback::item::Item;
 use crate::feedback::queue::{Queue, side_order};
@@ -32,25 +33,20 @@ pub struct Rules {
 /// # Errors
 /// [`StoreError`] if an earlier record cannot be read.
 pub fn lay_out(items: &[Item], history: &History, rules: Rules) -> Result<Desk, StoreError> {
-    // A batch of pairs is the rule, and its text may be large: it is copied only to leave items out.
-    let pairs: Cow<[Item]> = if items.iter().all(is_pair) {
-        Cow::Borrowed(items)
-    } else {
-        Cow::Owned(items.iter().filter(|item| is_pair(item)).cloned().collect())
-    };
-    let mut queue = Queue::new(&pairs, history, rules.seed);
+    let mut queue = Queue::new(items, history, rules.seed);
     let mut left = Vec::with_capacity(queue.left());
     while let Some(task) = queue.current() {
         left.push(pair(
-            &pairs[task.index],
+            &items[task.index],
             &history.annotator,
             task.slot,
             rules.seed,
         ));
         queue.finish();
     }
-    let earlier = earlier(&pairs, history, rules)?;
-    let judged = pairs.len().saturating_sub(left.len() + earlier.len());
+    let earlier = earlier(items, history, rules)?;
+    let counted = earlier.iter().filter(|done| done.counts()).count();
+    let judged = items.len().saturating_sub(left.len() + counted);
     let last = history
         .last_answer()
         .map(|event| history.record(event))
@@ -63,6 +59,7 @@ pub fn lay_out(items: &[Item], history: &History, rules: Rules) -> Result<Desk, 
         judged,
         guidelines_read,
         notice: notice(history),
+        more: false,
     })
 }
 
@@ -82,20 +79,14 @@ fn notice(history: &History) -> String {
     )
 }
 
-/// Whether an item is two answers; more than two are ranked, not compared.
-pub fn is_pair(item: &Item) -> bool {
-    item.candidates.len() == 2
-}
-
 fn pair(item: &Item, annotator: &str, slot: u8, seed: u64) -> Pair {
     let (order_seed, order) = side_order(item, annotator, slot, seed);
-    let first = usize::from(order.first() != item.candidates.first().map(|c| &c.id));
-    let sides = [first, 1 - first];
+    let place = |id: &String| item.candidates.iter().position(|c| c.id == *id);
     Pair {
         item: item.clone(),
         slot,
         purpose: Purpose::Train,
-        sides,
+        sides: order.iter().filter_map(place).collect(),
         order_seed,
     }
 }
@@ -119,45 +110,94 @@ fn earlier(items: &[Item], history: &History, rules: Rules) -> Result<Vec<Done>,
             break;
         };
         let pair = pair(item, &history.annotator, event.slot, rules.seed);
-        let Some(decision) = decision(&history.record(event)?, &pair, rules.scale) else {
+        let record = history.record(event)?;
+        let same_scale = record.scale.is_none_or(|scale| scale == pair.scale(rules.scale));
+        // An edit is undone in its own session; here it would need what it replaced.
+        let Some(decision) = decision(&record, &pair)
+            .filter(|_| same_scale && record.supersedes.is_none())
+        else {
             break;
         };
         earlier.push(Done {
+            remarks: Remarks::of(&record, &pair),
             pair: Rc::new(pair),
             id: event.id,
             decision,
+            edits: None,
+            revision: false,
         });
     }
     earlier.reverse();
     Ok(earlier)
 }
 
-/// What a record says about a pair, if it can be said on this scale.
-fn decision(record: &Record, pair: &Pair, scale: Scale) -> Option<Decision> {
-    if record.kind == Kind::Skip {
-        return reason(record, SKIP_REASONS).map(Decision::Skip);
-    }
-    if record.scale != Some(scale) {
-        return None;
+/// What a record says about a pair, if the screen can say it.
+fn decision(record: &Record, pair: &Pair) -> Option<Decision> {
+    match record.kind {
+        Kind::Skip => return reason(record, SKIP_REASONS).map(Decision::Skip),
+        Kind::Defer => return Some(Decision::Defer),
+        _ => {}
     }
     match record.outcome? {
-        Outcome::Prefer => {
-            let winner = record.winner.as_deref()?;
-            let side = [0, 1]
-                .into_iter()
-                .find(|&side| pair.answer(side).id == winner)?;
-            Some(Decision::Prefer {
-                side,
-                strength: record.strength,
-            })
-        }
+        Outcome::Prefer | Outcome::Tie if record.ranking.is_some() => ranking(record, pair),
+        Outcome::Prefer => Some(Decision::Prefer {
+            side: pair.side_of(record.winner.as_deref()?)?,
+            strength: record.strength,
+        }),
         Outcome::Tie => Some(Decision::Tie),
         Outcome::BothBad => Some(Decision::BothBad),
         Outcome::CannotJudge => reason(record, CANNOT_JUDGE_REASONS).map(Decision::CannotJudge),
     }
 }
 
+fn ranking(record: &Record, pair: &Pair) -> Option<Decision> {
+    let side = |id: &String| pair.side_of(id);
+    let group = |ids: &Vec<String>| ids.iter().map(side).collect::<Option<Vec<usize>>>();
+    let groups = record.ranking.as_ref()?.iter().map(group);
+    let groups: Vec<Vec<usize>> = groups.collect::<Option<_>>()?;
+    let ranks = Ranks::of_groups(pair.answers(), &groups);
+    Some(Decision::Rank(ranks))
+}
+
 fn reason(record: &Record, reasons: &'static [Reason]) -> Option<&'static Reason> {
     let id = record.reason.as_deref()?;
     reasons.iter().find(|reason| reason.id == id)
+}
+
+/// Most entries of the history that are listed. Each is read from its file, some 20 µs.
+const LISTED: usize = 5000;
+
+/// The judgements and skips that stand, newest first, and how many older ones are left out. What is
+/// not about `items`, or not sayable on the screen, is left out too.
+///
+/// # Errors
+/// [`StoreError`] if a record cannot be read.
+pub fn list(items: &[Item], history: &History, seed: u64) -> Result<(Vec<Entry>, usize), StoreError> {
+    let by_id: HashMap<&str, &Item> = items.iter().map(|item| (item.id.as_str(), item)).collect();
+    let mut events: Vec<_> = history
+        .all_effective()
+        .filter(|event| event.kind != Kind::Defer)
+        .collect();
+    events.reverse();
+    let left_out = events.len().saturating_sub(LISTED);
+    let mut entries = Vec::new();
+    for event in events.into_iter().take(LISTED) {
+        let item = event.item.as_deref().and_then(|id| by_id.get(id).copied());
+        let Some(item) = item else { continue };
+        let record = history.record(event)?;
+        let pair = pair(item, &history.annotator, event.slot, seed);
+        let Some(decision) = decision(&record, &pair) else {
+            continue;
+        };
+        let when = record.ts.to_string();
+        entries.push(Entry {
+            id: event.id,
+            remarks: Remarks::of(&record, &pair),
+            decision,
+            scale: record.scale.unwrap_or(pair.scale(Scale::Nine)),
+            when: when.get(..16).unwrap_or(&when).replace('T', " "),
+            pair: Rc::new(pair),
+        });
+    }
+    Ok((entries, left_out))
 }

@@ -2,11 +2,13 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`state`] | what the screen knows |
-//! | [`mod@update`] | what happens on each event: pure |
+//! | [`state`], [`setup`], [`pair`], [`view`] | what the screen knows |
+//! | [`mod@update`], `judge` | what happens on each event: pure |
+//! | `note`, `marks`, `ranking`, [`history`], [`palette`], [`find`], [`mouse`] | one idea each: its state, keys and cells |
 //! | [`layout`] | where everything goes: pure |
-//! | [`draw`], `scale_row`, `dialog` | state → cells |
-//! | [`scale`], [`clock`], [`pane`] | grades, times, scrolling |
+//! | [`draw`], [`header`], `scale_row`, `dialog` | state → cells |
+//! | [`scale`], [`ranks`], [`remarks`] | what can be said about a pair |
+//! | [`clock`], [`pane`], [`field`] | times, scrolling, text fields |
 //! | [`desk`], [`draft`] | from the store, to the store |
 //!
 //! [`run`] is the driver: it owns the terminal and the store, carries out effects, and feeds what
@@ -17,37 +19,58 @@ pub mod desk;
 mod dialog;
 pub mod draft;
 pub mod draw;
+pub mod field;
+pub mod find;
+pub mod header;
+pub mod history;
+mod judge;
 pub mod layout;
+mod marks;
+pub mod mouse;
+mod note;
+pub mod pair;
+pub mod palette;
 pub mod pane;
+mod ranking;
+pub mod ranks;
+pub mod remarks;
 pub mod scale;
 mod scale_row;
+pub mod setup;
 pub mod state;
 pub mod update;
+pub mod view;
 
 use std::collections::VecDeque;
 use std::path::Path;
 use std::time::Duration;
 
 use self::desk::{Rules, lay_out};
+use self::mouse::{Mouse, MouseAction};
 use self::state::{App, Ending, Setup};
 use self::update::{Effect, Event, update};
 use super::terminal::{self, Input, Screen};
-use super::theme::Theme;
 use crate::feedback::item::Item;
-use crate::feedback::store::StoreError;
+use crate::feedback::store::history::History;
+use crate::feedback::store::load::load;
+use crate::feedback::store::lock::request_takeover;
 use crate::feedback::store::session::Session;
+use crate::feedback::store::{StoreError, annotator_folder};
 use crate::feedback::store::stamps::Stamps;
 use crate::run::control::StopFlag;
 
 /// How long the driver waits for a key before it looks at the clock and the stop flag.
 const TICK: Duration = Duration::from_millis(200);
 
+/// How often the driver looks whether somebody asks for the lock, in milliseconds.
+const LOOK_MS: u64 = 1000;
+
 /// What is to be labelled, where the judgements go, and how.
 #[derive(Debug, Clone)]
 pub struct Job<'a> {
     /// The project's `feedback/` folder.
     pub feedback: &'a Path,
-    /// The items; those with more than two answers are left out and counted.
+    /// The items: pairs to compare, and three to nine answers to rank.
     pub items: &'a [Item],
     /// Seed of the order and of the sides: the same one on resuming.
     pub seed: u64,
@@ -70,8 +93,6 @@ pub struct Report {
     pub left: Vec<String>,
     /// Active time of this session in milliseconds.
     pub active_ms: u64,
-    /// Items with more than two answers, which are not compared here.
-    pub not_pairs: usize,
 }
 
 /// Why labelling could not start or go on.
@@ -105,13 +126,14 @@ pub fn run(job: &Job) -> Result<Report, LabelError> {
         Err(error) if !matches!(error, StoreError::Locked { .. }) => return Err(error.into()),
         opened => opened,
     };
-    let mut screen = Screen::enter()?;
+    let mut screen = Screen::enter(job.setup.mouse)?;
     let app = App::new(job.setup.clone(), screen.size()?, screen.now_ms());
     let mut driver = Driver {
         job,
         app,
         session: None,
-        theme: Theme::from_env(),
+        read: None,
+        looked_ms: 0,
     };
     let first = driver.opened(opened, screen.now_ms())?;
     let ending = driver.stay(&mut screen, first)?;
@@ -124,19 +146,40 @@ type Opened = Result<(Session, state::Desk), StoreError>;
 /// Locks and loads the annotator's judgements and lays out what is left.
 fn open(job: &Job) -> Opened {
     let setup = &job.setup;
-    let guidelines_sha256 = setup
-        .guidelines
-        .as_ref()
-        .map(|guidelines| guidelines.sha256);
+    let rules = rules(job);
     let session = Session::open(job.feedback, &setup.annotator, Stamps::system())?;
-    let session = session.asking(&setup.question, guidelines_sha256);
-    let rules = Rules {
-        seed: job.seed,
-        scale: setup.scale,
-        guidelines_sha256,
-    };
+    let session = session.asking(&setup.question, rules.guidelines_sha256);
     let desk = lay_out(job.items, session.history(), rules)?;
     Ok((session, desk))
+}
+
+/// The same without the lock: another session may be writing.
+fn open_read_only(job: &Job) -> Result<(History, state::Desk), StoreError> {
+    let history = load(job.feedback, &job.setup.annotator)?;
+    let desk = lay_out(job.items, &history, rules(job))?;
+    Ok((history, desk))
+}
+
+fn rules(job: &Job) -> Rules {
+    let guidelines = job.setup.guidelines.as_ref();
+    Rules {
+        seed: job.seed,
+        scale: job.setup.scale,
+        guidelines_sha256: guidelines.map(|guidelines| guidelines.sha256),
+    }
+}
+
+/// What happened at the terminal, as the screen is told.
+fn event(input: Input) -> Event {
+    let mouse = |what, x, y| Mouse { what, x, y };
+    match input {
+        Input::Key(key, at) => Event::Key(key, at),
+        Input::Paste(text, at) => Event::Paste(text, at),
+        Input::Click(x, y, at) => Event::Mouse(mouse(MouseAction::Click, x, y), at),
+        Input::Wheel(step, x, y, at) => Event::Mouse(mouse(MouseAction::Wheel(step), x, y), at),
+        Input::Resize(width, height) => Event::Resize(width, height),
+        Input::Closed => Event::Terminate,
+    }
 }
 
 /// The impure half of the screen.
@@ -144,7 +187,10 @@ struct Driver<'a> {
     job: &'a Job<'a>,
     app: App,
     session: Option<Session>,
-    theme: Theme,
+    /// What is read without the lock.
+    read: Option<History>,
+    /// When it was last looked whether somebody asks for the lock.
+    looked_ms: u64,
 }
 
 impl Driver<'_> {
@@ -165,16 +211,27 @@ impl Driver<'_> {
                 dirty |= !quiet || idle != self.app.clock.is_idle();
             }
             if dirty {
-                screen.draw(|frame| draw::draw(&self.app, self.theme, frame.buffer_mut()))?;
+                screen.draw(|frame| draw::draw(&self.app, frame.buffer_mut()))?;
             }
             events.push_back(match screen.next(TICK) {
                 _ if stop.is_set() => Event::Terminate,
-                Some(Input::Key(key, at)) => Event::Key(key, at),
-                Some(Input::Resize(width, height)) => Event::Resize(width, height),
-                Some(Input::Closed) => Event::Terminate,
+                _ if self.is_wanted(screen.now_ms()) => Event::TakeOver,
+                Some(input) => event(input),
                 None => self.look_up(screen)?,
             });
         }
+    }
+
+    /// Whether another session asks for the annotator's files; looks once a second.
+    fn is_wanted(&mut self, now_ms: u64) -> bool {
+        let Some(session) = &self.session else {
+            return false;
+        };
+        if now_ms < self.looked_ms + LOOK_MS {
+            return false;
+        }
+        self.looked_ms = now_ms;
+        session.takeover_requested()
     }
 
     /// Without a key: the size, because a change before the first key was read is not announced,
@@ -204,6 +261,21 @@ impl Driver<'_> {
                 })
             }
             Effect::Open => Some(self.opened(open(self.job), screen.now_ms())?),
+            Effect::OpenReadOnly => {
+                let (history, desk) = open_read_only(self.job)?;
+                self.read = Some(history);
+                Some(Event::Opened(desk, screen.now_ms()))
+            }
+            Effect::TakeOver => {
+                let folder = annotator_folder(self.job.feedback, &self.job.setup.annotator)?;
+                request_takeover(&folder)?;
+                None
+            }
+            Effect::List => Some(self.list()?),
+            Effect::Edit(text) => {
+                let text = screen.edit(&text)?.map_err(|error| error.to_string());
+                Some(Event::Edited(text, screen.now_ms()))
+            }
             Effect::Redraw => {
                 screen.redraw()?;
                 None
@@ -215,6 +287,16 @@ impl Driver<'_> {
             }
             Effect::Quit(_) => None,
         })
+    }
+
+    /// What this annotator judged.
+    fn list(&self) -> Result<Event, StoreError> {
+        let session = self.session.as_ref().map(Session::history);
+        let Some(history) = session.or(self.read.as_ref()) else {
+            return Ok(Event::Listed(vec![], 0));
+        };
+        let (entries, left_out) = desk::list(self.job.items, history, self.job.seed)?;
+        Ok(Event::Listed(entries, left_out))
     }
 
     fn opened(&mut self, opened: Opened, now_ms: u64) -> Result<Event, LabelError> {
@@ -236,16 +318,10 @@ impl Driver<'_> {
         Ok(Report {
             ending,
             counts: app.counts(),
-            decided: app.this_session().len(),
+            decided: app.decided(),
             judged: app.judged(),
             left: app.queue.iter().map(|pair| pair.item.id.clone()).collect(),
             active_ms: app.clock.session_active_ms(),
-            not_pairs: self
-                .job
-                .items
-                .iter()
-                .filter(|item| !desk::is_pair(item))
-                .count(),
         })
     }
 }

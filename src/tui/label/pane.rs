@@ -1,12 +1,12 @@
 //! A scrolling text: its rows, where it stands, and how much of it has been seen.
 
 use crate::tui::keys::Step;
-use crate::tui::text::wrap;
+use crate::tui::text::Row;
 
 /// A text wrapped for a pane of a given size.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Pane {
-    rows: Vec<String>,
+    rows: Vec<Row>,
     width: u16,
     height: usize,
     top: usize,
@@ -15,11 +15,12 @@ pub struct Pane {
 }
 
 impl Pane {
-    /// Wraps `text` for a new size. How far it was scrolled, as a share, and what was seen are kept.
-    pub fn fit(&mut self, text: &str, width: u16, height: u16) {
+    /// Makes the pane this large. If its width is new, `rows` wraps the text again; how far it was
+    /// scrolled, as a share, and what was seen are kept.
+    pub fn fit(&mut self, (width, height): (u16, u16), rows: impl FnOnce(usize) -> Vec<Row>) {
         let place = self.place();
         if self.rows.is_empty() || width != self.width {
-            self.rows = wrap(text, usize::from(width));
+            self.rows = rows(usize::from(width));
             let (old, new) = (self.seen.len(), self.rows.len());
             self.seen = (0..new)
                 .map(|i| old > 0 && self.seen[i * old / new])
@@ -29,13 +30,18 @@ impl Pane {
         self.go_to(place);
     }
 
+    /// The text looks different now (rendered, marked): the next [`fit`](Self::fit) wraps it again.
+    pub fn rewrap(&mut self) {
+        self.width = 0;
+    }
+
     /// All rows.
-    pub fn rows(&self) -> &[String] {
+    pub fn rows(&self) -> &[Row] {
         &self.rows
     }
 
     /// The rows on the screen.
-    pub fn visible(&self) -> &[String] {
+    pub fn visible(&self) -> &[Row] {
         let end = (self.top + self.height).min(self.rows.len());
         &self.rows[self.top.min(end)..end]
     }
@@ -84,6 +90,13 @@ impl Pane {
         self.top = top.min(self.slack());
     }
 
+    /// Scrolls so that a row, counted from 0, is on the screen.
+    pub fn show_row(&mut self, row: usize) {
+        if !(self.top..self.top + self.height).contains(&row) {
+            self.top = row.saturating_sub(self.height / 2).min(self.slack());
+        }
+    }
+
     /// What is on the screen now has been seen.
     pub fn look(&mut self) {
         let (first, last) = self.range();
@@ -100,8 +113,8 @@ impl Pane {
 }
 
 /// Scrolls two panes together: the longer one by the step, the other to the same place.
-pub fn scroll_both(panes: &mut [Pane; 2], step: Step) {
-    let [a, b] = panes;
+pub fn scroll_both(panes: &mut [Pane], step: Step) {
+    let [a, b] = panes else { return };
     let (lead, follow) = if b.slack() > a.slack() {
         (b, a)
     } else {
@@ -114,11 +127,12 @@ pub fn scroll_both(panes: &mut [Pane; 2], step: Step) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tui::text::wrap;
 
     fn pane(lines: usize, height: u16) -> Pane {
         let text: Vec<String> = (1..=lines).map(|i| i.to_string()).collect();
         let mut pane = Pane::default();
-        pane.fit(&text.join("\n"), 10, height);
+        pane.fit((10, height), |width| wrap(&text.join("\n"), width));
         pane
     }
 
@@ -126,12 +140,12 @@ mod tests {
     fn scrolling_stops_at_both_ends() {
         let mut p = pane(10, 4);
         p.scroll(Step::Up);
-        assert_eq!((p.visible()[0].as_str(), p.range()), ("1", (1, 4)));
+        assert_eq!((p.visible()[0].text().as_str(), p.range()), ("1", (1, 4)));
         p.scroll(Step::PageDown);
         assert_eq!(p.range(), (4, 7));
         p.scroll(Step::Bottom);
         p.scroll(Step::Down);
-        assert_eq!((p.visible()[3].as_str(), p.range()), ("10", (7, 10)));
+        assert_eq!((p.visible()[3].text().as_str(), p.range()), ("10", (7, 10)));
     }
 
     #[test]
@@ -164,9 +178,20 @@ mod tests {
     fn a_new_width_keeps_the_place() {
         let text = "word ".repeat(100);
         let mut p = Pane::default();
-        p.fit(&text, 50, 5);
+        p.fit((50, 5), |width| wrap(&text, width));
         p.go_to(0.5);
-        p.fit(&text, 25, 5);
+        p.fit((25, 5), |width| wrap(&text, width));
         assert_eq!((p.rows().len(), p.slack(), p.range().0), (20, 15, 10));
+    }
+
+    #[test]
+    fn another_look_at_the_same_size_keeps_place_and_what_was_seen() {
+        let mut p = pane(20, 5);
+        p.scroll(Step::Bottom);
+        p.look();
+        p.fit((10, 5), |_| unreachable!("neither width nor look changed"));
+        p.rewrap();
+        p.fit((10, 5), |width| wrap(&"x\n".repeat(39), width));
+        assert_eq!((p.rows().len(), p.range(), p.seen()), (40, (36, 40), 0.25));
     }
 }
