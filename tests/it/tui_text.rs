@@ -4,13 +4,22 @@ use proptest::prelude::*;
 use ratatui::buffer::{Buffer, CellWidth};
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use rlhf::tui::text::{columns, fit, sanitise, wrap};
+use rlhf::tui::text::document::Document;
+use rlhf::tui::text::graphemes::clusters;
+use rlhf::tui::text::row::Mark;
+use rlhf::tui::text::{columns, fit, sanitise};
 use unicode_segmentation::UnicodeSegmentation;
 
 /// The width as ratatui will draw it, measured independently of `text::columns`.
 fn drawn_width(row: &str) -> usize {
     let cells = row.graphemes(true).map(|g| usize::from(g.cell_width()));
     cells.sum()
+}
+
+/// The rows of a text without their marks.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let rows = rlhf::tui::text::wrap(text, width);
+    rows.iter().map(ToString::to_string).collect()
 }
 
 #[test]
@@ -20,7 +29,7 @@ fn control_and_hidden_characters_become_visible_marks() {
         ("\u{1b}]0;title\u{7}", "␛]0;title␇"),
         ("a\tb\tcd", "a   b   cd"),
         ("\t中\tx", "    中  x"),
-        ("one\r\ntwo\rthree", "one\ntwo␍three"),
+        ("one\r\ntwo\rthree\r", "one\ntwo␍three␍"),
         ("del\u{7f} nel\u{85}", "del␡ nel⟨U+0085⟩"),
         ("\u{202e}evil\u{2066}", "⟨U+202E⟩evil⟨U+2066⟩"),
         ("ze\u{200b}ro\u{feff}", "ze⟨U+200B⟩ro⟨U+FEFF⟩"),
@@ -28,6 +37,11 @@ fn control_and_hidden_characters_become_visible_marks() {
         ("soft\u{ad}hyphen\u{2028}", "soft⟨U+00AD⟩hyphen⟨U+2028⟩"),
         ("tag\u{e0041}\u{e0042}", "tag⟨U+E0041⟩⟨U+E0042⟩"),
         ("\u{301}accent", "◌\u{301}accent"),
+        ("\u{200b}\u{301}", "⟨U+200B⟩◌\u{301}"),
+        ("中\u{200d}国 👩\u{200d}", "中⟨U+200D⟩国 👩⟨U+200D⟩"),
+        ("é\u{fe0f}", "é⟨U+FE0F⟩"),
+        ("\u{e000}\u{ffff}\u{10ffff}", "⟨U+E000⟩⟨U+FFFF⟩⟨U+10FFFF⟩"),
+        ("\u{fff9}a\u{fffa}b\u{fffb}", "⟨U+FFF9⟩a⟨U+FFFA⟩b⟨U+FFFB⟩"),
     ];
     for (input, shown) in cases {
         assert_eq!(sanitise(input), shown, "{input:?}");
@@ -40,6 +54,7 @@ fn honest_emoji_and_scripts_stay_whole() {
         "👩\u{200d}👩\u{200d}👧\u{200d}👦",
         "❤\u{fe0f} 1\u{fe0f}\u{20e3} 🇯🇵 👍🏽",
         "🏴\u{e0067}\u{e0062}\u{e0073}\u{e0063}\u{e0074}\u{e007f}",
+        "葛\u{e0100}城 ᠠ\u{180b}",
         "می\u{200c}خواهم क्\u{200d}ष e\u{301} 外の皮は硬いです。",
     ] {
         assert_eq!(sanitise(text), text);
@@ -77,7 +92,30 @@ fn wide_text_breaks_between_characters_but_not_before_a_full_stop() {
     assert_eq!(wrap("皮は硬い。", 8), ["皮は硬", "い。"]);
     assert_eq!(wrap("see 外の皮", 7), ["see 外", "の皮"]);
     assert_eq!(wrap("🎉🎉🎉", 5), ["🎉🎉", "🎉"]);
-    assert_eq!(wrap("中", 1), ["\u{fffd}"]);
+    assert_eq!(wrap("中a", 1), ["\u{fffd}", "a"]);
+    assert_eq!(
+        wrap("\u{1100}\u{1100}\u{1100}", 5),
+        ["\u{1100}\u{1100}", "\u{1100}"]
+    );
+}
+
+#[test]
+fn what_stands_for_a_character_is_marked_as_such() {
+    let rows = Document::raw("a\u{1b}[31m ⟨U+202E⟩ \u{202e}b").rows(80);
+    let spans = rows[0].spans.iter();
+    let spans: Vec<_> = spans
+        .map(|s| (s.text.as_str(), s.marks.has(Mark::Control)))
+        .collect();
+    assert_eq!(
+        spans,
+        [
+            ("a", false),
+            ("␛", true),
+            ("[31m ⟨U+202E⟩ ", false),
+            ("⟨U+202E⟩", true),
+            ("b", false)
+        ]
+    );
 }
 
 #[test]
@@ -156,6 +194,27 @@ proptest! {
             prop_assert!(!row.contains(char::is_control), "{row:?}");
             prop_assert!(row.graphemes(true).all(|g| g.cell_width() > 0), "{row:?}");
         }
+    }
+
+    #[test]
+    fn clusters_are_those_of_the_unicode_standard(text in hostile()) {
+        let ours: Vec<_> = clusters(&text).collect();
+        prop_assert_eq!(ours, text.graphemes(true).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn rows_together_are_the_sanitised_text(text in hostile(), width in 2_usize..70) {
+        let document = Document::raw(&text);
+        prop_assert_eq!(document.text(), sanitise(&text));
+        let mut end = 0;
+        for row in document.rows(width) {
+            let between = &document.text()[end..row.at.start];
+            prop_assert!(between.chars().all(|c| " \n".contains(c)), "{between:?} was left out");
+            prop_assert_eq!(row.text(), &document.text()[row.at.clone()]);
+            end = row.at.end;
+        }
+        let after = &document.text()[end..];
+        prop_assert!(after.chars().all(|c| c == ' '), "{after:?} was left out");
     }
 
     #[test]
