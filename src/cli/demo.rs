@@ -15,7 +15,7 @@ use crate::cli::{demo_report, label, ppo, reward};
 use crate::config::{self, File, Overrides, ProjectConfig};
 use crate::feedback::gold;
 use crate::feedback::item::Item;
-use crate::feedback::record::{QUESTION, Scale};
+use crate::feedback::queue::Plan;
 use crate::feedback::sim::Simulated;
 use crate::feedback::store::session::Session;
 use crate::feedback::store::stamps::Stamps;
@@ -201,7 +201,8 @@ impl Stage<'_> {
         let simulated: Simulated = name.parse()?;
         let mut session =
             Session::open(&self.feedback(), name, Stamps::system())?.synced_on_close();
-        let judged = simulated.annotate(&mut session, items, self.args.seed, gold::score)?;
+        let plan = Plan::seeded(self.args.seed);
+        let judged = simulated.annotate(&mut session, items, &plan, gold::score)?;
         session.close()?;
         self.say(&format!("{name}, a simulated labeller, judged {judged} pairs; its records are marked as simulated"));
         Ok(())
@@ -210,20 +211,18 @@ impl Stage<'_> {
     /// The labelling screen; whatever the person leaves goes to the simulated labeller if they hand over.
     fn ask(&self, annotator: &str, items: &[Item]) -> Result<bool> {
         use tui::label::state::{Ending, Setup};
+        use tui::theme::Theme;
         let setup = Setup {
-            annotator: annotator.to_owned(),
-            scale: Scale::Nine,
-            auto_commit: true,
-            show_rate: true,
-            question: QUESTION.to_owned(),
             guidelines: label::guidelines(&self.args.dir)?,
             hand_over: Some(SIMULATED.to_owned()),
+            theme: Theme::TERMINAL.unless_refused(),
+            ..Setup::new(annotator.to_owned())
         };
         let feedback = self.feedback();
         let report = tui::label::run(&tui::label::Job {
             feedback: &feedback,
             items,
-            seed: self.args.seed,
+            plan: &Plan::seeded(self.args.seed),
             setup,
         })?;
         label::print_report(&report);

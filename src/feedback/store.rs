@@ -15,7 +15,8 @@ pub mod decision;
 pub mod history;
 pub mod load;
 pub mod lock;
-mod log;
+pub(in crate::feedback) mod log;
+pub mod progress;
 pub mod session;
 pub mod stamps;
 
@@ -27,6 +28,7 @@ use std::path::{Path, PathBuf};
 use ulid::Ulid;
 
 pub use lock::Holder;
+pub use log::Disk;
 
 /// Why the store refuses.
 #[derive(Debug, thiserror::Error)]

@@ -230,6 +230,7 @@ fn key(name: &str) -> Key {
         "<backspace>" => Key::Backspace,
         "<space>" => Key::Char(' '),
         "<up>" => Key::Up,
+        "<lt>" => Key::Char('<'),
         _ => Key::Char(name.chars().next().unwrap()),
     }
 }

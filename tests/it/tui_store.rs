@@ -1,9 +1,11 @@
 //! From keys to records: what the labelling screen writes, and what it finds when it comes back.
 
 use std::path::Path;
+use std::sync::LazyLock;
 
 use rlhf::feedback::item::Item;
 use rlhf::feedback::item::PromptText;
+use rlhf::feedback::queue::Plan;
 use rlhf::feedback::record::{Kind, Layout, Origin, Outcome, Record, Scale};
 use rlhf::feedback::store::load::load;
 use rlhf::feedback::store::session::Session;
@@ -22,10 +24,12 @@ fn items(n: usize) -> Vec<Item> {
         .collect()
 }
 
-fn rules() -> Rules {
+static PLAN: LazyLock<Plan> = LazyLock::new(|| Plan::seeded(42));
+
+fn rules() -> Rules<'static> {
     let guidelines_sha256 = Some(guidelines("Be fair.").sha256);
     Rules {
-        seed: 42,
+        plan: &PLAN,
         scale: Scale::Nine,
         guidelines_sha256,
     }

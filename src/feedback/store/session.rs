@@ -3,16 +3,19 @@
 use super::decision::{Aside, Decision, Shown};
 use super::history::{Event, History, Torn};
 use super::lock::Lock;
-use super::log::{Log, sync_folder};
+use super::log::{self, Disk, Log, sync_folder};
 use super::stamps::Stamps;
 use super::{StoreError, annotator_folder, load};
 use crate::feedback::digest::Sha256;
-use crate::feedback::record::{Header, Kind, QUESTION, Record};
+use crate::feedback::queue::Disputes;
+use crate::feedback::record::{Header, Kind, Origin, Purpose, QUESTION, Record};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use ulid::Ulid;
+
+type Create = Box<dyn FnMut(&Path) -> std::io::Result<Box<dyn Disk>>>;
 
 /// The open files of one annotator. Its file is created by the first event, so that looking leaves
 /// no trace; [`Session::close`] writes the last line.
@@ -29,6 +32,8 @@ pub struct Session {
     sync_each: bool,
     last_id: Ulid,
     undone: Vec<Record>,
+    disputes: Disputes,
+    create: Create,
     lock: Lock,
 }
 
@@ -92,6 +97,8 @@ impl Session {
             sync_each: true,
             last_id: id,
             undone: Vec::new(),
+            disputes: Disputes::new(),
+            create: Box::new(log::create_file),
             lock,
         })
     }
@@ -101,6 +108,25 @@ impl Session {
     pub fn asking(mut self, question: &str, guidelines_sha256: Option<Sha256>) -> Self {
         question.clone_into(&mut self.question);
         self.guidelines_sha256 = guidelines_sha256;
+        self
+    }
+
+    /// Makes this a moderator's session: judgements with the purpose `adjudication` settle the ones
+    /// listed here for their item.
+    #[must_use]
+    pub fn settling(mut self, disputes: Disputes) -> Self {
+        self.disputes = disputes;
+        self
+    }
+
+    /// Writes through what `create` opens instead of an ordinary file, to see or to spoil what
+    /// reaches the disk.
+    #[must_use]
+    pub fn writing_through(
+        mut self,
+        create: impl FnMut(&Path) -> std::io::Result<Box<dyn Disk>> + 'static,
+    ) -> Self {
+        self.create = Box::new(create);
         self
     }
 
@@ -140,6 +166,11 @@ impl Session {
     pub fn judge(&mut self, shown: &Shown, decision: Decision) -> Result<Ulid, StoreError> {
         let mut record = self.about(Kind::Judgement, shown);
         decision.write_to(&mut record);
+        if shown.purpose == Purpose::Adjudication {
+            let settled = self.disputes.get(&shown.item.id);
+            record.origin = Some(Origin::Adjudication);
+            record.adjudicates = settled.cloned().unwrap_or_default();
+        }
         self.append_answer(record)
     }
 
@@ -295,7 +326,7 @@ impl Session {
     /// Creates the file and writes its first line.
     fn start(&mut self) -> Result<(), StoreError> {
         let path = self.folder.join(format!("{}.jsonl", self.id));
-        let log = Log::create(path.clone())?;
+        let log = Log::create(path.clone(), &mut self.create)?;
         self.log = Some(log);
         self.history.add_file(self.id, path);
         self.write(self.start.clone()).map(|_| ())

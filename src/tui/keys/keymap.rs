@@ -125,8 +125,23 @@ impl Keymap {
         if action.takes_digit() && keys.len() != 9 {
             return Err(KeymapError::Digits(keys.len()));
         }
+        // Rows without help beside rows with it are further ways out, such as Ctrl-C: they stay.
+        let explained = |row: &usize| !TABLE[*row].help.is_empty();
+        let any = rows.iter().any(explained);
+        let rows: Vec<usize> = rows.into_iter().filter(|row| !any || explained(row)).collect();
+        let typed = |row: &usize| TABLE[*row].modes.iter().any(|mode| mode.is_text());
+        let command = keys.iter().find(|key| !matches!(key, Key::Char(_)));
+        if let (Some(&key), None, true) = (keys.first(), command, rows.iter().all(typed)) {
+            let action = action.name();
+            return Err(KeymapError::Typed { action, key });
+        }
         for row in rows {
-            self.rows[row].clone_from(&keys);
+            // Where text is typed a character stays one.
+            let mut keys = keys.clone();
+            keys.retain(|key| !typed(&row) || !matches!(key, Key::Char(_)));
+            if !keys.is_empty() {
+                self.rows[row] = keys;
+            }
         }
         Ok(())
     }
@@ -137,9 +152,6 @@ impl Keymap {
         for (binding, keys) in self.bindings().filter(|(b, _)| b.modes.contains(&mode)) {
             for &key in keys {
                 let action = binding.action.name();
-                if mode.is_text() && matches!(key, Key::Char(_)) {
-                    return Err(KeymapError::Typed { action, key });
-                }
                 let other = taken.iter().find(|(other, _)| *other == key);
                 if let Some((_, first)) = other.filter(|(_, first)| *first != binding.action) {
                     return Err(KeymapError::Conflict {
@@ -344,17 +356,21 @@ mod tests {
     }
 
     #[test]
+    fn further_ways_out_stay() {
+        let keymap = moved(&[("quit", "Q")]).unwrap();
+        let action = |key| keymap.action(&judging(), key);
+        assert_eq!(action(Key::Char('Q')), Some(Action::Quit));
+        assert_eq!(action(Key::Char('q')), None);
+        assert_eq!(action(Key::Ctrl('c')), Some(Action::Quit));
+    }
+
+    #[test]
     fn digits_can_be_letters() {
-        let keymap = moved(&[
-            ("digits", "q w e r t y Z o P"),
-            ("quit", "Q"),
-            ("rank-afresh", "R"),
-            ("back", "Esc"),
-        ])
-        .unwrap();
+        let letters = "w o e r t y Z L P";
+        let keymap = moved(&[("digits", letters), ("rank-afresh", "R")]).unwrap();
         assert_eq!(keymap.digit(Key::Char('e')), Some(3));
         assert_eq!(keymap.digit(Key::Char('3')), None);
-        assert_eq!(keymap.footer(&judging(), 120)[0], ("q-P".into(), "judge"));
+        assert_eq!(keymap.footer(&judging(), 120)[0], ("w-P".into(), "judge"));
         assert_eq!(moved(&[("digits", "q w")]), Err(KeymapError::Digits(2)));
     }
 

@@ -206,10 +206,10 @@ pub const TABLE: &[Binding] = &[
     bind("f", &[Char('f')], Filter, &[Mode::History], "show only one kind of judgement")
         .footer("filter", 2),
     bind("Enter", &[Key::Enter], Confirm, LISTS, "done").footer("done", 2),
-    bind("Enter", &[Key::Enter], Retry, &[Mode::Locked], "try again").footer("try again", 2),
     bind("t", &[Char('t')], TakeOver, &[Mode::Locked], "take over: the other session saves and ends")
         .footer("take over", 0),
     bind("r", &[Char('r')], ReadOnly, &[Mode::Locked], "read only").footer("read only", 1),
+    bind("Enter", &[Key::Enter], Retry, &[Mode::Locked], "try again").footer("try again", 2),
     bind("> <", &[Char('>')], NextPair, &[Mode::Reading], "the next pair, the pair before")
         .footer("next pair", 0),
     bind("", &[Char('<')], PreviousPair, &[Mode::Reading], ""),

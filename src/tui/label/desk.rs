@@ -9,19 +9,19 @@ use super::scale::{CANNOT_JUDGE_REASONS, Decision, Reason, SKIP_REASONS};
 use super::state::{Desk, Done, Pair, Remarks};
 use crate::feedback::digest::Sha256;
 use crate::feedback::item::Item;
-use crate::feedback::queue::{Queue, side_order};
+use crate::feedback::queue::{Plan, Queue, Today, side_order};
 use crate::feedback::record::{Kind, Outcome, Purpose, Record, Scale};
 use crate::feedback::store::StoreError;
-use crate::feedback::store::history::History;
+use crate::feedback::store::history::{Event, History};
 
 /// How far back undo reaches into earlier sessions.
 const EARLIER: usize = 20;
 
 /// What decides the order of pairs, their sides, and what undo can show again.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
-    /// Seed of the order and of the sides.
-    pub seed: u64,
+pub struct Rules<'a> {
+    /// Which items come, and in which order.
+    pub plan: &'a Plan,
     /// The scale of this session.
     pub scale: Scale,
     /// The guidelines of today.
@@ -32,21 +32,26 @@ pub struct Rules {
 ///
 /// # Errors
 /// [`StoreError`] if an earlier record cannot be read.
-pub fn lay_out(items: &[Item], history: &History, rules: Rules) -> Result<Desk, StoreError> {
-    let mut queue = Queue::new(items, history, rules.seed);
+pub fn lay_out(items: &[Item], history: &History, rules: Rules<'_>) -> Result<Desk, StoreError> {
+    let seed = rules.plan.seed;
+    let mut queue = Queue::new(items, history, rules.plan);
+    let total = queue.total();
     let mut left = Vec::with_capacity(queue.left());
     while let Some(task) = queue.current() {
+        let mut item = items[task.index].clone();
+        item.selector = task.choice.selector(&item, seed);
         left.push(pair(
-            &items[task.index],
+            item,
             &history.annotator,
             task.slot,
-            rules.seed,
+            task.purpose,
+            seed,
         ));
         queue.finish();
     }
     let earlier = earlier(items, history, rules)?;
     let counted = earlier.iter().filter(|done| done.counts()).count();
-    let judged = items.len().saturating_sub(left.len() + counted);
+    let judged = total.saturating_sub(left.len() + counted);
     let last = history
         .last_answer()
         .map(|event| history.record(event))
@@ -58,20 +63,22 @@ pub fn lay_out(items: &[Item], history: &History, rules: Rules) -> Result<Desk, 
         earlier,
         judged,
         guidelines_read,
-        notice: notice(history),
+        notice: notice(history, rules.plan.today(history)),
         more: false,
     })
 }
 
-/// A line that a crash cut off is told, because its judgement has to be made again.
-fn notice(history: &History) -> String {
+/// How much of the day's target is done. And a line that a crash cut off is told, because its
+/// judgement has to be made again.
+fn notice(history: &History, today: Option<Today>) -> String {
     let lines: Vec<String> = history
         .torn
         .iter()
         .map(|torn| format!("{}:{}", torn.path.display(), torn.line))
         .collect();
     if lines.is_empty() {
-        return String::new();
+        let words = |today: Today| format!("Today {} of {}.", today.done, today.target);
+        return today.map(words).unwrap_or_default();
     }
     format!(
         "A crash cut off {}; that judgement comes up again.",
@@ -79,20 +86,30 @@ fn notice(history: &History) -> String {
     )
 }
 
-fn pair(item: &Item, annotator: &str, slot: u8, seed: u64) -> Pair {
-    let (order_seed, order) = side_order(item, annotator, slot, seed);
+/// An item as the annotator sees it.
+pub fn pair(item: Item, annotator: &str, slot: u8, purpose: Purpose, seed: u64) -> Pair {
+    let (order_seed, order) = side_order(&item, annotator, slot, seed);
     let place = |id: &String| item.candidates.iter().position(|c| c.id == *id);
+    let sides = order.iter().filter_map(place).collect();
     Pair {
-        item: item.clone(),
+        item,
         slot,
-        purpose: Purpose::Train,
-        sides: order.iter().filter_map(place).collect(),
+        purpose,
+        sides,
         order_seed,
     }
 }
 
+/// The pair that a record is about, as it was shown.
+fn judged_pair(item: &Item, record: &Record, event: &Event, history: &History, seed: u64) -> Pair {
+    let mut item = item.clone();
+    item.selector = record.selector.clone().unwrap_or(item.selector);
+    let purpose = record.purpose.unwrap_or(Purpose::Train);
+    pair(item, &history.annotator, event.slot, purpose, seed)
+}
+
 /// The last decisions that can be shown again, oldest first.
-fn earlier(items: &[Item], history: &History, rules: Rules) -> Result<Vec<Done>, StoreError> {
+fn earlier(items: &[Item], history: &History, rules: Rules<'_>) -> Result<Vec<Done>, StoreError> {
     let by_id: HashMap<&str, &Item> = items.iter().map(|item| (item.id.as_str(), item)).collect();
     let answers = history
         .events()
@@ -109,13 +126,14 @@ fn earlier(items: &[Item], history: &History, rules: Rules) -> Result<Vec<Done>,
         let (Some(item), true) = (item, effective.is_some_and(|e| e.id == event.id)) else {
             break;
         };
-        let pair = pair(item, &history.annotator, event.slot, rules.seed);
         let record = history.record(event)?;
-        let same_scale = record.scale.is_none_or(|scale| scale == pair.scale(rules.scale));
+        let pair = judged_pair(item, &record, event, history, rules.plan.seed);
+        let same_scale = record
+            .scale
+            .is_none_or(|scale| scale == pair.scale(rules.scale));
         // An edit is undone in its own session; here it would need what it replaced.
-        let Some(decision) = decision(&record, &pair)
-            .filter(|_| same_scale && record.supersedes.is_none())
-        else {
+        let sayable = same_scale && record.supersedes.is_none();
+        let Some(decision) = decision(&record, &pair).filter(|_| sayable) else {
             break;
         };
         earlier.push(Done {
@@ -185,7 +203,7 @@ pub fn list(items: &[Item], history: &History, seed: u64) -> Result<(Vec<Entry>,
         let item = event.item.as_deref().and_then(|id| by_id.get(id).copied());
         let Some(item) = item else { continue };
         let record = history.record(event)?;
-        let pair = pair(item, &history.annotator, event.slot, seed);
+        let pair = judged_pair(item, &record, event, history, seed);
         let Some(decision) = decision(&record, &pair) else {
             continue;
         };

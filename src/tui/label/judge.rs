@@ -203,7 +203,9 @@ pub(super) fn committed(app: &mut App, id: Ulid, now: u64) {
 
 fn settle(app: &mut App, done: Done) {
     if !done.revision {
-        app.queue.retain(|pair| !pair.is(&done.pair));
+        if let Some(place) = app.queue.iter().position(|pair| pair.is(&done.pair)) {
+            app.queue.remove(place);
+        }
         if done.decision == Decision::Defer {
             app.queue.push_back(Rc::clone(&done.pair));
         }
@@ -234,9 +236,13 @@ fn take_back(app: &mut App) {
     };
     app.message = format!("{what} {words} · U redo");
     if !done.revision {
-        app.queue.retain(|pair| !pair.is(&done.pair));
+        let deferred = done.decision == Decision::Defer;
+        let again = |pair: &Rc<Pair>| deferred && pair.is(&done.pair);
+        if let Some(place) = app.queue.iter().rposition(again) {
+            app.queue.remove(place);
+        }
         app.queue.push_front(Rc::clone(&done.pair));
-        app.selected = Some(done.decision).filter(|decision| *decision != Decision::Defer);
+        app.selected = Some(done.decision).filter(|_| !deferred);
         app.remarks = done.remarks.clone();
     }
     app.undone.push(done);
