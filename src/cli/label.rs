@@ -201,7 +201,9 @@ pub fn print_report(report: &Report) -> ExitCode {
             ExitCode::FAILURE
         }
         Ending::TakenOver => {
-            println!("Another session of this annotator took over; everything judged here is saved.");
+            println!(
+                "Another session of this annotator took over; everything judged here is saved."
+            );
             ExitCode::SUCCESS
         }
         Ending::Locked(holder) => {

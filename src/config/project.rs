@@ -118,9 +118,8 @@ fn words(words: &[&str]) -> Vec<String> {
 
 /// Whether names fit a list with nine digit keys: none empty, none twice.
 fn are_marks(names: &[String]) -> bool {
-    let sound = |(place, name): (usize, &String)| {
-        !name.trim().is_empty() && !names[..place].contains(name)
-    };
+    let sound =
+        |(place, name): (usize, &String)| !name.trim().is_empty() && !names[..place].contains(name);
     names.len() <= 9 && names.iter().enumerate().all(sound)
 }
 

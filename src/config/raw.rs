@@ -250,7 +250,10 @@ pub fn parsed(
 fn table(text: &str) -> Option<Value> {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=')?;
-        Some((name.trim().to_owned(), Value::String(value.trim().to_owned())))
+        Some((
+            name.trim().to_owned(),
+            Value::String(value.trim().to_owned()),
+        ))
     };
     let pairs = text.split(',').filter(|text| !text.trim().is_empty());
     pairs.map(pair).collect::<Option<_>>().map(Value::Table)

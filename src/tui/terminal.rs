@@ -20,8 +20,8 @@ use ratatui::crossterm::terminal::{
 use ratatui::crossterm::{cursor, execute, queue};
 use ratatui::{Frame, Terminal};
 
-use self::input::Reader;
 pub use self::input::Input;
+use self::input::Reader;
 
 /// Whether the terminal is in our hands right now.
 static ENTERED: AtomicBool = AtomicBool::new(false);

@@ -114,17 +114,31 @@ fn the_list_can_be_filtered_and_searched() {
 fn a_judgement_is_changed_by_a_record_that_supersedes_it() {
     let mut desk = Desk::new(items(3));
     desk.press("1 5 H j <enter>");
-    assert_eq!(desk.stage.app.hint, "judged before: A much better · judge again, or Esc leaves it");
+    assert_eq!(
+        desk.stage.app.hint,
+        "judged before: A much better · judge again, or Esc leaves it"
+    );
     desk.press("8");
     assert_eq!(desk.stage.app.hint, "selected: B better · Enter saves it");
     desk.press("<enter>");
     let records = desk.records();
-    let [first, .., edit] = &records[1..] else { panic!() };
+    let [first, .., edit] = &records[1..] else {
+        panic!()
+    };
     assert_eq!(edit.supersedes, Some(first.id));
-    assert_eq!((edit.kind, edit.item.as_ref()), (Kind::Judgement, first.item.as_ref()));
-    assert_eq!((edit.outcome, edit.strength), (Some(Outcome::Prefer), Some(3)));
+    assert_eq!(
+        (edit.kind, edit.item.as_ref()),
+        (Kind::Judgement, first.item.as_ref())
+    );
+    assert_eq!(
+        (edit.outcome, edit.strength),
+        (Some(Outcome::Prefer), Some(3))
+    );
     assert_ne!(edit.winner, first.winner);
-    assert_eq!((desk.stage.app.judged(), desk.stage.app.queue.len()), (2, 1));
+    assert_eq!(
+        (desk.stage.app.judged(), desk.stage.app.queue.len()),
+        (2, 1)
+    );
     assert_eq!(desk.stage.app.message, "changed to: B better · u undo");
     desk.press("H");
     assert_eq!(desk.found().len(), 2);
@@ -181,7 +195,10 @@ fn a_pair_that_was_skipped_is_judged_after_all() {
     desk.press("s 1 H <enter> > s 7 <enter>");
     let records = desk.records();
     assert_eq!(records.len(), 3);
-    assert_eq!((records[2].kind, records[2].supersedes), (Kind::Judgement, None));
+    assert_eq!(
+        (records[2].kind, records[2].supersedes),
+        (Kind::Judgement, None)
+    );
     assert_eq!(desk.stage.app.judged(), 1);
 }
 

@@ -64,7 +64,11 @@ fn the_help_and_the_footer_follow_keys_that_were_moved() {
     stage.press("z");
     assert!(stage.describe().starts_with("Judging question 1 "));
     stage.press("?");
-    assert!(stage.screen().contains("z         take back the last judgement"));
+    assert!(
+        stage
+            .screen()
+            .contains("z         take back the last judgement")
+    );
 }
 
 #[test]
@@ -80,7 +84,10 @@ fn find_goes_through_prompt_and_answers_and_around() {
     stage.press("n n");
     assert_eq!(stage.app.hint, "match 1 of 3");
     stage.press("N");
-    assert_eq!((stage.app.hint.as_str(), stage.app.view.side), ("match 3 of 3", 1));
+    assert_eq!(
+        (stage.app.hint.as_str(), stage.app.view.side),
+        ("match 3 of 3", 1)
+    );
     stage.press("/").write("x").press("<enter>");
     assert_eq!(stage.app.hint, "\"needlex\" was not found.");
     stage.press("/ <esc> n");
@@ -89,15 +96,26 @@ fn find_goes_through_prompt_and_answers_and_around() {
 
 #[test]
 fn diff_and_markdown_stay_from_pair_to_pair() {
-    let mut stage = Stage::new(setup(), SPLIT, vec![
-        pair("q", "Bake it **longer**.", "Bake it **hotter**."),
-        pair("r", "1", "2"),
-    ]);
+    let mut stage = Stage::new(
+        setup(),
+        SPLIT,
+        vec![
+            pair("q", "Bake it **longer**.", "Bake it **hotter**."),
+            pair("r", "1", "2"),
+        ],
+    );
     stage.press("m d");
-    assert!(stage.screen().contains("Bake it longer."), "{}", stage.screen());
+    assert!(
+        stage.screen().contains("Bake it longer."),
+        "{}",
+        stage.screen()
+    );
     let marked = stage.app.view.answers[0].rows()[0].spans.iter();
     let differs = rlhf::tui::text::row::Mark::Differs;
-    let words: Vec<_> = marked.filter(|span| span.marks.has(differs)).map(|s| &s.text).collect();
+    let words: Vec<_> = marked
+        .filter(|span| span.marks.has(differs))
+        .map(|s| &s.text)
+        .collect();
     assert_eq!(words, ["longer"]);
     stage.press("3");
     assert!(stage.app.view.markdown && stage.app.view.diff);
@@ -120,7 +138,10 @@ fn the_whole_prompt_is_read_in_its_own_page() {
 fn right_to_left_text_is_announced() {
     let stage = Stage::new(setup(), SPLIT, vec![pair("q", "שלום", "hello")]);
     let screen = stage.screen();
-    assert!(screen.contains("A · right-to-left text, shown in logical order"), "{screen}");
+    assert!(
+        screen.contains("A · right-to-left text, shown in logical order"),
+        "{screen}"
+    );
 }
 
 #[test]
@@ -188,9 +209,19 @@ fn reading_only_shows_everything_and_writes_nothing() {
     assert_eq!(stage.app.mode(), Mode::Reading);
     stage.press("3 b u U s 0 c F a > >");
     assert_eq!(stage.describe(), "Reading question 3 done[] redo[]");
-    stage.press("<lt> d m j n H : ").write("quit").press("<esc>");
+    stage
+        .press("<lt> d m j n H : ")
+        .write("quit")
+        .press("<esc>");
     assert!(stage.drafts.is_empty());
-    assert!(stage.screen().lines().next().unwrap().ends_with("read only"));
+    assert!(
+        stage
+            .screen()
+            .lines()
+            .next()
+            .unwrap()
+            .ends_with("read only")
+    );
 }
 
 #[test]

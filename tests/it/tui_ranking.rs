@@ -23,14 +23,17 @@ fn digits_rank_the_answer_on_the_screen_and_go_on_to_the_next() {
     assert_eq!(stage.app.ranks().describe(), "A > C > B");
     assert_eq!(stage.app.view.side, 3);
     stage.press("<enter>");
-    assert_eq!(stage.app.hint, "Answer D has no rank yet: a digit gives it one.");
-    stage.press("2 <enter>");
     assert_eq!(
-        stage.describe(),
-        "Judging q done[A > C = D > B] redo[]"
+        stage.app.hint,
+        "Answer D has no rank yet: a digit gives it one."
     );
+    stage.press("2 <enter>");
+    assert_eq!(stage.describe(), "Judging q done[A > C = D > B] redo[]");
     let draft = &stage.drafts[0];
-    assert_eq!((draft.scale, draft.display.layout), (Scale::KWay, Layout::List));
+    assert_eq!(
+        (draft.scale, draft.display.layout),
+        (Scale::KWay, Layout::List)
+    );
     assert_eq!(draft.display.viewed.len(), 4);
     assert!(draft.display.viewed.values().all(|&share| share == 1.0));
 }
@@ -89,5 +92,8 @@ fn pairs_and_rankings_have_keys_of_their_own() {
     stage.press("r");
     assert!(stage.app.hint.starts_with("Two answers are judged"));
     stage.press("7 <enter> a");
-    assert_eq!(stage.describe(), "Ranking Name a city. done[B slightly better] redo[]");
+    assert_eq!(
+        stage.describe(),
+        "Ranking Name a city. done[B slightly better] redo[]"
+    );
 }

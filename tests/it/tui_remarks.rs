@@ -17,7 +17,10 @@ fn stage() -> Stage {
 fn a_comment_is_saved_with_the_judgement_and_is_gone_with_the_next_pair() {
     let mut stage = stage();
     stage.press("c").write("B ignores q and u").press("<enter>");
-    assert_eq!(stage.app.hint, "The comment is saved together with the judgement.");
+    assert_eq!(
+        stage.app.hint,
+        "The comment is saved together with the judgement."
+    );
     assert!(stage.screen().contains("c comment: \"B ignores q and u\""));
     stage.press("3 7");
     assert_eq!(stage.drafts[0].remarks.note, "B ignores q and u");
@@ -32,13 +35,21 @@ fn undo_brings_the_comment_back_and_redo_writes_it_again() {
     assert_eq!(stage.app.remarks.flags, ["unsafe"]);
     stage.press("U");
     let again = &stage.drafts[2].remarks;
-    assert_eq!((again.note.as_str(), again.flags.as_slice()), ("why", &["unsafe".to_owned()][..]));
+    assert_eq!(
+        (again.note.as_str(), again.flags.as_slice()),
+        ("why", &["unsafe".to_owned()][..])
+    );
 }
 
 #[test]
 fn escape_leaves_the_comment_as_it_was() {
     let mut stage = stage();
-    stage.press("c").write("one").press("<enter> c").write(" two").press("<esc>");
+    stage
+        .press("c")
+        .write("one")
+        .press("<enter> c")
+        .write(" two")
+        .press("<esc>");
     assert_eq!(stage.app.remarks.note, "one");
     assert_eq!(stage.app.screen, Screen::Judging);
 }
@@ -87,7 +98,10 @@ fn an_editor_that_fails_or_writes_a_book_leaves_the_comment() {
 fn flags_are_set_by_digit_and_by_cursor() {
     let mut stage = stage();
     stage.press("F 2 j <space> k k <space> <space> <enter> 5");
-    assert_eq!(stage.drafts[0].remarks.flags, ["off-topic", "personal-data"]);
+    assert_eq!(
+        stage.drafts[0].remarks.flags,
+        ["off-topic", "personal-data"]
+    );
     let none = Setup {
         flags: vec![],
         ..setup()
@@ -121,12 +135,18 @@ fn aspects_are_recorded_by_candidate_and_not_by_side() {
 fn deferring_puts_a_pair_at_the_end_and_can_be_taken_back() {
     let mut stage = stage();
     stage.press(">");
-    assert_eq!(stage.describe(), "Judging question 2 done[put at the end] redo[]");
+    assert_eq!(
+        stage.describe(),
+        "Judging question 2 done[put at the end] redo[]"
+    );
     assert_eq!((stage.app.judged(), stage.app.total()), (0, 3));
     stage.press("3 3");
     assert!(stage.describe().starts_with("Judging question 1 "));
     assert_eq!((stage.app.judged(), stage.app.total()), (2, 3));
-    assert_eq!(stage.app.counts(), "2 judged (2 preferred, 1 put at the end)");
+    assert_eq!(
+        stage.app.counts(),
+        "2 judged (2 preferred, 1 put at the end)"
+    );
     stage.press("u u u");
     assert!(stage.describe().starts_with("Judging question 1 done[]"));
     assert_eq!(stage.app.queue.len(), 3);

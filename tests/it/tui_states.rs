@@ -17,8 +17,14 @@ const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (40, 12)];
 
 fn bread() -> Pair {
     let turns = [
-        ("user", "My bread is dense. I use 500 g flour and 350 g water."),
-        ("assistant", "How long do you let it rise, and how warm is the room?"),
+        (
+            "user",
+            "My bread is dense. I use 500 g flour and 350 g water.",
+        ),
+        (
+            "assistant",
+            "How long do you let it rise, and how warm is the room?",
+        ),
         ("user", "4 hours at 18 °C. What should I change first?"),
     ];
     let a = "Let it rise for **8 hours** at 18 °C, until it has grown by half. Then bake it hot:\n\n\
@@ -89,7 +95,11 @@ fn history(size: (u16, u16), keys: &str) -> Stage {
     let mut stage = pressed(size, "");
     let strength = Some(2);
     let entries = vec![
-        entry(3, Decision::Prefer { side: 1, strength }, "B ignores the room"),
+        entry(
+            3,
+            Decision::Prefer { side: 1, strength },
+            "B ignores the room",
+        ),
         entry(2, Decision::Skip(&SKIP_REASONS[1]), ""),
         entry(1, Decision::Tie, ""),
     ];
@@ -108,7 +118,13 @@ const STATES: &[(&str, Make)] = &[
         stage.press("<enter> F 1 3 <esc> a 1 <esc>");
         stage
     }),
-    ("note", |size| typed(size, "c", "B ignores the 18 °C clue, and 28 °C is the oven, not the room")),
+    ("note", |size| {
+        typed(
+            size,
+            "c",
+            "B ignores the 18 °C clue, and 28 °C is the oven, not the room",
+        )
+    }),
     ("flags", |size| pressed(size, "F 2 j")),
     ("aspects", |size| pressed(size, "a 1 6")),
     ("skip", |size| pressed(size, "s")),

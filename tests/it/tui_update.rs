@@ -471,8 +471,14 @@ fn every_action_has_a_place_in_the_help() {
     for (place, row) in TABLE.iter().enumerate() {
         // The keys of a row without help are shown by the row before it, or do what another does.
         let same = |other: &&Binding| other.action.name() == row.action.name();
-        let explained = TABLE.iter().filter(same).any(|other| !other.help.is_empty());
-        let before = TABLE[..place].iter().rev().find(|other| !other.help.is_empty());
+        let explained = TABLE
+            .iter()
+            .filter(same)
+            .any(|other| !other.help.is_empty());
+        let before = TABLE[..place]
+            .iter()
+            .rev()
+            .find(|other| !other.help.is_empty());
         let beside = before.is_some_and(|before| before.modes == row.modes);
         assert!(explained || beside, "{:?}", row.action);
     }
@@ -517,7 +523,10 @@ fn the_footer_shows_at_most_six_keys_and_never_one_that_is_dead() {
                     "Enter" => Key::Enter,
                     _ => Key::Char(first),
                 };
-                assert!(keymap.action(&context, key).is_some(), "{mode:?}: {keys} {word}");
+                assert!(
+                    keymap.action(&context, key).is_some(),
+                    "{mode:?}: {keys} {word}"
+                );
             }
         }
     }

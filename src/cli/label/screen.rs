@@ -60,13 +60,30 @@ pub fn personal(settings: LabelConfig, flags: &Overrides) -> color_eyre::Result<
     Ok(settings)
 }
 
+/// Where keys were moved: every file that has `[label.keys]`, and the flag.
+fn places(dir: &Path) -> String {
+    let own = user_folder().map(|folder| folder.join("config.toml"));
+    let files = own.into_iter().chain([dir.join("rlhf.toml")]);
+    let mut places = Vec::new();
+    for file in files.filter_map(|path| config::File::read(&path).ok()) {
+        let keys = file
+            .section("label")
+            .find(|entry| entry.field.name == "keys");
+        places.extend(keys.map(|entry| entry.origin.to_string()));
+    }
+    if places.is_empty() {
+        return "--keys".to_owned();
+    }
+    places.join(", ")
+}
+
 /// What the screen needs to know.
 ///
 /// # Errors
 /// Keys that would mean two things, or guidelines that cannot be read.
 pub fn setup(annotator: String, dir: &Path, settings: &LabelConfig) -> color_eyre::Result<Setup> {
     let keymap = Keymap::remapped(&settings.keys)
-        .map_err(|error| eyre!("[label.keys] (rlhf.toml, your configuration or --keys): {error}"))?;
+        .map_err(|error| eyre!("{}: [label.keys]: {error}", places(dir)))?;
     Ok(Setup {
         scale: match settings.scale {
             PairScale::Nine => Scale::Nine,

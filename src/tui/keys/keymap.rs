@@ -128,7 +128,10 @@ impl Keymap {
         // Rows without help beside rows with it are further ways out, such as Ctrl-C: they stay.
         let explained = |row: &usize| !TABLE[*row].help.is_empty();
         let any = rows.iter().any(explained);
-        let rows: Vec<usize> = rows.into_iter().filter(|row| !any || explained(row)).collect();
+        let rows: Vec<usize> = rows
+            .into_iter()
+            .filter(|row| !any || explained(row))
+            .collect();
         let typed = |row: &usize| TABLE[*row].modes.iter().any(|mode| mode.is_text());
         let command = keys.iter().find(|key| !matches!(key, Key::Char(_)));
         if let (Some(&key), None, true) = (keys.first(), command, rows.iter().all(typed)) {
@@ -343,10 +346,7 @@ mod tests {
     fn a_moved_key_moves_everywhere() {
         let keymap = moved(&[("undo", "z Ctrl-U"), ("scroll_down", "e")]).unwrap();
         let context = judging();
-        assert_eq!(
-            keymap.action(&context, Key::Char('z')),
-            Some(Action::Undo)
-        );
+        assert_eq!(keymap.action(&context, Key::Char('z')), Some(Action::Undo));
         assert_eq!(keymap.action(&context, Key::Char('u')), None);
         let footer = keymap.footer(&context, 120);
         assert!(footer.contains(&("z Ctrl-U".into(), "undo")), "{footer:?}");

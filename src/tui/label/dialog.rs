@@ -99,7 +99,10 @@ pub(super) fn history(app: &App, canvas: &mut Canvas) {
         canvas.put(line, line.x, &row, style);
     }
     if count == 0 {
-        canvas.put_rows(inner, &wrap("Nothing of this kind.", usize::from(inner.width)));
+        canvas.put_rows(
+            inner,
+            &wrap("Nothing of this kind.", usize::from(inner.width)),
+        );
     }
 }
 

@@ -130,7 +130,8 @@ pub(super) fn go(app: &mut App, forward: bool) {
     let find = &mut app.view.find;
     let count = find.hits.len();
     if count == 0 {
-        app.hint.push_str("Nothing was searched for; / finds a text.");
+        app.hint
+            .push_str("Nothing was searched for; / finds a text.");
         return;
     }
     find.current = (find.current + if forward { 1 } else { count - 1 }) % count;

@@ -193,7 +193,8 @@ pub(super) fn open_entry(app: &mut App, at: u64) {
         return;
     };
     if app.failure.is_some() || app.reading {
-        app.hint.push_str("Read only: judgements cannot be opened to be changed.");
+        app.hint
+            .push_str("Read only: judgements cannot be opened to be changed.");
         return;
     }
     put_back(app, at);

@@ -123,7 +123,13 @@ pub(super) fn undo(app: &mut App) -> Vec<Effect> {
         return vec![];
     };
     let (id, pair) = (last.id, Rc::clone(&last.pair));
-    commit(app, Act::Retract(id), pair, Remarks::default(), (None, false))
+    commit(
+        app,
+        Act::Retract(id),
+        pair,
+        Remarks::default(),
+        (None, false),
+    )
 }
 
 pub(super) fn redo(app: &mut App) -> Vec<Effect> {

@@ -59,7 +59,11 @@ pub(super) fn draw_flags(app: &App, canvas: &mut Canvas, cursor: usize) {
     let flags = app.setup.flags.iter().enumerate();
     let rows: Vec<String> = flags
         .map(|(place, flag)| {
-            let set = if app.remarks.flags.contains(flag) { 'x' } else { ' ' };
+            let set = if app.remarks.flags.contains(flag) {
+                'x'
+            } else {
+                ' '
+            };
             let key = app.setup.keymap.digit_name(place + 1);
             format!("{} {key} [{set}] {flag}", pointer(place == cursor))
         })

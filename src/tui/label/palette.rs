@@ -54,7 +54,8 @@ impl Palette {
     pub fn found(&self) -> Vec<&Command> {
         let wanted = self.field.text();
         let all = self.commands.iter();
-        all.filter(|c| contains(&[c.name, c.help], wanted)).collect()
+        all.filter(|c| contains(&[c.name, c.help], wanted))
+            .collect()
     }
 
     pub(super) fn edit(&mut self, change: impl FnOnce(&mut Field) -> bool) -> bool {
@@ -106,8 +107,12 @@ pub(super) fn help_text(app: &App, wanted: &str) -> String {
             .map(|(keys, help, _)| (keys, help))
             .filter(|row| !said.contains(row))
             .collect();
-        let found = fresh.iter().filter(|(keys, help)| contains(&[keys, help], wanted));
-        let lines: Vec<String> = found.map(|(keys, help)| format!("{keys:<KEYS$}{help}")).collect();
+        let found = fresh
+            .iter()
+            .filter(|(keys, help)| contains(&[keys, help], wanted));
+        let lines: Vec<String> = found
+            .map(|(keys, help)| format!("{keys:<KEYS$}{help}"))
+            .collect();
         if !lines.is_empty() {
             parts.push(format!("{}\n{}", mode.title(), lines.join("\n")));
         }

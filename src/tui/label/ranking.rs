@@ -51,7 +51,10 @@ fn change(app: &mut App, change: impl FnOnce(&mut Ranks, usize) -> bool) {
         app.selected = Some(Decision::Rank(ranks));
         app.hint = ranks.describe();
     } else if ranks.rank(side).is_none() {
-        app.hint = format!("Answer {} has no rank yet: a digit gives it one.", letter(side));
+        app.hint = format!(
+            "Answer {} has no rank yet: a digit gives it one.",
+            letter(side)
+        );
     } else {
         app.hint.push_str("It is the last already.");
     }
@@ -117,7 +120,10 @@ fn draw_list(app: &App, canvas: &mut Canvas, area: Rect, pair: &Pair) {
 pub(super) fn draw_row(app: &App, canvas: &mut Canvas, area: Rect) {
     let ranks = app.ranks();
     let mut row = ranks.describe();
-    let left: Vec<String> = ranks.unranked().map(|side| letter(side).to_string()).collect();
+    let left: Vec<String> = ranks
+        .unranked()
+        .map(|side| letter(side).to_string())
+        .collect();
     if !left.is_empty() {
         let gap = if row.is_empty() { "" } else { "   " };
         row = format!("{row}{gap}no rank yet: {}", left.join(" "));

@@ -45,13 +45,18 @@ impl Remarks {
         }
         self.flags.push(flag.to_owned());
         let place = |flag: &String| known.iter().position(|other| other == flag);
-        self.flags.sort_by_key(|flag| place(flag).unwrap_or(usize::MAX));
+        self.flags
+            .sort_by_key(|flag| place(flag).unwrap_or(usize::MAX));
     }
 }
 
 /// From sides to canonical order or back: the sign turns if A is not the first candidate.
 fn recoded(aspects: &BTreeMap<String, i8>, pair: &Pair) -> BTreeMap<String, i8> {
-    let sign = if pair.sides.first() == Some(&0) { 1 } else { -1 };
+    let sign = if pair.sides.first() == Some(&0) {
+        1
+    } else {
+        -1
+    };
     let turn = |(name, value): (&String, &i8)| (name.clone(), value * sign);
     aspects.iter().map(turn).collect()
 }
@@ -63,7 +68,8 @@ pub fn aspect_grade(digit: usize) -> i8 {
 
 /// A grade of an aspect in words.
 pub fn aspect_words(grade: i8) -> String {
-    let strength = ["alike", "barely", "slightly", "", "much"][usize::from(grade.unsigned_abs().min(4))];
+    let strength =
+        ["alike", "barely", "slightly", "", "much"][usize::from(grade.unsigned_abs().min(4))];
     match grade {
         0 => strength.to_owned(),
         _ => {

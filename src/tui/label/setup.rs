@@ -58,9 +58,15 @@ impl Setup {
             guidelines: None,
             hand_over: None,
             aspects: ["helpful", "honest", "harmless"].map(String::from).to_vec(),
-            flags: ["unsafe", "off-topic", "personal-data", "wrong-language", "broken"]
-                .map(String::from)
-                .to_vec(),
+            flags: [
+                "unsafe",
+                "off-topic",
+                "personal-data",
+                "wrong-language",
+                "broken",
+            ]
+            .map(String::from)
+            .to_vec(),
             keymap: Keymap::default(),
             theme: Theme::TERMINAL,
             mouse: true,

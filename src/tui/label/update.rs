@@ -11,11 +11,11 @@ use super::draft::Draft;
 use super::history::{self, Entry};
 use super::judge;
 use super::marks;
+use super::mouse::{self, Mouse};
 use super::note;
 use super::palette;
 use super::ranking;
 use super::state::{App, Desk, Ending, Pair, Screen};
-use super::mouse::{self, Mouse};
 use super::view;
 use crate::tui::keys::{Action, Key, Step};
 

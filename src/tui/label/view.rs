@@ -74,7 +74,9 @@ impl View {
             (text, false) => Document::raw(text),
         };
         let mut documents: Vec<Document> = (0..pair.answers()).map(answer).collect();
-        if self.diff && let [a, b] = documents.as_slice() {
+        if self.diff
+            && let [a, b] = documents.as_slice()
+        {
             let [in_a, in_b] = diff::words(a.text(), b.text());
             documents = vec![
                 a.clone().mark(&in_a, Mark::Differs),
@@ -154,7 +156,10 @@ pub(super) fn focus_next(app: &mut App, step: isize) {
     } else {
         0
     };
-    focus(app, (here as isize + step).rem_euclid(stops.max(1) as isize) as usize);
+    focus(
+        app,
+        (here as isize + step).rem_euclid(stops.max(1) as isize) as usize,
+    );
 }
 
 /// Gives the focus to an answer, or to the prompt behind the last of them.

@@ -6,7 +6,11 @@ use std::process::Command;
 
 /// What to run: `$VISUAL`, else `$EDITOR`, else `vi`; it may carry arguments, as in `code --wait`.
 fn command() -> Vec<String> {
-    let set = |name| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
+    let set = |name| {
+        std::env::var(name)
+            .ok()
+            .filter(|value| !value.trim().is_empty())
+    };
     let command = set("VISUAL").or_else(|| set("EDITOR"));
     let command = command.unwrap_or_else(|| "vi".to_owned());
     command.split_whitespace().map(str::to_owned).collect()
