@@ -16,7 +16,6 @@ use crate::config::{self, File, Overrides, ProjectConfig};
 use crate::feedback::gold;
 use crate::feedback::item::Item;
 use crate::feedback::queue::Plan;
-use crate::feedback::record::{QUESTION, Scale};
 use crate::feedback::sim::Simulated;
 use crate::feedback::store::session::Session;
 use crate::feedback::store::stamps::Stamps;
@@ -212,14 +211,12 @@ impl Stage<'_> {
     /// The labelling screen; whatever the person leaves goes to the simulated labeller if they hand over.
     fn ask(&self, annotator: &str, items: &[Item]) -> Result<bool> {
         use tui::label::state::{Ending, Setup};
+        use tui::theme::Theme;
         let setup = Setup {
-            annotator: annotator.to_owned(),
-            scale: Scale::Nine,
-            auto_commit: true,
-            show_rate: true,
-            question: QUESTION.to_owned(),
             guidelines: label::guidelines(&self.args.dir)?,
             hand_over: Some(SIMULATED.to_owned()),
+            theme: Theme::TERMINAL.unless_refused(),
+            ..Setup::new(annotator.to_owned())
         };
         let feedback = self.feedback();
         let report = tui::label::run(&tui::label::Job {

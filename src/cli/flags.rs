@@ -90,6 +90,7 @@ fn value_name(kind: Kind) -> String {
         Kind::List => "A,B".to_owned(),
         Kind::Choice(words) => words.join("|"),
         Kind::Path | Kind::Paths => "FILE".to_owned(),
+        Kind::Table => "NAME=TEXT,…".to_owned(),
     }
 }
 
@@ -98,6 +99,7 @@ fn help(field: &Field, default: Option<&Value>) -> String {
     match default {
         _ if matches!(field.kind, Kind::Path | Kind::Paths) => doc, // It says itself what is read without it.
         Some(Value::Float(number)) => format!("{doc} [default: {number:?}]"),
+        Some(Value::Table(table)) if table.is_empty() => doc,
         Some(value) => format!("{doc} [default: {}]", value.to_string().replace('"', "")),
         None => format!("{doc} [not set by default]"),
     }

@@ -5,11 +5,12 @@ mod items;
 mod live;
 mod moderate;
 mod plan;
+mod screen;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{ArgAction, Args, ValueEnum};
+use clap::Args;
 use color_eyre::eyre::{WrapErr, bail};
 
 use crate::cli::flags::Flags;
@@ -18,12 +19,12 @@ use crate::feedback::digest::Sha256;
 use crate::feedback::gold;
 use crate::feedback::item::Item;
 use crate::feedback::queue::{Plan, Queue};
-use crate::feedback::record::{QUESTION, SIM_PREFIX, Scale};
+use crate::feedback::record::SIM_PREFIX;
 use crate::feedback::sim::Simulated;
 use crate::feedback::store::session::Session;
 use crate::feedback::store::stamps::Stamps;
-use crate::tui::label::draw::duration;
-use crate::tui::label::state::{Ending, Guidelines, Setup};
+use crate::tui::label::header::duration;
+use crate::tui::label::state::{Ending, Guidelines};
 use crate::tui::label::{self, Job, LabelError, Report, Supply};
 use crate::tui::text::sanitise;
 
@@ -62,15 +63,6 @@ pub struct LabelArgs {
     /// Who judges: a pseudonym, or sim:gold[:noise=P] [default: yours, asked once]
     #[arg(long, value_name = "NAME")]
     pub annotator: Option<String>,
-    /// Answers that are possible
-    #[arg(long, value_enum, default_value_t = ScaleArg::Nine)]
-    pub scale: ScaleArg,
-    /// A digit judges at once; with `false` it selects and Enter judges
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
-    pub auto_commit: bool,
-    /// Do not show judgements per minute and the remaining time
-    #[arg(long)]
-    pub hide_rate: bool,
     /// Settle the items on which people disagree, without seeing who said what
     #[arg(long, conflicts_with_all = ["file", "review"])]
     pub adjudicate: bool,
@@ -83,29 +75,6 @@ pub struct LabelArgs {
     flags: Flags<LabelConfig>,
 }
 
-/// The scales a pair can be judged on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum ScaleArg {
-    /// A or B is better, or a tie
-    Binary,
-    /// Three strengths per side and a tie
-    #[value(name = "7")]
-    Seven,
-    /// Four strengths per side and a tie
-    #[value(name = "9")]
-    Nine,
-}
-
-impl From<ScaleArg> for Scale {
-    fn from(scale: ScaleArg) -> Self {
-        match scale {
-            ScaleArg::Binary => Self::Binary,
-            ScaleArg::Seven => Self::Seven,
-            ScaleArg::Nine => Self::Nine,
-        }
-    }
-}
-
 /// Opens the labelling screen, or lets a simulated annotator judge.
 ///
 /// # Errors
@@ -113,6 +82,7 @@ impl From<ScaleArg> for Scale {
 pub fn run(args: &LabelArgs) -> color_eyre::Result<ExitCode> {
     let file = config::File::of_project(&args.dir)?;
     let settings: LabelConfig = config::resolve(&file, args.flags.overrides())?;
+    let settings = screen::personal(settings, args.flags.overrides())?;
     let named = args.annotator.as_deref();
     let simulated = named.filter(|name| name.starts_with(SIM_PREFIX));
     if simulated.is_none() && !crate::tui::terminal::is_interactive() {
@@ -125,7 +95,7 @@ pub fn run(args: &LabelArgs) -> color_eyre::Result<ExitCode> {
     let annotator = named.map_or_else(annotator::remembered, |name| Ok(name.to_owned()))?;
     if args.is_moderation() {
         let (items, plan) = moderate::work(args, settings.seed)?;
-        let code = judge(args, annotator.clone(), &items, &plan, None)?;
+        let code = judge(args, annotator.clone(), &items, (&settings, &plan), None)?;
         moderate::print_upheld(args, &annotator)?;
         return Ok(code);
     }
@@ -137,7 +107,7 @@ pub fn run(args: &LabelArgs) -> color_eyre::Result<ExitCode> {
     let plan = plan::of_project(&settings, &args.dir, &mut items)?;
     match simulated {
         Some(name) => simulate(args, name, &items, &plan),
-        None => judge(args, annotator, &items, &plan, None),
+        None => judge(args, annotator, &items, (&settings, &plan), None),
     }
 }
 
@@ -158,7 +128,7 @@ fn judge_live(
     plan.roster.annotators.clear();
     let ahead = args.live.ahead;
     let supply: Supply = Box::new(move || source.start(ahead));
-    judge(args, annotator, &items, &plan, Some(supply))
+    judge(args, annotator, &items, (settings, &plan), Some(supply))
 }
 
 fn simulate(
@@ -187,18 +157,10 @@ fn judge(
     args: &LabelArgs,
     annotator: String,
     items: &[Item],
-    plan: &Plan,
+    (settings, plan): (&LabelConfig, &Plan),
     supply: Option<Supply>,
 ) -> color_eyre::Result<ExitCode> {
-    let setup = Setup {
-        annotator,
-        scale: args.scale.into(),
-        auto_commit: args.auto_commit,
-        show_rate: !args.hide_rate,
-        question: QUESTION.to_owned(),
-        guidelines: guidelines(&args.dir)?,
-        hand_over: None,
-    };
+    let setup = screen::setup(annotator, &args.dir, settings)?;
     let feedback = args.dir.join("feedback");
     let job = Job {
         feedback: &feedback,
@@ -231,12 +193,6 @@ pub fn guidelines(dir: &Path) -> color_eyre::Result<Option<Guidelines>> {
 pub fn print_report(report: &Report) -> ExitCode {
     let time = duration(report.active_ms as f64 / 1000.0);
     println!("{} in {time}. {}", report.counts, what_is_left(report));
-    if report.not_pairs > 0 {
-        println!(
-            "{} items with more than two answers were left out.",
-            report.not_pairs
-        );
-    }
     if let Some(reason) = &report.supply_failed {
         eprintln!("error: no more answers could be written: {reason}");
     }
@@ -247,6 +203,12 @@ pub fn print_report(report: &Report) -> ExitCode {
                 sanitise(error)
             );
             ExitCode::FAILURE
+        }
+        Ending::TakenOver => {
+            println!(
+                "Another session of this annotator took over; everything judged here is saved."
+            );
+            ExitCode::SUCCESS
         }
         Ending::Locked(holder) => {
             eprintln!("error: {}", sanitise(holder));

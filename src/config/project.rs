@@ -1,5 +1,6 @@
 //! The sections of `rlhf.toml`, and the settings of those whose code takes plain arguments.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::config::trl::{NO_DPO, suggestion};
@@ -8,7 +9,9 @@ use crate::feedback::record::check::is_annotator_name;
 use crate::policy::config::{PpoConfig, SftConfig};
 use crate::reward::config::RewardConfig;
 use crate::round::config::SampleConfig;
-use crate::run::settings::{Field, InvalidSetting, Kind, Settings, Value, check, settings};
+use crate::run::settings::{
+    Field, InvalidSetting, Kind, Settings, Value, check, choices, settings,
+};
 
 /// Every section with its settings, in the order of the pipeline.
 pub const SECTIONS: &[(&str, &[Field])] = &[
@@ -62,7 +65,62 @@ settings! {
         pub repeat_share: f64 = 0.04,
         /// Judgements per annotator and day to aim at; 0 = none.
         pub daily_target: usize = 0,
+        /// Answers that are possible for a pair: 9 and 7 have four and three strengths a side, binary has none; all have a tie.
+        pub scale: PairScale = PairScale::Nine,
+        /// A digit judges at once; false = it selects and Enter judges.
+        pub auto_commit: bool = true,
+        /// Aspects that can be judged one by one, at most nine.
+        pub aspects: Vec<String> = words(&["helpful", "honest", "harmless"]),
+        /// Flags that can be set on a judgement, at most nine.
+        pub flags: Vec<String> = words(&["unsafe", "off-topic", "personal-data", "wrong-language", "broken"]),
+        /// Colours: terminal = its own sixteen, dark, light, high-contrast, or colour-blind; NO_COLOR wins.
+        pub theme: ThemeName = ThemeName::Terminal,
+        /// Clicks focus an answer and the wheel scrolls; false leaves the mouse to the terminal.
+        pub mouse: bool = true,
+        /// Show judgements per minute and the remaining time.
+        pub show_rate: bool = true,
+        /// Keys moved: a table of action = "keys", such as undo = "z Ctrl-U"; ? on the screen lists them all.
+        pub keys: BTreeMap<String, String> = BTreeMap::new(),
     }
+}
+
+choices! {
+    /// The answers that are possible for a pair.
+    pub enum PairScale {
+        /// Four strengths per side and a tie.
+        Nine = "9",
+        /// Three strengths per side and a tie.
+        Seven = "7",
+        /// A or B is better, or a tie.
+        Binary = "binary",
+    }
+}
+
+choices! {
+    /// The colours of the screens.
+    pub enum ThemeName {
+        /// The terminal's own sixteen colours.
+        Terminal = "terminal",
+        /// For dark backgrounds.
+        Dark = "dark",
+        /// For light backgrounds.
+        Light = "light",
+        /// As much contrast as there is.
+        HighContrast = "high-contrast",
+        /// Colours that stay apart for every common kind of colour blindness.
+        ColourBlind = "colour-blind",
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|&word| word.to_owned()).collect()
+}
+
+/// Whether names fit a list with nine digit keys: none empty, none twice.
+fn are_marks(names: &[String]) -> bool {
+    let sound =
+        |(place, name): (usize, &String)| !name.trim().is_empty() && !names[..place].contains(name);
+    names.len() <= 9 && names.iter().enumerate().all(sound)
 }
 
 impl Value for Strategy {
@@ -76,6 +134,10 @@ impl LabelConfig {
             random_share, (0.0..=1.0).contains(&self.random_share), "between 0 and 1";
             gold_share, (0.0..=0.5).contains(&self.gold_share), "between 0 and 0.5";
             repeat_share, (0.0..=0.5).contains(&self.repeat_share), "between 0 and 0.5";
+        }
+        check! { self:
+            aspects, are_marks(&self.aspects), "at most nine different names";
+            flags, are_marks(&self.flags), "at most nine different names";
         }
         let sound = |name: &String| is_annotator_name(name);
         check! { self: annotators, self.annotators.iter().all(sound), "names of letters, digits, '.', '_' and '-'"; }

@@ -189,6 +189,9 @@ pub fn typed(field: &Field, value: &Value, origin: &Origin) -> Result<Value, Con
         (Kind::Choice(words), Value::String(word)) if words.contains(&word.as_str()) => {
             Ok(value.clone())
         }
+        (Kind::Table, Value::Table(table)) if table.values().all(Value::is_str) => {
+            Ok(value.clone())
+        }
         (Kind::Path, Value::String(path)) => located(field, path, origin),
         (Kind::Paths, Value::String(path)) => Ok(vec![located(field, path, origin)?].into()),
         (Kind::Paths, Value::Array(items)) if items.iter().all(Value::is_str) => {
@@ -226,6 +229,7 @@ pub fn parsed(
         return Ok(None);
     }
     let value = match field.kind {
+        Kind::Table => table(&text),
         Kind::Bool => text.to_lowercase().parse().ok().map(Value::Boolean),
         Kind::Integer => text.parse().ok().map(Value::Integer),
         Kind::Number => text.parse().ok().map(Value::Float),
@@ -242,6 +246,19 @@ pub fn parsed(
     typed(field, &value, origin).map(Some)
 }
 
+/// `undo=z,save=Space` as a table.
+fn table(text: &str) -> Option<Value> {
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        Some((
+            name.trim().to_owned(),
+            Value::String(value.trim().to_owned()),
+        ))
+    };
+    let pairs = text.split(',').filter(|text| !text.trim().is_empty());
+    pairs.map(pair).collect::<Option<_>>().map(Value::Table)
+}
+
 fn wrong_type(field: &Field, value: String, origin: &Origin) -> ConfigError {
     let expected = match field.kind {
         Kind::Bool => "true or false".to_owned(),
@@ -252,6 +269,7 @@ fn wrong_type(field: &Field, value: String, origin: &Origin) -> ConfigError {
         Kind::Choice(words) => words.join(" or "),
         Kind::Path => "a path in quotes".to_owned(),
         Kind::Paths => "a list of paths".to_owned(),
+        Kind::Table => "a table of texts, such as undo = \"z\"".to_owned(),
     };
     ConfigError::Type {
         origin: origin.clone(),

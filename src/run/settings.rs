@@ -6,6 +6,7 @@
 //! rustdoc cannot drift apart. The struct itself stays beside the code that it configures and knows
 //! nothing of files or flags.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -43,6 +44,8 @@ pub enum Kind {
     Path,
     /// Several of them.
     Paths,
+    /// A table of texts: its own section in the file, `name=text` with commas between on the command line.
+    Table,
 }
 
 /// One setting: its key (with underscores), its doc comment and the shape of its value.
@@ -89,6 +92,9 @@ impl Value for PathBuf {
 }
 impl Value for Vec<PathBuf> {
     const KIND: Kind = Kind::Paths;
+}
+impl Value for BTreeMap<String, String> {
+    const KIND: Kind = Kind::Table;
 }
 impl<T: Value> Value for Option<T> {
     const KIND: Kind = T::KIND;

@@ -1,21 +1,17 @@
 //! The terminal: entered and left in one place, restored however the program ends.
-//!
-//! Keys are read on a thread of their own and stamped when they are read, so that a key typed while
-//! the disk was slow is known to be older than what is on the screen now. Pasted text never acts as
-//! keys: bracketed paste is on and its events are dropped.
+
+mod editor;
+mod input;
 
 use std::io::{self, IsTerminal, Stdout, Write, stdout};
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{
-    self, DisableBracketedPaste, EnableBracketedPaste, Event, KeyCode, KeyEvent, KeyEventKind,
-    KeyModifiers,
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
 };
 use ratatui::crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
@@ -24,24 +20,11 @@ use ratatui::crossterm::terminal::{
 use ratatui::crossterm::{cursor, execute, queue};
 use ratatui::{Frame, Terminal};
 
-use super::keys::Key;
-
-/// How often the input thread looks whether it should end.
-const INPUT_POLL: Duration = Duration::from_millis(50);
+pub use self::input::Input;
+use self::input::Reader;
 
 /// Whether the terminal is in our hands right now.
 static ENTERED: AtomicBool = AtomicBool::new(false);
-
-/// Something that happened at the terminal.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Input {
-    /// A key, and when it was read in milliseconds of [`Screen::now_ms`].
-    Key(Key, u64),
-    /// The terminal has this many columns and rows now.
-    Resize(u16, u16),
-    /// The terminal is gone (its window was closed, the connection was lost).
-    Closed,
-}
 
 /// Whether both ends of the conversation are terminals.
 pub fn is_interactive() -> bool {
@@ -57,6 +40,7 @@ pub fn restore() {
         let _ = execute!(
             stdout(),
             EndSynchronizedUpdate,
+            DisableMouseCapture,
             DisableBracketedPaste,
             LeaveAlternateScreen,
             cursor::Show
@@ -64,7 +48,7 @@ pub fn restore() {
     }
 }
 
-fn take() -> io::Result<()> {
+fn take(mouse: bool) -> io::Result<()> {
     ENTERED.store(true, Ordering::SeqCst);
     enable_raw_mode()?;
     execute!(
@@ -72,7 +56,11 @@ fn take() -> io::Result<()> {
         EnterAlternateScreen,
         EnableBracketedPaste,
         cursor::Hide
-    )
+    )?;
+    if mouse {
+        execute!(stdout(), EnableMouseCapture)?;
+    }
+    Ok(())
 }
 
 /// The terminal while a screen owns it.
@@ -80,32 +68,30 @@ fn take() -> io::Result<()> {
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     inputs: Receiver<Input>,
-    reader: Option<JoinHandle<()>>,
-    ended: Arc<AtomicBool>,
+    sender: Sender<Input>,
+    reader: Option<Reader>,
     started: Instant,
+    mouse: bool,
 }
 
 impl Screen {
-    /// Takes the terminal: raw mode, alternate screen, keys on their own thread.
+    /// Takes the terminal: raw mode, alternate screen, keys on their own thread, and the mouse if
+    /// it is wanted.
     ///
     /// # Errors
     /// If the terminal refuses.
-    pub fn enter() -> io::Result<Self> {
+    pub fn enter(mouse: bool) -> io::Result<Self> {
         let started = Instant::now();
-        let ended = Arc::new(AtomicBool::new(false));
-        let terminal = take().and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
+        let terminal = take(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
         let terminal = terminal.inspect_err(|_| restore())?;
         let (sender, inputs) = channel();
-        let reader = {
-            let ended = Arc::clone(&ended);
-            std::thread::spawn(move || read_inputs(&sender, &ended, started))
-        };
         Ok(Self {
             terminal,
             inputs,
-            reader: Some(reader),
-            ended,
+            reader: Some(Reader::start(sender.clone(), started)),
+            sender,
             started,
+            mouse,
         })
     }
 
@@ -155,20 +141,32 @@ impl Screen {
     /// # Errors
     /// If the terminal cannot be taken again.
     pub fn suspend(&mut self) -> io::Result<()> {
+        self.lend(stop_process_group)
+    }
+
+    /// Lets the annotator edit `text` in their editor; the inner result is what came of that.
+    ///
+    /// # Errors
+    /// If the terminal cannot be taken again.
+    pub fn edit(&mut self, text: &str) -> io::Result<io::Result<String>> {
+        self.lend(|| editor::edit(text))
+    }
+
+    /// Gives the terminal away while `user` runs. Nobody here reads keys meanwhile.
+    fn lend<T>(&mut self, user: impl FnOnce() -> T) -> io::Result<T> {
+        self.reader = None;
         restore();
-        stop_process_group();
-        take()?;
-        self.redraw()
+        let result = user();
+        take(self.mouse)?;
+        self.reader = Some(Reader::start(self.sender.clone(), self.started));
+        self.redraw()?;
+        Ok(result)
     }
 }
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        self.ended.store(true, Ordering::SeqCst);
-        if let Some(reader) = self.reader.take() {
-            // It ends within one poll; keys typed after this belong to whoever reads next.
-            let _ = reader.join();
-        }
+        self.reader = None;
         restore();
         let _ = stdout().flush();
     }
@@ -183,84 +181,3 @@ fn stop_process_group() {
 
 #[cfg(not(unix))]
 fn stop_process_group() {}
-
-fn read_inputs(sender: &Sender<Input>, ended: &AtomicBool, started: Instant) {
-    while !ended.load(Ordering::SeqCst) {
-        let input = match event::poll(INPUT_POLL) {
-            Ok(false) => continue,
-            Ok(true) => match event::read() {
-                Ok(event) => translate(&event, started.elapsed().as_millis() as u64),
-                Err(_) => Some(Input::Closed),
-            },
-            Err(_) => Some(Input::Closed),
-        };
-        let Some(input) = input else { continue };
-        if sender.send(input).is_err() || input == Input::Closed {
-            return;
-        }
-    }
-}
-
-fn translate(event: &Event, at_ms: u64) -> Option<Input> {
-    match event {
-        Event::Key(key) if key.kind != KeyEventKind::Release => {
-            translate_key(key).map(|key| Input::Key(key, at_ms))
-        }
-        Event::Resize(width, height) => Some(Input::Resize(*width, *height)),
-        _ => None,
-    }
-}
-
-fn translate_key(key: &KeyEvent) -> Option<Key> {
-    let ctrl = key.modifiers.contains(KeyModifiers::CONTROL);
-    Some(match key.code {
-        _ if key.modifiers.contains(KeyModifiers::ALT) => return None,
-        KeyCode::Char(c) if ctrl => Key::Ctrl(c.to_ascii_lowercase()),
-        KeyCode::Char(c) => Key::Char(c),
-        KeyCode::Enter => Key::Enter,
-        KeyCode::Esc => Key::Esc,
-        KeyCode::Tab => Key::Tab,
-        KeyCode::BackTab => Key::BackTab,
-        KeyCode::PageUp => Key::PageUp,
-        KeyCode::PageDown => Key::PageDown,
-        KeyCode::Up => Key::Up,
-        KeyCode::Down => Key::Down,
-        KeyCode::Left => Key::Left,
-        KeyCode::Right => Key::Right,
-        KeyCode::Home => Key::Home,
-        KeyCode::End => Key::End,
-        _ => return None,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn key(code: KeyCode, modifiers: KeyModifiers) -> Option<Key> {
-        translate_key(&KeyEvent::new(code, modifiers))
-    }
-
-    #[test]
-    fn keys_are_translated_and_alt_is_ignored() {
-        assert_eq!(
-            key(KeyCode::Char('G'), KeyModifiers::SHIFT),
-            Some(Key::Char('G'))
-        );
-        assert_eq!(
-            key(KeyCode::Char('Z'), KeyModifiers::CONTROL),
-            Some(Key::Ctrl('z'))
-        );
-        assert_eq!(key(KeyCode::Char('5'), KeyModifiers::ALT), None);
-        assert_eq!(key(KeyCode::Backspace, KeyModifiers::NONE), None);
-    }
-
-    #[test]
-    fn pasted_text_is_not_keys() {
-        assert_eq!(translate(&Event::Paste("1959".into()), 0), None);
-        assert_eq!(
-            translate(&Event::Resize(80, 24), 0),
-            Some(Input::Resize(80, 24))
-        );
-    }
-}

@@ -14,7 +14,7 @@ use rlhf::feedback::store::load::load;
 use rlhf::feedback::store::lock::request_takeover;
 use tempfile::TempDir;
 
-use crate::tui_pty::Person;
+use crate::tui_person::Person;
 
 /// A project with `n` pairs in `pairs.jsonl` and this `[label]` section.
 fn project(n: usize, label: &str) -> TempDir {

@@ -199,10 +199,11 @@ fn too_small_says_what_it_needs() {
     assert_eq!(screen(1, 1), "t");
 }
 
-fn cells(stage: &Stage, theme: Theme) -> Buffer {
+fn cells(stage: &mut Stage, theme: Theme) -> Buffer {
     let (width, height) = stage.app.size;
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
-    draw(&stage.app, theme, &mut buffer);
+    stage.app.setup.theme = theme;
+    draw(&stage.app, &mut buffer);
     buffer
 }
 
@@ -214,7 +215,7 @@ fn selection_is_reversed_and_bracketed_and_colour_is_never_needed() {
     };
     let mut stage = Stage::new(careful, WIDE, vec![sourdough()]);
     stage.press("8");
-    let buffer = cells(&stage, Theme::new(false));
+    let buffer = cells(&mut stage, Theme::PLAIN);
     let plain = |cell: &ratatui::buffer::Cell| (cell.fg, cell.bg) == (Color::Reset, Color::Reset);
     assert!(
         buffer.content.iter().all(plain),
@@ -239,8 +240,8 @@ fn both_answers_are_drawn_alike() {
     for candidate in &mut twin.item.candidates {
         candidate.text = same.into();
     }
-    let stage = Stage::new(setup(), WIDE, vec![twin]);
-    let buffer = cells(&stage, Theme::new(true));
+    let mut stage = Stage::new(setup(), WIDE, vec![twin]);
+    let buffer = cells(&mut stage, Theme::DARK);
     let answers = layout(120, 36).unwrap().answers;
     let [a, b] = [0, 1].map(|side| inside(answers.pane(side)));
     for (x, y) in (0..a.width).flat_map(|x| (0..a.height).map(move |y| (x, y))) {

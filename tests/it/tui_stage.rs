@@ -7,13 +7,12 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::CellWidth;
 use rlhf::feedback::digest::Sha256;
 use rlhf::feedback::item::{Candidate, Item, Message, Prompt, PromptText, Selector};
-use rlhf::feedback::record::{Purpose, Scale};
+use rlhf::feedback::record::Purpose;
 use rlhf::tui::keys::Key;
 use rlhf::tui::label::draft::Draft;
 use rlhf::tui::label::draw::draw;
 use rlhf::tui::label::state::{App, Desk, Guidelines, Pair, Setup};
 use rlhf::tui::label::update::{Effect, Event, update};
-use rlhf::tui::theme::Theme;
 use ulid::Ulid;
 
 /// Writes a draft and returns the id of its record.
@@ -33,15 +32,7 @@ pub struct Stage {
 }
 
 pub fn setup() -> Setup {
-    Setup {
-        annotator: "ann_7f3a".into(),
-        scale: Scale::Nine,
-        auto_commit: true,
-        show_rate: true,
-        question: "Which answer is better?".into(),
-        guidelines: None,
-        hand_over: None,
-    }
+    Setup::new("ann_7f3a".into())
 }
 
 pub fn guidelines(text: &str) -> Guidelines {
@@ -56,7 +47,7 @@ pub fn item(prompt: PromptText, answers: &[&str]) -> Item {
     let policies = ["policy-one", "policy-two", "policy-three"];
     let candidates = answers
         .iter()
-        .zip(policies)
+        .zip(policies.into_iter().cycle())
         .map(|(a, p)| Candidate::new((*a).into(), p))
         .collect();
     let selector = Selector {
@@ -74,7 +65,7 @@ pub fn pair(prompt: &str, a: &str, b: &str) -> Pair {
         item,
         slot: 0,
         purpose: Purpose::Train,
-        sides: [0, 1],
+        sides: vec![0, 1],
         order_seed: 7,
     }
 }
@@ -92,7 +83,18 @@ pub fn conversation(turns: &[(&str, &str)], a: &str, b: &str) -> Pair {
         item,
         slot: 0,
         purpose: Purpose::Train,
-        sides: [0, 1],
+        sides: vec![0, 1],
+        order_seed: 7,
+    }
+}
+
+/// Answers to be ranked, the first on side A.
+pub fn ranking(prompt: &str, answers: &[&str]) -> Pair {
+    Pair {
+        item: item(PromptText::Text(prompt.into()), answers),
+        slot: 0,
+        purpose: Purpose::Train,
+        sides: (0..answers.len()).collect(),
         order_seed: 7,
     }
 }
@@ -156,6 +158,15 @@ impl Stage {
         Event::Committed(id, self.now + 10)
     }
 
+    /// Types a text, one character a second.
+    pub fn write(&mut self, text: &str) -> &mut Self {
+        for c in text.chars() {
+            self.now += 1000;
+            self.event(Event::Key(Key::Char(c), self.now));
+        }
+        self
+    }
+
     /// Presses keys, one a second: `7 u <tab> <ctrl-r>`, separated by spaces.
     pub fn press(&mut self, keys: &str) -> &mut Self {
         for name in keys.split_whitespace() {
@@ -183,9 +194,8 @@ impl Stage {
     pub fn screen(&self) -> String {
         let (width, height) = self.app.size;
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        let theme = Theme::new(true);
         terminal
-            .draw(|frame| draw(&self.app, theme, frame.buffer_mut()))
+            .draw(|frame| draw(&self.app, frame.buffer_mut()))
             .unwrap();
         let buffer = terminal.backend().buffer();
         let rows = (0..height).map(|y| {
@@ -215,6 +225,12 @@ fn key(name: &str) -> Key {
         "<ctrl-r>" => Key::Ctrl('r'),
         "<ctrl-z>" => Key::Ctrl('z'),
         "<ctrl-l>" => Key::Ctrl('l'),
+        "<ctrl-j>" => Key::Ctrl('j'),
+        "<ctrl-o>" => Key::Ctrl('o'),
+        "<backspace>" => Key::Backspace,
+        "<space>" => Key::Char(' '),
+        "<up>" => Key::Up,
+        "<lt>" => Key::Char('<'),
         _ => Key::Char(name.chars().next().unwrap()),
     }
 }

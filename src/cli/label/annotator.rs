@@ -1,7 +1,7 @@
 //! Who judges.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use color_eyre::eyre::{WrapErr, bail};
 
@@ -11,19 +11,15 @@ use crate::run::atomic::write_atomic;
 
 /// The name in the user's configuration, asked for once, so that resuming finds it.
 pub fn remembered() -> color_eyre::Result<String> {
-    let folder = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".config")));
-    let Some(folder) = folder else {
+    let Some(folder) = super::screen::user_folder() else {
         bail!("no home directory to remember your name in; say --annotator NAME");
     };
-    let path = folder.join("rlhf").join("annotator");
+    let path = folder.join("annotator");
     if let Ok(name) = std::fs::read_to_string(&path) {
         return Ok(name.trim().to_owned());
     }
     let name = ask_annotator()?;
     crate::feedback::store::annotator_folder(Path::new(""), &name)?;
-    let folder = folder.join("rlhf");
     std::fs::create_dir_all(&folder)
         .wrap_err_with(|| format!("cannot make {}; say --annotator NAME", folder.display()))?;
     write_atomic(&path, format!("{name}\n").as_bytes())?;

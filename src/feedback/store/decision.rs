@@ -117,6 +117,17 @@ impl Decision {
     }
 }
 
+/// What is said about an item that is skipped or deferred.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Aside {
+    /// Why.
+    pub reason: Option<String>,
+    /// Marks such as `unsafe`.
+    pub flags: Vec<String>,
+    /// Comment.
+    pub note: Option<String>,
+}
+
 fn sole_winner(groups: &[Vec<String>]) -> Option<String> {
     match groups {
         [best, _, ..] if best.len() == 1 => best.first().cloned(),

@@ -1,6 +1,6 @@
 //! Writing judgements: one session of one annotator.
 
-use super::decision::{Decision, Shown};
+use super::decision::{Aside, Decision, Shown};
 use super::history::{Event, History, Torn};
 use super::lock::Lock;
 use super::log::{self, Disk, Log, sync_folder};
@@ -154,8 +154,28 @@ impl Session {
     /// # Errors
     /// As [`Session::judge`].
     pub fn skip(&mut self, shown: &Shown, reason: Option<String>) -> Result<Ulid, StoreError> {
-        let mut record = self.about(Kind::Skip, shown);
-        record.reason = reason;
+        let aside = Aside {
+            reason,
+            ..Aside::default()
+        };
+        self.put_aside(Kind::Skip, shown, aside)
+    }
+
+    /// Leaves an item unjudged for good ([`Kind::Skip`]) or for later ([`Kind::Defer`]), with what
+    /// was said about it.
+    ///
+    /// # Errors
+    /// As [`Session::judge`].
+    pub fn put_aside(
+        &mut self,
+        kind: Kind,
+        shown: &Shown,
+        aside: Aside,
+    ) -> Result<Ulid, StoreError> {
+        let mut record = self.about(kind, shown);
+        record.reason = aside.reason;
+        record.flags = aside.flags;
+        record.note = aside.note;
         self.append_answer(record)
     }
 
@@ -164,9 +184,11 @@ impl Session {
     /// # Errors
     /// As [`Session::judge`].
     pub fn defer(&mut self, shown: &Shown, reason: Option<String>) -> Result<Ulid, StoreError> {
-        let mut record = self.about(Kind::Defer, shown);
-        record.reason = reason;
-        self.append_answer(record)
+        let aside = Aside {
+            reason,
+            ..Aside::default()
+        };
+        self.put_aside(Kind::Defer, shown, aside)
     }
 
     /// Takes back one answer of this annotator, from this session or an earlier one.

@@ -59,6 +59,11 @@ impl Clock {
         };
     }
 
+    /// The time of the last tick or key.
+    pub fn now_ms(&self) -> u64 {
+        self.now
+    }
+
     /// Whether a key read at `at` is older than what is on the screen.
     pub fn is_stale(&self, at: u64) -> bool {
         at < self.shown_at

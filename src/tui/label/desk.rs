@@ -1,17 +1,18 @@
 //! The work of one annotator, from the items of a batch and what was decided before.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::history::Entry;
+use super::ranks::Ranks;
 use super::scale::{CANNOT_JUDGE_REASONS, Decision, Reason, SKIP_REASONS};
-use super::state::{Desk, Done, Pair};
+use super::state::{Desk, Done, Pair, Remarks};
 use crate::feedback::digest::Sha256;
 use crate::feedback::item::Item;
 use crate::feedback::queue::{Plan, Queue, Today, side_order};
 use crate::feedback::record::{Kind, Outcome, Purpose, Record, Scale};
 use crate::feedback::store::StoreError;
-use crate::feedback::store::history::History;
+use crate::feedback::store::history::{Event, History};
 
 /// How far back undo reaches into earlier sessions.
 const EARLIER: usize = 20;
@@ -32,18 +33,12 @@ pub struct Rules<'a> {
 /// # Errors
 /// [`StoreError`] if an earlier record cannot be read.
 pub fn lay_out(items: &[Item], history: &History, rules: Rules<'_>) -> Result<Desk, StoreError> {
-    // A batch of pairs is the rule, and its text may be large: it is copied only to leave items out.
-    let pairs: Cow<[Item]> = if items.iter().all(is_pair) {
-        Cow::Borrowed(items)
-    } else {
-        Cow::Owned(items.iter().filter(|item| is_pair(item)).cloned().collect())
-    };
     let seed = rules.plan.seed;
-    let mut queue = Queue::new(&pairs, history, rules.plan);
+    let mut queue = Queue::new(items, history, rules.plan);
     let total = queue.total();
     let mut left = Vec::with_capacity(queue.left());
     while let Some(task) = queue.current() {
-        let mut item = pairs[task.index].clone();
+        let mut item = items[task.index].clone();
         item.selector = task.choice.selector(&item, seed);
         left.push(pair(
             item,
@@ -54,8 +49,9 @@ pub fn lay_out(items: &[Item], history: &History, rules: Rules<'_>) -> Result<De
         ));
         queue.finish();
     }
-    let earlier = earlier(&pairs, history, rules)?;
-    let judged = total.saturating_sub(left.len() + earlier.len());
+    let earlier = earlier(items, history, rules)?;
+    let counted = earlier.iter().filter(|done| done.counts()).count();
+    let judged = total.saturating_sub(left.len() + counted);
     let last = history
         .last_answer()
         .map(|event| history.record(event))
@@ -90,16 +86,11 @@ fn notice(history: &History, today: Option<Today>) -> String {
     )
 }
 
-/// Whether an item is two answers; more than two are ranked, not compared.
-pub fn is_pair(item: &Item) -> bool {
-    item.candidates.len() == 2
-}
-
 /// An item as the annotator sees it.
 pub fn pair(item: Item, annotator: &str, slot: u8, purpose: Purpose, seed: u64) -> Pair {
     let (order_seed, order) = side_order(&item, annotator, slot, seed);
-    let first = usize::from(order.first() != item.candidates.first().map(|c| &c.id));
-    let sides = [first, 1 - first];
+    let place = |id: &String| item.candidates.iter().position(|c| c.id == *id);
+    let sides = order.iter().filter_map(place).collect();
     Pair {
         item,
         slot,
@@ -107,6 +98,14 @@ pub fn pair(item: Item, annotator: &str, slot: u8, purpose: Purpose, seed: u64) 
         sides,
         order_seed,
     }
+}
+
+/// The pair that a record is about, as it was shown.
+fn judged_pair(item: &Item, record: &Record, event: &Event, history: &History, seed: u64) -> Pair {
+    let mut item = item.clone();
+    item.selector = record.selector.clone().unwrap_or(item.selector);
+    let purpose = record.purpose.unwrap_or(Purpose::Train);
+    pair(item, &history.annotator, event.slot, purpose, seed)
 }
 
 /// The last decisions that can be shown again, oldest first.
@@ -134,50 +133,99 @@ fn earlier(items: &[Item], history: &History, rules: Rules<'_>) -> Result<Vec<Do
             break;
         };
         let record = history.record(event)?;
-        let mut item = item.clone();
-        item.selector = record.selector.clone().unwrap_or(item.selector);
-        let purpose = record.purpose.unwrap_or(Purpose::Train);
-        let seed = rules.plan.seed;
-        let pair = pair(item, &history.annotator, event.slot, purpose, seed);
-        let Some(decision) = decision(&record, &pair, rules.scale) else {
+        let pair = judged_pair(item, &record, event, history, rules.plan.seed);
+        let same_scale = record
+            .scale
+            .is_none_or(|scale| scale == pair.scale(rules.scale));
+        // An edit is undone in its own session; here it would need what it replaced.
+        let sayable = same_scale && record.supersedes.is_none();
+        let Some(decision) = decision(&record, &pair).filter(|_| sayable) else {
             break;
         };
         earlier.push(Done {
+            remarks: Remarks::of(&record, &pair),
             pair: Rc::new(pair),
             id: event.id,
             decision,
+            edits: None,
+            revision: false,
         });
     }
     earlier.reverse();
     Ok(earlier)
 }
 
-/// What a record says about a pair, if it can be said on this scale.
-fn decision(record: &Record, pair: &Pair, scale: Scale) -> Option<Decision> {
-    if record.kind == Kind::Skip {
-        return reason(record, SKIP_REASONS).map(Decision::Skip);
-    }
-    if record.scale != Some(scale) {
-        return None;
+/// What a record says about a pair, if the screen can say it.
+fn decision(record: &Record, pair: &Pair) -> Option<Decision> {
+    match record.kind {
+        Kind::Skip => return reason(record, SKIP_REASONS).map(Decision::Skip),
+        Kind::Defer => return Some(Decision::Defer),
+        _ => {}
     }
     match record.outcome? {
-        Outcome::Prefer => {
-            let winner = record.winner.as_deref()?;
-            let side = [0, 1]
-                .into_iter()
-                .find(|&side| pair.answer(side).id == winner)?;
-            Some(Decision::Prefer {
-                side,
-                strength: record.strength,
-            })
-        }
+        Outcome::Prefer | Outcome::Tie if record.ranking.is_some() => ranking(record, pair),
+        Outcome::Prefer => Some(Decision::Prefer {
+            side: pair.side_of(record.winner.as_deref()?)?,
+            strength: record.strength,
+        }),
         Outcome::Tie => Some(Decision::Tie),
         Outcome::BothBad => Some(Decision::BothBad),
         Outcome::CannotJudge => reason(record, CANNOT_JUDGE_REASONS).map(Decision::CannotJudge),
     }
 }
 
+fn ranking(record: &Record, pair: &Pair) -> Option<Decision> {
+    let side = |id: &String| pair.side_of(id);
+    let group = |ids: &Vec<String>| ids.iter().map(side).collect::<Option<Vec<usize>>>();
+    let groups = record.ranking.as_ref()?.iter().map(group);
+    let groups: Vec<Vec<usize>> = groups.collect::<Option<_>>()?;
+    let ranks = Ranks::of_groups(pair.answers(), &groups);
+    Some(Decision::Rank(ranks))
+}
+
 fn reason(record: &Record, reasons: &'static [Reason]) -> Option<&'static Reason> {
     let id = record.reason.as_deref()?;
     reasons.iter().find(|reason| reason.id == id)
+}
+
+/// Most entries of the history that are listed. Each is read from its file, some 20 µs.
+const LISTED: usize = 5000;
+
+/// The judgements and skips that stand, newest first, and how many older ones are left out. What is
+/// not about `items`, or not sayable on the screen, is left out too.
+///
+/// # Errors
+/// [`StoreError`] if a record cannot be read.
+pub fn list(
+    items: &[Item],
+    history: &History,
+    seed: u64,
+) -> Result<(Vec<Entry>, usize), StoreError> {
+    let by_id: HashMap<&str, &Item> = items.iter().map(|item| (item.id.as_str(), item)).collect();
+    let mut events: Vec<_> = history
+        .all_effective()
+        .filter(|event| event.kind != Kind::Defer)
+        .collect();
+    events.reverse();
+    let left_out = events.len().saturating_sub(LISTED);
+    let mut entries = Vec::new();
+    for event in events.into_iter().take(LISTED) {
+        let item = event.item.as_deref().and_then(|id| by_id.get(id).copied());
+        let Some(item) = item else { continue };
+        let record = history.record(event)?;
+        let pair = judged_pair(item, &record, event, history, seed);
+        let Some(decision) = decision(&record, &pair) else {
+            continue;
+        };
+        let when = record.ts.to_string();
+        entries.push(Entry {
+            id: event.id,
+            remarks: Remarks::of(&record, &pair),
+            decision,
+            scale: record.scale.unwrap_or(pair.scale(Scale::Nine)),
+            when: when.get(..16).unwrap_or(&when).replace('T', " "),
+            pair: Rc::new(pair),
+        });
+    }
+    Ok((entries, left_out))
 }

@@ -3,12 +3,18 @@
 use ratatui::layout::Rect;
 
 use super::draft::Act;
-use super::draw::{Canvas, duration};
+use super::draw::Canvas;
+use super::header::duration;
 use super::layout::{self, Regions, centred, inside};
+use super::palette::Palette;
 use super::state::{App, Screen};
-use crate::tui::text::wrap;
+use super::{marks, note};
+use crate::tui::text::{Row, fit, sanitise, wrap};
 
-/// Guidelines and help: a page to scroll.
+/// After this long a session that was asked to end is taken to be stuck.
+const PATIENCE_MS: u64 = 10_000;
+
+/// Guidelines, help and prompt: a page to scroll.
 pub(super) fn page(app: &App, canvas: &mut Canvas, title: &str) {
     let area = layout::page(app.size);
     let pane = &app.view.page;
@@ -24,15 +30,87 @@ pub(super) fn over_pair(app: &App, canvas: &mut Canvas, regions: &Regions) {
         Screen::CannotJudgeReason => reasons(app, canvas, "Cannot judge: why?"),
         Screen::SkipReason => reasons(app, canvas, "Skip: why?"),
         Screen::HandOver => hand_over(app, canvas),
-        Screen::ReadOnly(error) => read_only(app, canvas, regions, error),
+        Screen::ReadOnly => read_only(app, canvas, regions),
+        Screen::Note(field) => note::draw(app, canvas, field),
+        Screen::Flags(cursor) => marks::draw_flags(app, canvas, *cursor),
+        Screen::Aspects(cursor) => marks::draw_aspects(app, canvas, *cursor),
+        Screen::Palette(palette) => commands(app, canvas, palette),
         _ => {}
+    }
+}
+
+/// Entries of a list that are on the screen, so that the cursor is among them.
+fn window(cursor: usize, count: usize, room: usize) -> std::ops::Range<usize> {
+    let first = (cursor + 1).saturating_sub(room);
+    first..(first + room).min(count)
+}
+
+fn commands(app: &App, canvas: &mut Canvas, palette: &Palette) {
+    let found = palette.found();
+    let room = usize::from(app.size.1 / 2).max(3);
+    let mut rows = vec![format!(":{}", palette.field.shown())];
+    for place in window(palette.cursor, found.len(), room) {
+        let command = found[place];
+        let here = if place == palette.cursor { '>' } else { ' ' };
+        let (name, keys, help) = (command.name, &command.keys, command.help);
+        rows.push(fit(&format!("{here} {name:<16}{keys:<11}{help}"), 72));
+    }
+    if found.is_empty() {
+        rows.push("  no such command".to_owned());
+    }
+    dialog(app, canvas, "Commands", &rows.join("\n"));
+}
+
+/// What was judged, newest first.
+pub(super) fn history(app: &App, canvas: &mut Canvas) {
+    let area = layout::page(app.size);
+    let list = &app.history;
+    let found = list.found();
+    let count = found.len();
+    let mut title = format!(" History · {}", list.kind.word());
+    if !list.wanted().is_empty() {
+        title = format!("{title} · /{}", fit(&sanitise(list.wanted()), 20));
+    }
+    let place = (list.cursor + 1).min(count);
+    let left_out = match list.left_out {
+        0 => String::new(),
+        older => format!(" ({older} older not listed)"),
+    };
+    let right = format!(" {place}/{count}{left_out} ");
+    canvas.frame(area, &format!("{title} "), &right, false);
+    let inner = inside(area);
+    let shown = window(list.cursor, count, usize::from(inner.height));
+    let first = shown.start;
+    let entries = found.skip(first).take(shown.len());
+    for (place, (entry, y)) in entries.zip(inner.y..inner.bottom()).enumerate() {
+        let here = place + first == list.cursor;
+        let row = format!("{} {}", entry.when, sanitise(&entry.words()));
+        let line = Rect {
+            y,
+            height: 1,
+            ..inner
+        };
+        let (mark, style) = if here {
+            (">", canvas.theme.selected())
+        } else {
+            (" ", canvas.theme.text())
+        };
+        let row = fit(&format!("{mark} {row}"), usize::from(inner.width));
+        canvas.put(line, line.x, &row, style);
+    }
+    if count == 0 {
+        canvas.put_rows(
+            inner,
+            &wrap("Nothing of this kind.", usize::from(inner.width)),
+        );
     }
 }
 
 fn reasons(app: &App, canvas: &mut Canvas, title: &str) {
     let reasons = app.screen.reasons().iter().enumerate();
+    let key = |i: usize| app.setup.keymap.digit_name(i + 1);
     let lines: Vec<String> = reasons
-        .map(|(i, reason)| format!("{}  {}", i + 1, reason.text))
+        .map(|(i, reason)| format!("{}  {}", key(i), reason.text))
         .collect();
     dialog(app, canvas, title, &lines.join("\n"));
 }
@@ -50,7 +128,8 @@ fn hand_over(app: &App, canvas: &mut Canvas) {
 }
 
 /// At the top, so that the answers and the judgement below stay in view.
-fn read_only(app: &App, canvas: &mut Canvas, regions: &Regions, error: &str) {
+fn read_only(app: &App, canvas: &mut Canvas, regions: &Regions) {
+    let error = app.failure.as_deref().unwrap_or_default();
     let decision = app.committing.as_ref().map(|draft| draft.act);
     let what = match decision {
         Some(Act::Decide(decision)) => decision.describe(app.setup.scale),
@@ -75,17 +154,30 @@ fn read_only(app: &App, canvas: &mut Canvas, regions: &Regions, error: &str) {
 
 /// Somebody else has the work open.
 pub(super) fn locked(app: &App, canvas: &mut Canvas, holder: &str) {
-    let text = format!(
-        "{holder}\n\nEverything judged there is saved. Quit that session, then Enter tries again."
-    );
+    let text = match app.asked {
+        Some(asked) if app.clock.now_ms().saturating_sub(asked) > PATIENCE_MS => format!(
+            "{holder}\n\nIt was asked to save and end, and does not answer: it may be suspended \
+             (fg brings it back) or its machine may be gone. End that process, or read only."
+        ),
+        Some(_) => format!("{holder}\n\nIt was asked to save and end. This takes a second or two."),
+        None => format!(
+            "{holder}\n\nEverything judged there is saved.\n\n\
+             t      take over here: that session saves and ends\n\
+             r      read only\n\
+             Enter  try again, once it was left"
+        ),
+    };
     dialog(app, canvas, "Open elsewhere", &text);
 }
 
-/// More answers are being written.
+/// More pairs are being made.
 pub(super) fn waiting(app: &App, canvas: &mut Canvas) {
-    let text = "The next answers are being written. A pair appears when both are complete.\n\n\
-                Everything is saved.";
-    dialog(app, canvas, "Waiting for samples", text);
+    let text = format!(
+        "Everything that is ready is judged. A pair appears as soon as both of its answers are \
+         complete.\n\nthis session  {}",
+        app.counts()
+    );
+    dialog(app, canvas, "Waiting for answers", &text);
 }
 
 /// Nothing is left.
@@ -115,10 +207,27 @@ pub(super) fn too_small(canvas: &mut Canvas, area: Rect) {
 }
 
 /// A box in the middle with a title and wrapped text.
-fn dialog(app: &App, canvas: &mut Canvas, title: &str, text: &str) {
-    let width = app.size.0.min(76);
-    let rows = wrap(text, usize::from(width.saturating_sub(4)));
-    let area = centred(width, rows.len() as u16 + 2, app.size);
+pub(super) fn dialog(app: &App, canvas: &mut Canvas, title: &str, text: &str) {
+    let rows = wrap(text, usize::from(dialog_width(app).saturating_sub(4)));
+    let area = centred(dialog_width(app), rows.len() as u16 + 2, app.size);
     canvas.frame(area, &format!(" {title} "), "", true);
     canvas.put_rows(inside(area), &rows);
+}
+
+/// Columns of a dialog with its border.
+pub(super) fn dialog_width(app: &App) -> u16 {
+    app.size.0.min(76)
+}
+
+/// A box over the end of the answers, so that most of them can be read beside it.
+pub(super) fn low_dialog(app: &App, canvas: &mut Canvas, title: &str, rows: &[Row]) {
+    let Some(regions) = app.regions() else { return };
+    let height = (rows.len() as u16 + 2).min(app.size.1.saturating_sub(2));
+    let below = regions.answers.whole().bottom();
+    let area = Rect {
+        y: below.saturating_sub(height).max(1),
+        ..centred(dialog_width(app), height, app.size)
+    };
+    canvas.frame(area, &format!(" {title} "), "", true);
+    canvas.put_rows(inside(area), rows);
 }

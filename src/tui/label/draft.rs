@@ -5,16 +5,16 @@ use std::rc::Rc;
 use ulid::Ulid;
 
 use super::scale::Decision;
-use super::state::Pair;
-use crate::feedback::record::{Display, Layout, Origin, Scale, Time};
+use super::state::{Pair, Remarks};
+use crate::feedback::record::{Display, Kind, Layout, Origin, Scale, Time};
 use crate::feedback::store::StoreError;
-use crate::feedback::store::decision::{self, Verdict};
+use crate::feedback::store::decision::{self, Aside, Verdict};
 use crate::feedback::store::session::Session;
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
-    /// The pair was judged or skipped.
+    /// The pair was judged, skipped or deferred.
     Decide(Decision),
     /// The record with this id is taken back.
     Retract(Ulid),
@@ -33,16 +33,24 @@ pub struct Draft {
     pub time: Time,
     /// The answers that were possible.
     pub scale: Scale,
+    /// What was said beside it.
+    pub remarks: Remarks,
+    /// The judgement that it edits.
+    pub edits: Option<Ulid>,
+    /// The pair had been decided before.
+    pub revision: bool,
 }
 
-/// What was on the screen while `pair` was judged; `seen` is the share of A and of B.
-pub fn display(pair: &Pair, size: (u16, u16), layout: Layout, seen: [f64; 2]) -> Display {
-    let order = [0, 1].map(|side| pair.answer(side).id.clone());
+/// What was on the screen while `pair` was judged; `seen` is the share of each answer, A first.
+pub fn display(pair: &Pair, size: (u16, u16), layout: Layout, seen: &[f64]) -> Display {
+    let order: Vec<String> = (0..pair.answers())
+        .map(|side| pair.answer(side).id.clone())
+        .collect();
     // Thousandths: more digits would claim a precision that rows of text do not have.
-    let shares = seen.map(|share| (share * 1000.0).round() / 1000.0);
+    let shares = seen.iter().map(|share| (share * 1000.0).round() / 1000.0);
     Display {
         viewed: order.iter().cloned().zip(shares).collect(),
-        order: order.to_vec(),
+        order,
         order_seed: pair.order_seed,
         blind: true,
         size: Some([size.0, size.1]),
@@ -64,28 +72,45 @@ impl Draft {
             display: Some(self.display.clone()),
             time: Some(self.time),
         };
+        let aside = |reason: Option<&str>| Aside {
+            reason: reason.map(str::to_owned),
+            flags: self.remarks.flags.clone(),
+            note: self.remarks.recorded_note(),
+        };
         match self.act {
             Act::Retract(id) => session.retract(id).map(|_| id),
-            Act::Decide(Decision::Skip(reason)) => session.skip(&shown, Some(reason.id.to_owned())),
+            Act::Decide(Decision::Skip(reason)) => {
+                session.put_aside(Kind::Skip, &shown, aside(Some(reason.id)))
+            }
+            Act::Decide(Decision::Defer) => session.put_aside(Kind::Defer, &shown, aside(None)),
             Act::Decide(decision) => session.judge(&shown, self.judgement(decision)),
         }
     }
 
     /// The decision as the record states it: the winner is an answer, never a side.
     fn judgement(&self, decision: Decision) -> decision::Decision {
+        let id = |side: usize| self.pair.answer(side).id.clone();
         let verdict = match decision {
             Decision::Prefer { side, strength } => Verdict::Prefer {
-                winner: self.pair.answer(side).id.clone(),
+                winner: id(side),
                 strength,
             },
+            Decision::Rank(ranks) => {
+                let groups = ranks.groups().into_iter();
+                Verdict::Ranking(groups.map(|g| g.into_iter().map(id).collect()).collect())
+            }
             Decision::Tie => Verdict::Tie,
             Decision::BothBad => Verdict::BothBad,
-            Decision::CannotJudge(_) | Decision::Skip(_) => Verdict::CannotJudge,
+            Decision::CannotJudge(_) | Decision::Skip(_) | Decision::Defer => Verdict::CannotJudge,
         };
         let mut judgement = decision::Decision::new(verdict, self.scale);
         if let Decision::CannotJudge(reason) = decision {
             judgement.reason = Some(reason.id.to_owned());
         }
+        judgement.note = self.remarks.recorded_note();
+        judgement.flags.clone_from(&self.remarks.flags);
+        judgement.aspects = self.remarks.recorded_aspects(&self.pair);
+        judgement.edits = self.edits;
         judgement
     }
 }

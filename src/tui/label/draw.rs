@@ -6,13 +6,19 @@ use ratatui::style::Style;
 use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use super::dialog;
+use super::field::Field;
+use super::header;
 use super::layout::{Answers, Regions, inside};
 use super::pane::Pane;
+use super::ranking;
 use super::scale_row;
 use super::state::{App, Pair, Screen};
-use crate::tui::keys::GAP;
-use crate::tui::text::{Row, columns, fit, sanitise};
+use crate::tui::keys::{Action, GAP};
+use crate::tui::text::{Row, bidi, columns, fit, sanitise};
 use crate::tui::theme::Theme;
+
+/// Columns that a comment or the flags take below the answers.
+const COMMENT: usize = 32;
 
 /// Where the cells go and how they look.
 pub(super) struct Canvas<'a> {
@@ -35,7 +41,7 @@ impl Canvas<'_> {
     }
 
     /// Writes text at the right end of an area, if it fits there.
-    fn put_right(&mut self, area: Rect, from: u16, text: &str, style: Style) {
+    pub(super) fn put_right(&mut self, area: Rect, from: u16, text: &str, style: Style) {
         let x = area.right().saturating_sub(columns(text) as u16);
         if x >= from {
             self.put(area, x, text, style);
@@ -87,7 +93,7 @@ impl Canvas<'_> {
     }
 
     /// Keys and words, such as `u undo   ? help`.
-    fn put_keys(&mut self, area: Rect, x: u16, keys: &[(&str, &str)]) -> u16 {
+    pub(super) fn put_keys(&mut self, area: Rect, x: u16, keys: &[(String, &str)]) -> u16 {
         keys.iter().fold(x, |x, (key, word)| {
             let x = self.put(area, x, key, self.theme.strong());
             self.put(area, x + 1, word, self.theme.text()) + GAP as u16
@@ -96,108 +102,51 @@ impl Canvas<'_> {
 }
 
 /// Draws the whole screen.
-pub fn draw(app: &App, theme: Theme, buffer: &mut Buffer) {
+pub fn draw(app: &App, buffer: &mut Buffer) {
     let area = buffer.area;
+    let theme = app.setup.theme;
     let mut canvas = Canvas { buffer, theme };
     let Some(regions) = app.regions() else {
         dialog::too_small(&mut canvas, area);
         return;
     };
-    header(app, &mut canvas, regions.header);
-    footer(app, &mut canvas, regions.footer);
+    header::draw(app, &mut canvas, regions.header);
     match &app.screen {
         Screen::Guidelines { .. } => dialog::page(app, &mut canvas, "Guidelines"),
-        Screen::Help => dialog::page(app, &mut canvas, "Help"),
+        Screen::Help(_) => dialog::page(app, &mut canvas, "Help"),
+        Screen::Prompt => dialog::page(app, &mut canvas, "Prompt"),
+        Screen::History => dialog::history(app, &mut canvas),
         Screen::Locked(holder) => dialog::locked(app, &mut canvas, holder),
-        Screen::WaitingForSamples => dialog::waiting(app, &mut canvas),
-        Screen::BatchDone => {
-            dialog::batch_done(app, &mut canvas);
-            last(app, &mut canvas, regions.last);
-        }
-        _ => {
-            pair(app, &mut canvas, &regions);
-            dialog::over_pair(app, &mut canvas, &regions);
-        }
+        _ => over_base(app, &mut canvas, &regions),
+    }
+    match &app.search {
+        Some(field) => search(&mut canvas, regions.footer, field),
+        None => footer(app, &mut canvas, regions.footer),
     }
 }
 
-fn header(app: &App, canvas: &mut Canvas, area: Rect) {
-    let round = app.pair().map_or(String::new(), |pair| {
-        format!("round {} · ", pair.item.round)
-    });
-    let annotator = &app.setup.annotator;
-    let left = match area.width {
-        ..64 => " label".to_owned(),
-        64..100 => format!(" label  {round}blind"),
-        _ => format!(" label  {round}annotator {} · blind", fit(annotator, 24)),
-    };
-    let end = canvas.put(area, 0, &left, canvas.theme.strong());
-    let mut parts = progress(app, area.width);
-    parts.push(saved(app).to_owned());
-    let style = if saved(app) == "NOT SAVED" {
-        canvas.theme.warning()
-    } else {
-        canvas.theme.text()
-    };
-    while parts.len() > 1 && columns(&parts.join("   ")) + usize::from(end) + 2 > area.width.into()
-    {
-        // The rate and the remaining time go first, the count last.
-        parts.remove(parts.len() - 2);
+/// The pair, or what is said in its place, and the dialog over it.
+fn over_base(app: &App, canvas: &mut Canvas, regions: &Regions) {
+    match app.base() {
+        Screen::BatchDone => dialog::batch_done(app, canvas),
+        Screen::WaitingForSamples => dialog::waiting(app, canvas),
+        _ => pair(app, canvas, regions),
     }
-    canvas.put_right(area, end, &format!("{} ", parts.join("   ")), style);
+    last(app, canvas, regions.last);
+    dialog::over_pair(app, canvas, regions);
 }
 
-fn saved(app: &App) -> &'static str {
-    match app.screen {
-        Screen::ReadOnly(_) => "NOT SAVED",
-        Screen::Locked(_) => "open elsewhere",
-        _ if app.committing.is_some() => "saving…",
-        _ if app.clock.is_idle() => "paused",
-        _ => "saved",
-    }
-}
-
-/// How far we are: count, share, rate, remaining time.
-fn progress(app: &App, width: u16) -> Vec<String> {
-    let (judged, total) = (app.judged(), app.total());
-    if total == 0 {
-        return vec![];
-    }
-    let bar = if width < 100 {
-        String::new()
-    } else {
-        bar(judged, total)
-    };
-    let mut parts = vec![format!("{judged}/{total} {bar}{}%", judged * 100 / total)];
-    if let Some(per_minute) = app.rate().filter(|_| app.setup.show_rate) {
-        parts.push(format!("{per_minute:.1}/min"));
-        let left = app.queue.len() as f64;
-        if left > 0.0 {
-            parts.push(format!("ETA {}", duration(left / per_minute * 60.0)));
-        }
-    }
-    parts
-}
-
-fn bar(done: usize, total: usize) -> String {
-    let filled = done * 20 / total;
-    format!("[{}{}] ", "#".repeat(filled), "-".repeat(20 - filled))
-}
-
-/// Seconds as people say them: `45s`, `12m`, `3h22m`.
-pub fn duration(seconds: f64) -> String {
-    let seconds = seconds.round() as u64;
-    match seconds {
-        0..60 => format!("{seconds}s"),
-        60..3600 => format!("{}m", seconds / 60),
-        _ => format!("{}h{:02}m", seconds / 3600, seconds % 3600 / 60),
-    }
+fn search(canvas: &mut Canvas, area: Rect, field: &Field) {
+    let end = canvas.put(area, 1, "/", canvas.theme.strong());
+    let shown = sanitise(&field.shown()).replace('\n', " ");
+    let end = canvas.put(area, end, &shown, canvas.theme.text());
+    let keys = "Enter finds · Esc leaves";
+    canvas.put_right(area, end + 2, keys, canvas.theme.faint());
 }
 
 fn footer(app: &App, canvas: &mut Canvas, area: Rect) {
-    let keys = app
-        .context()
-        .footer(usize::from(area.width.saturating_sub(1)));
+    let room = usize::from(area.width.saturating_sub(1));
+    let keys = app.setup.keymap.footer(&app.context(), room);
     canvas.put_keys(area, 1, &keys);
 }
 
@@ -212,22 +161,39 @@ fn pair(app: &App, canvas: &mut Canvas, regions: &Regions) {
         focused,
     );
     canvas.put_rows(inside(regions.prompt), view.prompt.visible());
-    match regions.answers {
+    if pair.is_ranking() {
+        ranking::draw(app, canvas, regions.answers, pair);
+        ranking::draw_row(app, canvas, regions.scale);
+    } else {
+        answers(app, canvas, regions.answers, pair);
+        scale_row::draw(app, canvas, regions.scale);
+    }
+    beside(app, canvas, regions.beside);
+}
+
+fn answers(app: &App, canvas: &mut Canvas, answers: Answers, pair: &Pair) {
+    let view = &app.view;
+    match answers {
         Answers::Split(panes) => {
-            for (side, (area, name)) in panes.into_iter().zip([" A ", " B "]).enumerate() {
+            for (side, (area, name)) in panes.into_iter().zip(["A", "B"]).enumerate() {
                 let focused = view.focused && !view.on_prompt && view.side == side;
-                answer(canvas, area, name, &view.answers[side], focused);
+                let name = format!(" {name}{} ", notice(pair, side));
+                answer(canvas, area, &name, &view.answers[side], focused);
             }
         }
         Answers::Flip(area) => {
-            answer(canvas, area, " A   B ", &view.answers[view.side], false);
-            let (x, name) = [(area.x + 2, "[A]"), (area.x + 6, "[B]")][view.side];
+            let name = format!(" A   B{} ", notice(pair, view.side));
+            answer(canvas, area, &name, &view.answers[view.side], false);
+            let (x, name) = [(area.x + 2, "[A]"), (area.x + 6, "[B]")][view.side.min(1)];
             canvas.put(Rect { height: 1, ..area }, x, name, canvas.theme.selected());
         }
     }
-    scale_row::draw(app, canvas, regions.scale);
-    beside(app, canvas, regions.beside);
-    last(app, canvas, regions.last);
+}
+
+/// What must be known to read an answer.
+fn notice(pair: &Pair, side: usize) -> String {
+    let notice = bidi::notice(&pair.answer(side).text);
+    notice.map_or(String::new(), |notice| format!(" · {notice}"))
 }
 
 fn last(app: &App, canvas: &mut Canvas, area: Rect) {
@@ -244,9 +210,11 @@ fn last(app: &App, canvas: &mut Canvas, area: Rect) {
 }
 
 fn prompt_title(pair: &Pair) -> String {
+    let notice = bidi::notice(&pair.prompt_text());
+    let notice = notice.map_or(String::new(), |notice| format!(" · {notice}"));
     match pair.turns() {
-        0 | 1 => " Prompt ".to_owned(),
-        turns => format!(" Prompt · {turns} turns "),
+        0 | 1 => format!(" Prompt{notice} "),
+        turns => format!(" Prompt · turn {turns} of {turns}{notice} "),
     }
 }
 
@@ -262,7 +230,7 @@ fn prompt_range(pane: &Pane, width: u16) -> String {
 }
 
 /// `lines 1–16/31 ▼`, or with a check mark when nothing is hidden below.
-fn range(pane: &Pane) -> String {
+pub(super) fn range(pane: &Pane) -> String {
     let (first, last) = pane.range();
     let total = pane.rows().len();
     let mark = if last < total { '▼' } else { '✓' };
@@ -275,11 +243,43 @@ fn answer(canvas: &mut Canvas, area: Rect, name: &str, pane: &Pane, focused: boo
     canvas.put_rows(inside(area), pane.visible());
 }
 
+/// Judgements without a grade, comment and flags, and the question if there is room.
 fn beside(app: &App, canvas: &mut Canvas, area: Rect) {
-    let end = canvas.put_keys(area, 2, &[("b", "both bad"), ("0", "cannot judge")]);
-    let question = fit(
-        &app.setup.question,
-        usize::from(area.width.saturating_sub(end + 1)),
-    );
-    canvas.put(area, end, &question, canvas.theme.faint());
+    let pair = app.pair();
+    let bad = if pair.is_some_and(|pair| pair.is_ranking()) {
+        "all bad"
+    } else {
+        "both bad"
+    };
+    let keymap = &app.setup.keymap;
+    let key = |action| keymap.shown_for(&app.context_of(app.mode_of(&app.base())), action);
+    let mut entries = vec![(Action::BothBad, bad.to_owned())];
+    entries.push((Action::CannotJudge, "cannot judge".to_owned()));
+    entries.push((Action::Note, comment(app)));
+    entries.push((Action::Flags, flags(app)));
+    if !app.remarks.aspects.is_empty() {
+        let count = app.remarks.aspects.len();
+        entries.push((Action::Aspects, format!("aspects: {count}")));
+    }
+    let mut x = 2;
+    for (action, word) in entries {
+        let Some(key) = key(action) else { continue };
+        x = canvas.put_keys(area, x, &[(key, &word)]);
+    }
+    let question = &app.setup.question;
+    canvas.put_right(area, x, &format!("{question} "), canvas.theme.faint());
+}
+
+fn comment(app: &App) -> String {
+    match sanitise(&app.remarks.note).replace('\n', " ") {
+        note if note.is_empty() => "comment".to_owned(),
+        note => format!("comment: \"{}\"", fit(&note, COMMENT)),
+    }
+}
+
+fn flags(app: &App) -> String {
+    match app.remarks.flags.join(", ") {
+        flags if flags.is_empty() => "flags".to_owned(),
+        flags => format!("flags: {}", fit(&sanitise(&flags), COMMENT)),
+    }
 }

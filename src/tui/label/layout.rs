@@ -47,6 +47,14 @@ impl Answers {
         }
     }
 
+    /// The space of all answers together.
+    pub fn whole(self) -> Rect {
+        match self {
+            Self::Split([a, b]) => a.union(b),
+            Self::Flip(pane) => pane,
+        }
+    }
+
     /// The name under which the layout is recorded with each judgement.
     pub fn name(self) -> &'static str {
         match self {
@@ -63,6 +71,26 @@ pub fn inside(pane: Rect) -> Rect {
         y: pane.y.saturating_add(1),
         width: pane.width.saturating_sub(4),
         height: pane.height.saturating_sub(2),
+    }
+}
+
+/// Where the answers of a ranking are listed; empty on small screens.
+pub fn ranking_list(answers: Answers) -> Rect {
+    let whole = answers.whole();
+    let width = match answers {
+        Answers::Split(_) => whole.width / 3,
+        Answers::Flip(_) => 0,
+    };
+    Rect { width, ..whole }
+}
+
+/// Where one answer of a ranking is read.
+pub fn ranking_text(answers: Answers) -> Rect {
+    let (whole, list) = (answers.whole(), ranking_list(answers));
+    Rect {
+        x: list.right(),
+        width: whole.width - list.width,
+        ..whole
     }
 }
 

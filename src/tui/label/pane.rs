@@ -90,6 +90,13 @@ impl Pane {
         self.top = top.min(self.slack());
     }
 
+    /// Scrolls so that a row, counted from 0, is on the screen.
+    pub fn show_row(&mut self, row: usize) {
+        if !(self.top..self.top + self.height).contains(&row) {
+            self.top = row.saturating_sub(self.height / 2).min(self.slack());
+        }
+    }
+
     /// What is on the screen now has been seen.
     pub fn look(&mut self) {
         let (first, last) = self.range();
@@ -106,8 +113,8 @@ impl Pane {
 }
 
 /// Scrolls two panes together: the longer one by the step, the other to the same place.
-pub fn scroll_both(panes: &mut [Pane; 2], step: Step) {
-    let [a, b] = panes;
+pub fn scroll_both(panes: &mut [Pane], step: Step) {
+    let [a, b] = panes else { return };
     let (lead, follow) = if b.slack() > a.slack() {
         (b, a)
     } else {

@@ -1,5 +1,6 @@
 //! What can be said about a pair: the grades of each scale, and the reasons for saying nothing.
 
+use super::ranks::Ranks;
 use crate::feedback::record::Scale;
 
 /// One grade of a scale and the key that gives it. Digits are spatial: low is A, high is B.
@@ -31,6 +32,10 @@ pub enum Decision {
     CannotJudge(&'static Reason),
     /// The pair is left out, and why.
     Skip(&'static Reason),
+    /// The pair comes again at the end.
+    Defer,
+    /// The answers in order of merit.
+    Rank(Ranks),
 }
 
 /// A reason for not judging.
@@ -158,24 +163,6 @@ pub fn grades(scale: Scale) -> &'static [Grade] {
     }
 }
 
-/// The keys of a scale as the footer and the help write them.
-pub fn keys(scale: Scale) -> &'static str {
-    match scale {
-        Scale::Binary => "1 2 5",
-        Scale::Seven => "1-7",
-        Scale::Nine | Scale::KWay => "1-9",
-    }
-}
-
-/// The same for a list of reasons.
-pub fn reason_keys(reasons: &[Reason]) -> &'static str {
-    if reasons.len() == CANNOT_JUDGE_REASONS.len() {
-        "1-4"
-    } else {
-        "1-5"
-    }
-}
-
 impl Decision {
     /// The decision in a few words, such as `B slightly better`.
     pub fn describe(self, scale: Scale) -> String {
@@ -192,24 +179,36 @@ impl Decision {
             Self::BothBad => "both bad".to_owned(),
             Self::CannotJudge(reason) => format!("cannot judge: {}", reason.text),
             Self::Skip(reason) => format!("skipped: {}", reason.text),
+            Self::Defer => "put at the end".to_owned(),
+            Self::Rank(ranks) => ranks.describe(),
         }
     }
 }
 
 /// How often each decision was made, in words.
 pub fn tally(decisions: impl Iterator<Item = Decision>) -> String {
-    let mut counts = [0_usize; 5];
+    let mut counts = [0_usize; 7];
     for decision in decisions {
         counts[match decision {
             Decision::Prefer { .. } => 0,
-            Decision::Tie => 1,
-            Decision::BothBad => 2,
-            Decision::CannotJudge(_) => 3,
-            Decision::Skip(_) => 4,
+            Decision::Rank(_) => 1,
+            Decision::Tie => 2,
+            Decision::BothBad => 3,
+            Decision::CannotJudge(_) => 4,
+            Decision::Skip(_) => 5,
+            Decision::Defer => 6,
         }] += 1;
     }
-    let judged: usize = counts[..4].iter().sum();
-    let names = ["preferred", "tied", "both bad", "cannot judge", "skipped"];
+    let judged: usize = counts[..5].iter().sum();
+    let names = [
+        "preferred",
+        "ranked",
+        "tied",
+        "both bad",
+        "cannot judge",
+        "skipped",
+        "put at the end",
+    ];
     let parts = counts.iter().zip(names).filter(|(n, _)| **n > 0);
     let parts: Vec<String> = parts.map(|(n, name)| format!("{n} {name}")).collect();
     if parts.is_empty() {
@@ -258,17 +257,5 @@ mod tests {
             "3 judged (2 preferred, 1 tied, 1 skipped)"
         );
         assert_eq!(tally([].into_iter()), "0 judged");
-    }
-
-    #[test]
-    fn the_footer_names_as_many_reasons_as_there_are() {
-        assert_eq!(
-            (
-                reason_keys(CANNOT_JUDGE_REASONS),
-                CANNOT_JUDGE_REASONS.len()
-            ),
-            ("1-4", 4)
-        );
-        assert_eq!((reason_keys(SKIP_REASONS), SKIP_REASONS.len()), ("1-5", 5));
     }
 }

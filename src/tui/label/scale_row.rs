@@ -6,7 +6,6 @@ use super::draft::Act;
 use super::draw::Canvas;
 use super::scale::{Decision, Grade, grades};
 use super::state::App;
-use crate::feedback::record::Scale;
 use crate::tui::text::columns;
 
 /// How the row is written, roomiest first.
@@ -41,7 +40,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas, area: Rect) {
         Some(Act::Decide(decision)) => Some(decision),
         _ => app.selected,
     };
-    let forms = [Form::Roomy, Form::Dense, Form::Digits].map(|form| entries(app.setup.scale, form));
+    let forms = [Form::Roomy, Form::Dense, Form::Digits].map(|form| entries(app, form));
     let fits = |row: &&Vec<Entry>| {
         row.last()
             .is_some_and(|end| end.x + end.columns() < usize::from(area.width))
@@ -68,7 +67,7 @@ fn draw_entry(entry: &Entry, canvas: &mut Canvas, area: Rect) {
     canvas.put(area, end + 1, entry.word, canvas.theme.text());
 }
 
-fn entries(scale: Scale, form: Form) -> Vec<Entry> {
+fn entries(app: &App, form: Form) -> Vec<Entry> {
     let (margin, between) = match form {
         Form::Roomy => (2, 2),
         Form::Dense => (0, 1),
@@ -88,12 +87,12 @@ fn entries(scale: Scale, form: Form) -> Vec<Entry> {
     };
     add("A".to_owned(), "", None, 0);
     let mut apart = false;
-    for grade in grades(scale) {
+    for grade in grades(app.setup.scale) {
         let tie = grade.decision == Decision::Tie;
         let gap = if tie || apart { margin } else { 0 };
         apart = tie;
         add(
-            grade.key.to_string(),
+            key(app, grade),
             word(grade, form),
             Some(grade.decision),
             gap,
@@ -101,6 +100,11 @@ fn entries(scale: Scale, form: Form) -> Vec<Entry> {
     }
     add("B".to_owned(), "", None, margin);
     row
+}
+
+fn key(app: &App, grade: &Grade) -> String {
+    let digit = grade.key.to_digit(10).unwrap_or(0);
+    app.setup.keymap.digit_name(digit as usize)
 }
 
 fn word(grade: &Grade, form: Form) -> &'static str {

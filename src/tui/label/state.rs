@@ -7,89 +7,20 @@ use ulid::Ulid;
 
 use super::clock::Clock;
 use super::draft::Draft;
+use super::field::Field;
+use super::history::{Entry, List};
 use super::layout::{Answers, Regions, inside, layout};
-use super::pane::Pane;
+use super::palette::Palette;
+use super::ranks::Ranks;
 use super::scale::{self, CANNOT_JUDGE_REASONS, Decision, Reason, SKIP_REASONS};
-use crate::feedback::digest::Sha256;
-use crate::feedback::item::{Candidate, Item, PromptText};
-use crate::feedback::record::{Purpose, Scale};
+use super::view::View;
+use crate::feedback::record::Scale;
 use crate::tui::keys::{Context, Key, Mode};
 use crate::tui::text::wrap;
 
-/// Two answers to one prompt as this annotator sees them.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Pair {
-    /// Prompt and answers.
-    pub item: Item,
-    /// 0 for the first time this annotator sees the item.
-    pub slot: u8,
-    /// What the judgement is for.
-    pub purpose: Purpose,
-    /// Which candidate stands on which side: indices into `item.candidates`, A first.
-    pub sides: [usize; 2],
-    /// The seed that the sides follow from.
-    pub order_seed: u64,
-}
-
-impl Pair {
-    /// The answer on a side, 0 = A and 1 = B.
-    pub fn answer(&self, side: usize) -> &Candidate {
-        &self.item.candidates[self.sides[side.min(1)]]
-    }
-
-    /// The prompt as it is shown: plain text, or one paragraph per turn.
-    pub fn prompt_text(&self) -> String {
-        match &self.item.prompt.text {
-            PromptText::Text(text) => text.trim_end().to_owned(),
-            PromptText::Messages(messages) => {
-                let turn =
-                    |role: &str, text: &str| format!("{} ▸ {}", short_role(role), text.trim());
-                let turns = messages.iter().map(|m| turn(&m.role, &m.content));
-                turns.collect::<Vec<_>>().join("\n")
-            }
-        }
-    }
-
-    /// Turns of the user in the prompt; plain text is one.
-    pub fn turns(&self) -> usize {
-        match &self.item.prompt.text {
-            PromptText::Text(_) => 1,
-            PromptText::Messages(messages) => messages.iter().filter(|m| m.role == "user").count(),
-        }
-    }
-}
-
-fn short_role(role: &str) -> &str {
-    if role == "assistant" { "asst" } else { role }
-}
-
-/// What the annotators of this project agreed on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Guidelines {
-    /// The text of `guidelines.md`.
-    pub text: String,
-    /// Its hash, recorded with each judgement.
-    pub sha256: Sha256,
-}
-
-/// What does not change during a session.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Setup {
-    /// Who judges.
-    pub annotator: String,
-    /// The answers that are possible.
-    pub scale: Scale,
-    /// A digit commits at once; otherwise it selects and Enter commits.
-    pub auto_commit: bool,
-    /// Whether the rate and the remaining time are shown.
-    pub show_rate: bool,
-    /// What is asked.
-    pub question: String,
-    /// What to judge by, if the project says so.
-    pub guidelines: Option<Guidelines>,
-    /// The simulated labeller that may take over, such as `sim:gold`.
-    pub hand_over: Option<String>,
-}
+pub use super::pair::Pair;
+pub use super::remarks::Remarks;
+pub use super::setup::{Guidelines, Setup};
 
 /// The work, once nobody else has it open.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -124,13 +55,25 @@ pub enum Screen {
     CannotJudgeReason,
     /// "Skip": why?
     SkipReason,
-    /// The keys.
-    Help,
+    /// The comment.
+    Note(Field),
+    /// The flags; the cursor.
+    Flags(usize),
+    /// The aspects; the cursor.
+    Aspects(usize),
+    /// The whole prompt.
+    Prompt,
+    /// The keys; a text that they must contain.
+    Help(String),
+    /// The commands.
+    Palette(Palette),
+    /// The judgements of [`App::history`].
+    History,
     /// "A simulated labeller will take over": really?
     HandOver,
-    /// A write failed; says how.
-    ReadOnly(String),
-    /// Nothing is left for now; more is being made.
+    /// A write failed, as [`App::failure`] says.
+    ReadOnly,
+    /// More pairs are on their way.
     WaitingForSamples,
     /// Nothing is left.
     BatchDone,
@@ -156,6 +99,8 @@ pub enum Ending {
     BatchDone,
     /// The simulated labeller is to judge the rest.
     HandOver,
+    /// Another session of this annotator took over.
+    TakenOver,
     /// A judgement could not be written; says why.
     WriteFailed(String),
     /// Somebody else has the annotator's judgements open; says who.
@@ -171,23 +116,28 @@ pub struct Done {
     pub id: Ulid,
     /// What was decided.
     pub decision: Decision,
+    /// What was said beside it.
+    pub remarks: Remarks,
+    /// The judgement that it edits.
+    pub edits: Option<Ulid>,
+    /// The pair had been decided before: it was opened from the history.
+    pub revision: bool,
 }
 
-/// What the annotator looks at and scrolls.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct View {
-    /// The prompt.
-    pub prompt: Pane,
-    /// A and B.
-    pub answers: [Pane; 2],
-    /// The answer that has the focus; on small screens, the one that is visible.
-    pub side: usize,
-    /// The prompt has the focus instead.
-    pub on_prompt: bool,
-    /// The focus was moved and is shown. Before that neither answer stands out: it would bias.
-    pub focused: bool,
-    /// The guidelines or the help, while they are open.
-    pub page: Pane,
+impl Done {
+    /// Whether a pair of the queue is done by it.
+    pub(super) fn counts(&self) -> bool {
+        !self.revision && self.decision != Decision::Defer
+    }
+}
+
+/// A judgement of the history that is open to be changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Revision {
+    /// The judgement.
+    pub entry: Entry,
+    /// What was begun on the pair at the head of the queue.
+    pub aside: (View, Remarks, Option<Decision>),
 }
 
 /// The labelling screen.
@@ -199,16 +149,30 @@ pub struct App {
     pub size: (u16, u16),
     /// What is on the screen.
     pub screen: Screen,
+    /// A text to search for that is being typed, over whatever is on the screen.
+    pub search: Option<Field>,
     /// What is left to judge; the first is on the screen.
     pub queue: VecDeque<Rc<Pair>>,
     /// More pairs are being made.
     pub more: bool,
-    /// Panes and focus.
+    /// Panes, focus, and how text is shown.
     pub view: View,
-    /// A grade that was selected and not committed, or what was said before an undo.
+    /// A grade or ranking that was not committed, or what was said before an undo.
     pub selected: Option<Decision>,
+    /// What is said beside it.
+    pub remarks: Remarks,
+    /// A judgement of the history that is open to be changed.
+    pub revision: Option<Revision>,
+    /// The judgements of this annotator.
+    pub history: List,
     /// What is being written.
     pub committing: Option<Draft>,
+    /// A write failed: how.
+    pub failure: Option<String>,
+    /// Opened without the lock.
+    pub reading: bool,
+    /// When the session that holds the lock was asked to end.
+    pub asked: Option<u64>,
     /// What was decided, for undo; the first `earlier` in sessions before this one.
     pub done: Vec<Done>,
     /// How many of `done` are not from this session.
@@ -232,11 +196,18 @@ impl App {
             setup,
             size,
             screen: Screen::Locked(String::new()),
+            search: None,
             queue: VecDeque::new(),
             more: false,
             view: View::default(),
             selected: None,
+            remarks: Remarks::default(),
+            revision: None,
+            history: List::default(),
             committing: None,
+            failure: None,
+            reading: false,
+            asked: None,
             done: Vec::new(),
             earlier: 0,
             undone: Vec::new(),
@@ -249,7 +220,10 @@ impl App {
 
     /// The pair on the screen.
     pub fn pair(&self) -> Option<&Rc<Pair>> {
-        self.queue.front()
+        match &self.revision {
+            Some(revision) => Some(&revision.entry.pair),
+            None => self.queue.front(),
+        }
     }
 
     /// Where everything goes; `None` if the terminal is too small.
@@ -257,9 +231,20 @@ impl App {
         layout(self.size.0, self.size.1)
     }
 
-    /// Whether one answer hides the other.
+    /// Whether one answer hides the others.
     pub fn flips(&self) -> bool {
-        matches!(self.regions().map(|r| r.answers), Some(Answers::Flip(_)))
+        self.pair().is_some_and(|pair| pair.is_ranking())
+            || matches!(self.regions().map(|r| r.answers), Some(Answers::Flip(_)))
+    }
+
+    /// What fills the screen when nothing lies over it.
+    pub fn base(&self) -> Screen {
+        match self.pair() {
+            _ if self.failure.is_some() => Screen::ReadOnly,
+            Some(_) => Screen::Judging,
+            None if self.more => Screen::WaitingForSamples,
+            None => Screen::BatchDone,
+        }
     }
 
     /// What keys mean now.
@@ -267,15 +252,32 @@ impl App {
         if self.regions().is_none() {
             return Mode::TooSmall;
         }
-        match self.screen {
+        if self.search.is_some() {
+            return Mode::Search;
+        }
+        self.mode_of(&self.screen)
+    }
+
+    /// What keys mean on a screen.
+    pub fn mode_of(&self, screen: &Screen) -> Mode {
+        match screen {
             Screen::Locked(_) => Mode::Locked,
             Screen::Guidelines { .. } => Mode::Guidelines,
+            Screen::Judging if self.reading => Mode::Reading,
+            Screen::Judging if self.pair().is_some_and(|pair| pair.is_ranking()) => Mode::Ranking,
             Screen::Judging => Mode::Judging,
             Screen::CannotJudgeReason | Screen::SkipReason => Mode::Reason,
-            Screen::Help => Mode::Help,
+            Screen::Note(_) => Mode::Note,
+            Screen::Flags(_) => Mode::Flags,
+            Screen::Aspects(_) => Mode::Aspects,
+            Screen::Prompt => Mode::Prompt,
+            Screen::Help(_) => Mode::Help,
+            Screen::Palette(_) => Mode::Palette,
+            Screen::History => Mode::History,
             Screen::HandOver => Mode::HandOver,
-            Screen::ReadOnly(_) => Mode::ReadOnly,
-            Screen::BatchDone | Screen::WaitingForSamples => Mode::Done,
+            Screen::ReadOnly => Mode::ReadOnly,
+            Screen::WaitingForSamples => Mode::Waiting,
+            Screen::BatchDone => Mode::Done,
         }
     }
 
@@ -286,11 +288,17 @@ impl App {
 
     /// The same for a mode that is not on the screen, such as the one that the help is about.
     pub fn context_of(&self, mode: Mode) -> Context {
+        let choices = match mode {
+            Mode::Reason => self.screen.reasons().len(),
+            Mode::Flags => self.setup.flags.len(),
+            _ => self.pair().map_or(9, |pair| pair.answers()),
+        };
         Context {
             mode,
-            scale_keys: scale::keys(self.setup.scale),
-            reason_keys: scale::reason_keys(self.screen.reasons()),
-            select_first: !self.setup.auto_commit,
+            grades: scale::grades(self.setup.scale).len(),
+            choices,
+            select_first: !self.setup.auto_commit || self.revision.is_some(),
+            editing: self.revision.is_some(),
             flip: self.flips(),
             hand_over: self.setup.hand_over.is_some(),
         }
@@ -299,68 +307,75 @@ impl App {
     /// The decision under a key, if it is one of the scale's.
     pub fn decision(&self, key: Key) -> Option<Decision> {
         let digit = match (key, self.setup.scale) {
-            (Key::Char(digit), _) => digit,
-            (Key::Left, Scale::Binary) => '1',
-            (Key::Right, Scale::Binary) => '2',
-            _ => return None,
+            (Key::Left, Scale::Binary) => 1,
+            (Key::Right, Scale::Binary) => 2,
+            _ => self.setup.keymap.digit(key)?,
         };
         let grades = scale::grades(self.setup.scale);
         grades
             .iter()
-            .find(|grade| grade.key == digit)
+            .find(|grade| grade.key.to_digit(10) == Some(digit as u32))
             .map(|grade| grade.decision)
+    }
+
+    /// The ranking in the making.
+    pub fn ranks(&self) -> Ranks {
+        match self.selected {
+            Some(Decision::Rank(ranks)) => ranks,
+            _ => Ranks::new(self.pair().map_or(0, |pair| pair.answers())),
+        }
     }
 
     /// Pairs done, in this session and before.
     pub fn judged(&self) -> usize {
-        self.judged_before + self.done.len()
+        self.judged_before + self.done.iter().filter(|done| done.counts()).count()
     }
 
-    /// Pairs in all.
+    /// Pairs in all, as far as they are known.
     pub fn total(&self) -> usize {
         self.judged() + self.queue.len()
     }
 
     /// What was decided in this session.
-    pub fn this_session(&self) -> &[Done] {
-        &self.done[self.earlier.min(self.done.len())..]
+    pub fn this_session(&self) -> impl Iterator<Item = &Done> {
+        let earlier = self.earlier.min(self.done.len());
+        self.done[earlier..].iter().filter(|done| !done.revision)
+    }
+
+    /// Pairs done in this session.
+    pub fn decided(&self) -> usize {
+        self.this_session().filter(|done| done.counts()).count()
     }
 
     /// Judgements per active minute in this session, once there are enough to tell.
     pub fn rate(&self) -> Option<f64> {
         let minutes = self.clock.session_active_ms() as f64 / 60_000.0;
-        let done = self.this_session().len();
+        let done = self.decided();
         (done >= 3 && minutes > 0.0).then(|| done as f64 / minutes)
     }
 
     /// The decisions of this session in words.
     pub fn counts(&self) -> String {
-        scale::tally(self.this_session().iter().map(|done| done.decision))
+        scale::tally(self.this_session().map(|done| done.decision))
     }
 
     /// The text of the page that is open over the pair.
     fn page_text(&self) -> Option<String> {
-        match self.screen {
+        match &self.screen {
             Screen::Guidelines { .. } => self.setup.guidelines.as_ref().map(|g| g.text.clone()),
-            Screen::Help => Some(help_text(&self.context_of(Mode::Judging))),
+            Screen::Help(wanted) => Some(super::palette::help_text(self, wanted)),
+            Screen::Prompt => self.pair().map(|pair| pair.prompt_text()),
             _ => None,
         }
     }
 
-    /// Wraps everything for the current size; called after whatever changed text or size.
+    /// Wraps everything for the current size; called after whatever changed text, size or marks.
     pub fn fit(&mut self) {
         let Some(regions) = self.regions() else {
             return;
         };
-        if let Some(pair) = self.queue.front() {
-            let prompt = inside(regions.prompt).as_size().into();
-            self.view
-                .prompt
-                .fit(prompt, |width| wrap(&pair.prompt_text(), width));
-            for side in [0, 1] {
-                let pane = inside(regions.answers.pane(side)).as_size().into();
-                self.view.answers[side].fit(pane, |width| wrap(&pair.answer(side).text, width));
-            }
+        if let Some(pair) = self.pair().cloned() {
+            self.view.fit(&pair, &regions);
         }
         if let Some(text) = self.page_text() {
             let page = inside(super::layout::page(self.size)).as_size().into();
@@ -370,7 +385,7 @@ impl App {
 
     /// Marks what is on the screen as seen.
     pub fn look(&mut self) {
-        if !matches!(self.screen, Screen::Judging) || self.regions().is_none() {
+        if self.screen != Screen::Judging || self.regions().is_none() {
             return;
         }
         let flips = self.flips();
@@ -380,12 +395,4 @@ impl App {
             }
         }
     }
-}
-
-/// The help page: every key that does something while a pair is on the screen.
-fn help_text(context: &Context) -> String {
-    let rows = context.help().into_iter();
-    rows.map(|(keys, what)| format!("{keys:<10}{what}"))
-        .collect::<Vec<_>>()
-        .join("\n")
 }

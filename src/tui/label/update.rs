@@ -7,11 +7,16 @@ use std::rc::Rc;
 
 use ulid::Ulid;
 
-use super::draft::{Act, Draft, display};
-use super::pane::scroll_both;
-use super::scale::Decision;
-use super::state::{App, Desk, Done, Ending, Pair, Screen, View};
-use crate::feedback::record::Layout;
+use super::draft::Draft;
+use super::history::{self, Entry};
+use super::judge;
+use super::marks;
+use super::mouse::{self, Mouse};
+use super::note;
+use super::palette;
+use super::ranking;
+use super::state::{App, Desk, Ending, Pair, Screen};
+use super::view;
 use crate::tui::keys::{Action, Key, Step};
 
 /// Something that happened. Times are milliseconds of the driver's monotonic clock.
@@ -19,6 +24,10 @@ use crate::tui::keys::{Action, Key, Step};
 pub enum Event {
     /// A key, and when it was read.
     Key(Key, u64),
+    /// A text was pasted. It is never taken for keys.
+    Paste(String, u64),
+    /// The mouse was used.
+    Mouse(Mouse, u64),
     /// The terminal has this many columns and rows.
     Resize(u16, u16),
     /// Time passes.
@@ -27,12 +36,18 @@ pub enum Event {
     Opened(Desk, u64),
     /// Somebody else has the work open; says who.
     StillLocked(String),
+    /// More pairs were made; none means that there will be no more.
+    Supply(Vec<Pair>, u64),
+    /// The judgements of this annotator, newest first, and how many older ones are left out.
+    Listed(Vec<Entry>, usize),
+    /// The comment as the editor left it, or why there is none.
+    Edited(Result<String, String>, u64),
     /// The record being written is on disk, under this id.
     Committed(Ulid, u64),
     /// The record could not be written; says why.
     CommitFailed(String),
-    /// More pairs, complete; none at all means that no more will come.
-    Supply(Vec<Pair>, u64),
+    /// Another session of this annotator asks for the work.
+    TakeOver,
     /// The process was asked to end.
     Terminate,
 }
@@ -44,6 +59,14 @@ pub enum Effect {
     Commit(Draft),
     /// Try to open the work, then report [`Event::Opened`] or [`Event::StillLocked`].
     Open,
+    /// The same without the lock: nothing will be written.
+    OpenReadOnly,
+    /// Ask the session that has the work open to end.
+    TakeOver,
+    /// Report the judgements as [`Event::Listed`].
+    List,
+    /// Let the annotator write this text in an editor, then report [`Event::Edited`].
+    Edit(String),
     /// Draw everything afresh.
     Redraw,
     /// Give the terminal to the shell until it brings us back.
@@ -56,39 +79,65 @@ pub enum Effect {
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
     let effects = match event {
         Event::Key(key, at) => press(app, key, at),
-        Event::Resize(width, height) => {
-            app.size = (width, height);
-            app.fit();
-            vec![]
-        }
-        Event::Tick(now) => {
-            app.clock.tick(now);
-            vec![]
-        }
-        Event::Opened(desk, now) => {
-            open(app, desk, now);
-            vec![]
-        }
-        Event::StillLocked(holder) => {
-            app.screen = Screen::Locked(holder);
-            vec![]
-        }
-        Event::Committed(id, now) => {
-            committed(app, id, now);
-            vec![]
-        }
-        Event::CommitFailed(error) => {
-            app.screen = Screen::ReadOnly(error);
-            vec![]
-        }
-        Event::Supply(pairs, now) => {
-            supply(app, pairs, now);
-            vec![]
-        }
+        Event::Tick(now) => tick(app, now),
+        Event::TakeOver => vec![Effect::Quit(Ending::TakenOver)],
         Event::Terminate => quit(app),
+        other => {
+            note_down(app, other);
+            vec![]
+        }
     };
     app.look();
     effects
+}
+
+/// Events that ask for nothing.
+fn note_down(app: &mut App, event: Event) {
+    match event {
+        Event::Paste(text, at) => paste(app, &text, at),
+        Event::Mouse(mouse, at) => {
+            app.clock.key(at);
+            mouse::used(app, mouse);
+        }
+        Event::Resize(width, height) => {
+            app.size = (width, height);
+            app.fit();
+        }
+        Event::Opened(desk, now) => open(app, desk, now),
+        Event::StillLocked(holder) => app.screen = Screen::Locked(holder),
+        Event::Supply(pairs, now) => supply(app, pairs, now),
+        Event::Listed(entries, left_out) => history::listed(app, entries, left_out),
+        Event::Edited(text, now) => note::edited(app, text, now),
+        Event::Committed(id, now) => judge::committed(app, id, now),
+        Event::CommitFailed(error) => {
+            app.failure = Some(error);
+            app.screen = Screen::ReadOnly;
+        }
+        Event::Key(..) | Event::Tick(_) | Event::TakeOver | Event::Terminate => {}
+    }
+}
+
+fn tick(app: &mut App, now: u64) -> Vec<Effect> {
+    app.clock.tick(now);
+    match (&app.screen, app.asked) {
+        (Screen::Locked(_), Some(_)) => vec![Effect::Open],
+        _ => vec![],
+    }
+}
+
+fn open(app: &mut App, desk: Desk, now: u64) {
+    app.queue = desk.pairs.into_iter().map(Rc::new).collect();
+    app.more = desk.more;
+    app.judged_before = desk.judged;
+    app.message = desk.notice;
+    app.earlier = desk.earlier.len();
+    app.done = desk.earlier;
+    app.asked = None;
+    show(app, now);
+    if app.setup.guidelines.is_some() && !desk.guidelines_read && !app.queue.is_empty() {
+        app.screen = Screen::Guidelines { first: true };
+        app.fit();
+    }
 }
 
 fn supply(app: &mut App, pairs: Vec<Pair>, now: u64) {
@@ -99,234 +148,155 @@ fn supply(app: &mut App, pairs: Vec<Pair>, now: u64) {
     }
 }
 
-fn open(app: &mut App, desk: Desk, now: u64) {
-    app.more = desk.more;
-    app.queue = desk.pairs.into_iter().map(Rc::new).collect();
-    app.judged_before = desk.judged;
-    app.message = desk.notice;
-    app.earlier = desk.earlier.len();
-    app.done = desk.earlier;
-    show(app, now);
-    if app.setup.guidelines.is_some() && !desk.guidelines_read && !app.queue.is_empty() {
-        app.screen = Screen::Guidelines { first: true };
-        app.fit();
-    }
-}
-
-/// Shows the pair at the head of the queue from its beginning.
-fn show(app: &mut App, now: u64) {
+/// Shows the pair at hand from its beginning.
+pub(super) fn show(app: &mut App, now: u64) {
     app.clock.show(now);
-    app.view = View::default();
-    app.screen = if app.queue.is_empty() && app.more {
-        Screen::WaitingForSamples
-    } else if app.queue.is_empty() {
-        Screen::BatchDone
-    } else {
-        Screen::Judging
-    };
+    app.view = app.view.afresh();
+    app.search = None;
+    app.screen = app.base();
     app.fit();
 }
 
 fn press(app: &mut App, key: Key, at: u64) -> Vec<Effect> {
     app.clock.key(at);
     app.hint.clear();
-    let writing = app.committing.is_some() && !matches!(app.screen, Screen::ReadOnly(_));
-    let Some(action) = app.context().action(key) else {
-        return vec![];
+    let context = app.context();
+    if let Some(action) = app.setup.keymap.action(&context, key) {
+        return act(app, action, Some(key), at);
+    }
+    if context.mode.is_text() && !edit_field(app, |field| field.press(key)) {
+        app.hint.push_str("The text is full.");
+    }
+    vec![]
+}
+
+fn paste(app: &mut App, text: &str, at: u64) {
+    app.clock.key(at);
+    app.hint.clear();
+    if !app.mode().is_text() {
+        app.hint
+            .push_str("Pasted text is ignored here; c opens a comment for it.");
+    } else if !edit_field(app, |field| field.insert(text)) {
+        app.hint
+            .push_str("The pasted text does not fit: nothing was taken from it.");
+    }
+}
+
+/// Changes the text that is being typed, and what follows from it.
+fn edit_field(app: &mut App, change: impl FnOnce(&mut super::field::Field) -> bool) -> bool {
+    let fits = match (&mut app.search, &mut app.screen) {
+        (Some(field), _) | (None, Screen::Note(field)) => change(field),
+        (None, Screen::Palette(palette)) => palette.edit(change),
+        _ => true,
     };
-    if decides(action) && (writing || app.clock.is_stale(at)) {
+    super::find::typed(app);
+    fits
+}
+
+/// Does what a key or a command of the palette asks for.
+pub(super) fn act(app: &mut App, action: Action, key: Option<Key>, at: u64) -> Vec<Effect> {
+    let writing = app.committing.is_some() && app.failure.is_none();
+    if judge::decides(action) && (writing || app.clock.is_stale(at)) {
         return vec![];
     }
+    if app.reading && judge::writes(action) {
+        app.hint.push_str("Read only: nothing can be judged here.");
+        return vec![];
+    }
+    let digit = key.and_then(|key| app.setup.keymap.digit(key));
     match action {
-        Action::Judge => return judge(app, key),
-        Action::CommitSelected => return app.selected.map_or(vec![], |chosen| decide(app, chosen)),
-        Action::BothBad => return decide(app, Decision::BothBad),
-        Action::ChooseReason => return choose_reason(app, key),
-        Action::Undo => return undo(app),
-        Action::Redo => return redo(app),
-        Action::Confirm => return confirm(app, at),
-        Action::Retry => return vec![Effect::Open],
-        Action::Redraw => return vec![Effect::Redraw],
-        Action::Suspend => return vec![Effect::Suspend],
-        Action::Quit => return quit(app),
+        Action::Judge => judge::grade(app, key),
+        Action::CommitSelected => judge::commit_selected(app),
+        Action::BothBad => judge::decide(app, super::scale::Decision::BothBad),
+        Action::ChooseReason => judge::choose_reason(app, digit),
+        Action::Defer => judge::decide(app, super::scale::Decision::Defer),
+        Action::Undo => judge::undo(app),
+        Action::Redo => judge::redo(app),
+        Action::Confirm => confirm(app, at),
+        Action::History => vec![Effect::List],
+        Action::Editor => note::editor(app),
+        Action::Retry => vec![Effect::Open],
+        Action::ReadOnly => {
+            app.reading = true;
+            vec![Effect::OpenReadOnly]
+        }
+        Action::TakeOver => {
+            app.asked = Some(at);
+            vec![Effect::TakeOver]
+        }
+        Action::Redraw => vec![Effect::Redraw],
+        Action::Suspend => vec![Effect::Suspend],
+        Action::Quit => quit(app),
+        other => {
+            turn(app, other, digit, at);
+            vec![]
+        }
+    }
+}
+
+/// Actions that change the screen and nothing else.
+fn turn(app: &mut App, action: Action, digit: Option<usize>, at: u64) {
+    match action {
         Action::CannotJudge => app.screen = Screen::CannotJudgeReason,
         Action::Skip => app.screen = Screen::SkipReason,
         Action::HandOver => app.screen = Screen::HandOver,
+        Action::SendToRank => ranking::send(app, digit),
+        Action::Move(step) => ranking::shift(app, step),
+        Action::TieWithNext => ranking::tie(app),
+        Action::RankAfresh => ranking::afresh(app),
+        Action::Note => note::open(app),
+        Action::NewLine => {
+            edit_field(app, |field| field.insert("\n"));
+        }
+        Action::Flags => marks::open_flags(app),
+        Action::Aspects => marks::open_aspects(app),
+        Action::ToggleFlag => marks::toggle_flag(app, digit),
+        Action::Toggle => marks::toggle_flag(app, None),
+        Action::GradeAspect => marks::grade_aspect(app, digit),
+        Action::Clear => marks::clear_aspect(app),
+        Action::ZoomPrompt => open_page(app, Screen::Prompt),
         Action::Guidelines => open_page(app, Screen::Guidelines { first: false }),
-        Action::Help => open_page(app, Screen::Help),
+        Action::Help => open_page(app, Screen::Help(String::new())),
+        Action::Palette => palette::open(app),
+        Action::Filter => history::filter(app),
+        Action::Find => super::find::open(app),
+        Action::FindNext => super::find::go(app, true),
+        Action::FindPrevious => super::find::go(app, false),
         Action::Back => back(app, at),
-        Action::Scroll(step) => scroll(app, step),
-        Action::ScrollFocused(step) => scroll_focused(app, step),
-        Action::NextPane => focus_next(app, 1),
-        Action::PreviousPane => focus_next(app, -1),
-        Action::FocusSide(side) => focus(app, side),
+        Action::NextPair => turn_queue(app, true, at),
+        Action::PreviousPair => turn_queue(app, false, at),
+        other => move_about(app, other),
     }
-    vec![]
 }
 
-/// Actions that may end in a record about the pair on the screen. A key that was typed before this
-/// pair appeared was meant for another one.
-fn decides(action: Action) -> bool {
-    use Action::{BothBad, CannotJudge, ChooseReason, CommitSelected, HandOver, Judge, Redo, Skip};
-    let decisions = [
-        BothBad,
-        CannotJudge,
-        ChooseReason,
-        CommitSelected,
-        HandOver,
-        Judge,
-        Redo,
-    ];
-    decisions.contains(&action) || matches!(action, Skip | Action::Undo)
-}
-
-fn judge(app: &mut App, key: Key) -> Vec<Effect> {
-    let Some(decision) = app.decision(key) else {
-        return vec![];
-    };
-    if app.setup.auto_commit {
-        return decide(app, decision);
+/// Actions that move what is seen.
+fn move_about(app: &mut App, action: Action) {
+    match action {
+        Action::Scroll(step) => scroll_any(app, step),
+        Action::ScrollFocused(step) => view::scroll_focused(app, step),
+        Action::NextPane => view::focus_next(app, 1),
+        Action::PreviousPane => view::focus_next(app, -1),
+        Action::FocusSide(side) => view::focus_side(app, side),
+        Action::Diff => view::toggle_diff(app),
+        Action::Markdown => view::toggle_markdown(app),
+        _ => {}
     }
-    if app.selected.is_some_and(|chosen| chosen != decision) {
-        app.clock.change();
+}
+
+/// Scrolls a page or the answers, or moves the cursor of the list that is open.
+pub(super) fn scroll_any(app: &mut App, step: Step) {
+    let page = usize::from(app.size.1.saturating_sub(4));
+    let (flags, aspects) = (app.setup.flags.len(), app.setup.aspects.len());
+    match &mut app.screen {
+        Screen::Flags(cursor) => *cursor = step.applied(*cursor, flags, page),
+        Screen::Aspects(cursor) => *cursor = step.applied(*cursor, aspects, page),
+        Screen::Palette(palette) => palette.scroll(step, page),
+        Screen::History => app.history.scroll(step, page),
+        _ => view::scroll(app, step),
     }
-    app.selected = Some(decision);
-    let words = decision.describe(app.setup.scale);
-    app.hint = format!("selected: {words} · Enter saves it");
-    vec![]
 }
 
-/// Writes a decision about the pair on the screen, if both answers have been on it.
-fn decide(app: &mut App, decision: Decision) -> Vec<Effect> {
-    let unjudged = matches!(decision, Decision::CannotJudge(_) | Decision::Skip(_));
-    if !unjudged && let Some(side) = unseen_side(app) {
-        let side = ["A", "B"][side];
-        app.hint = format!("Answer {side} has not been on the screen yet: Tab shows it.");
-        return vec![];
-    }
-    commit(app, Act::Decide(decision))
-}
-
-fn unseen_side(app: &App) -> Option<usize> {
-    let pair = app.pair()?;
-    let again = app
-        .undone
-        .last()
-        .is_some_and(|undone| Rc::ptr_eq(&undone.pair, pair));
-    let unseen = app
-        .view
-        .answers
-        .iter()
-        .position(|answer| answer.seen() == 0.0);
-    unseen.filter(|_| !again)
-}
-
-fn choose_reason(app: &mut App, key: Key) -> Vec<Effect> {
-    let Key::Char(digit) = key else { return vec![] };
-    let place = digit.to_digit(10).unwrap_or(0) as usize;
-    let Some(reason) = place
-        .checked_sub(1)
-        .and_then(|i| app.screen.reasons().get(i))
-    else {
-        return vec![];
-    };
-    let skip = app.screen == Screen::SkipReason;
-    app.screen = Screen::Judging;
-    decide(
-        app,
-        if skip {
-            Decision::Skip(reason)
-        } else {
-            Decision::CannotJudge(reason)
-        },
-    )
-}
-
-fn undo(app: &mut App) -> Vec<Effect> {
-    let Some(last) = app.done.last() else {
-        app.hint.push_str("Nothing to take back.");
-        return vec![];
-    };
-    let target = last.id;
-    commit(app, Act::Retract(target))
-}
-
-fn redo(app: &mut App) -> Vec<Effect> {
-    let Some(undone) = app.undone.last() else {
-        app.hint.push_str("Nothing to redo.");
-        return vec![];
-    };
-    let decision = undone.decision;
-    commit(app, Act::Decide(decision))
-}
-
-fn commit(app: &mut App, act: Act) -> Vec<Effect> {
-    let pair = match act {
-        Act::Decide(_) => app.pair().cloned(),
-        Act::Retract(_) => app.done.last().map(|done| Rc::clone(&done.pair)),
-    };
-    let Some(pair) = pair else { return vec![] };
-    let layout = if app.flips() {
-        Layout::Flip
-    } else {
-        Layout::Split
-    };
-    let seen = [0, 1].map(|side| app.view.answers[side].seen());
-    let draft = Draft {
-        act,
-        display: display(&pair, app.size, layout, seen),
-        pair,
-        time: app.clock.time(),
-        scale: app.setup.scale,
-    };
-    app.committing = Some(draft.clone());
-    vec![Effect::Commit(draft)]
-}
-
-fn committed(app: &mut App, id: Ulid, now: u64) {
-    let Some(draft) = app.committing.take() else {
-        return;
-    };
-    match draft.act {
-        Act::Decide(decision) => settle(
-            app,
-            Done {
-                pair: draft.pair,
-                id,
-                decision,
-            },
-        ),
-        Act::Retract(_) => take_back(app),
-    }
-    show(app, now);
-}
-
-fn settle(app: &mut App, done: Done) {
-    app.queue.pop_front();
-    let redone = app
-        .undone
-        .pop_if(|undone| Rc::ptr_eq(&undone.pair, &done.pair));
-    // Another decision than before starts a new history: the rest of the old one comes up anyway.
-    if redone.is_none_or(|undone| undone.decision != done.decision) {
-        app.undone.clear();
-    }
-    let words = done.decision.describe(app.setup.scale);
-    app.message = format!("last: {words} · u undo");
-    app.selected = None;
-    app.done.push(done);
-}
-
-fn take_back(app: &mut App) {
-    let Some(done) = app.done.pop() else { return };
-    app.earlier = app.earlier.min(app.done.len());
-    let words = done.decision.describe(app.setup.scale);
-    app.message = format!("taken back: {words} · U redo");
-    app.selected = Some(done.decision);
-    app.queue.push_front(Rc::clone(&done.pair));
-    app.undone.push(done);
-}
-
-fn open_page(app: &mut App, screen: Screen) {
+pub(super) fn open_page(app: &mut App, screen: Screen) {
     if matches!(screen, Screen::Guidelines { .. }) && app.setup.guidelines.is_none() {
         app.hint.push_str("This project has no guidelines.md.");
         return;
@@ -337,9 +307,22 @@ fn open_page(app: &mut App, screen: Screen) {
 }
 
 fn confirm(app: &mut App, at: u64) -> Vec<Effect> {
-    match app.screen {
+    if app.search.is_some() {
+        super::find::confirm(app);
+        return vec![];
+    }
+    match &app.screen {
         Screen::HandOver => vec![Effect::Quit(Ending::HandOver)],
         Screen::BatchDone => quit(app),
+        Screen::Palette(_) => palette::run(app, at),
+        Screen::History => {
+            history::open_entry(app, at);
+            vec![]
+        }
+        Screen::Note(_) => {
+            note::keep(app);
+            vec![]
+        }
         _ => {
             back(app, at);
             vec![]
@@ -347,64 +330,35 @@ fn confirm(app: &mut App, at: u64) -> Vec<Effect> {
     }
 }
 
+/// Closes what lies over the pair; over nothing, a judgement that was opened from the history.
 fn back(app: &mut App, at: u64) {
-    if app.screen == (Screen::Guidelines { first: true }) {
-        app.clock.show(at);
+    if app.search.is_some() {
+        return super::find::leave(app);
     }
-    app.screen = Screen::Judging;
-}
-
-fn scroll(app: &mut App, step: Step) {
-    let flips = app.flips();
     match app.screen {
-        Screen::Guidelines { .. } | Screen::Help => app.view.page.scroll(step),
-        _ if app.view.on_prompt || flips => scroll_focused(app, step),
-        _ => scroll_both(&mut app.view.answers, step),
+        Screen::Guidelines { first: true } => app.clock.show(at),
+        Screen::Judging => return history::put_back(app, at),
+        _ => {}
     }
+    app.screen = app.base();
+    app.fit();
 }
 
-fn scroll_focused(app: &mut App, step: Step) {
-    let view = &mut app.view;
-    view.focused = true;
-    let pane = if view.on_prompt {
-        &mut view.prompt
+/// Reading only: the next pair, or the one before.
+fn turn_queue(app: &mut App, forward: bool, at: u64) {
+    if forward {
+        app.queue.rotate_left(usize::from(app.queue.len() > 1));
     } else {
-        &mut view.answers[view.side]
-    };
-    pane.scroll(step);
-}
-
-/// A → B → the prompt, if it is longer than its box → A.
-fn focus_next(app: &mut App, step: isize) {
-    let stops = if app.view.prompt.overflows() { 3 } else { 2 };
-    let here = if app.view.on_prompt {
-        2
-    } else {
-        app.view.side as isize
-    };
-    // The first Tab on a split screen shows where the focus is; it need not move.
-    let step = if app.view.focused || app.flips() {
-        step
-    } else {
-        0
-    };
-    focus(app, (here + step).rem_euclid(stops) as usize);
-}
-
-/// Gives the focus to A (0), B (1) or the prompt (2).
-fn focus(app: &mut App, stop: usize) {
-    app.view.focused = true;
-    app.view.on_prompt = stop == 2;
-    if stop < 2 {
-        app.view.side = stop;
+        app.queue.rotate_right(usize::from(app.queue.len() > 1));
     }
+    show(app, at);
 }
 
 fn quit(app: &App) -> Vec<Effect> {
-    vec![Effect::Quit(match &app.screen {
-        Screen::ReadOnly(error) => Ending::WriteFailed(error.clone()),
-        Screen::Locked(holder) => Ending::Locked(holder.clone()),
-        Screen::BatchDone => Ending::BatchDone,
+    vec![Effect::Quit(match (&app.screen, &app.failure) {
+        (_, Some(error)) => Ending::WriteFailed(error.clone()),
+        (Screen::Locked(holder), _) => Ending::Locked(holder.clone()),
+        (Screen::BatchDone, _) => Ending::BatchDone,
         _ => Ending::Quit,
     })]
 }

@@ -1,0 +1,272 @@
+//! The impure half of the screen: it owns the terminal and the store, carries out effects, and feeds
+//! what came of them back.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::TryRecvError;
+use std::time::Duration;
+
+use super::desk::{self, Rules, lay_out};
+use super::draw;
+use super::mouse::{Mouse, MouseAction};
+use super::state::{App, Desk, Ending};
+use super::update::{Effect, Event, update};
+use super::{Job, LabelError, Report, Supplied, Supply};
+use crate::feedback::queue::Plan;
+use crate::feedback::record::Purpose;
+use crate::feedback::store::history::History;
+use crate::feedback::store::load::load;
+use crate::feedback::store::lock::request_takeover;
+use crate::feedback::store::session::Session;
+use crate::feedback::store::stamps::Stamps;
+use crate::feedback::store::{StoreError, annotator_folder};
+use crate::run::control::StopFlag;
+use crate::tui::terminal::{Input, Screen};
+
+/// How long the driver waits for a key before it looks at the clock and the stop flag.
+const TICK: Duration = Duration::from_millis(200);
+
+/// How often the driver looks whether somebody asks for the lock, in milliseconds.
+const LOOK_MS: u64 = 1000;
+
+/// Fetch more items when fewer than this are waiting.
+const SUPPLY_BELOW: usize = 4;
+
+type Opened = Result<(Session, Desk), StoreError>;
+
+/// Locks and loads the annotator's judgements and lays out what is left.
+fn open(job: &Job) -> Opened {
+    let setup = &job.setup;
+    let guidelines = setup.guidelines.as_ref().map(|g| g.sha256);
+    let session = Session::open(job.feedback, &setup.annotator, Stamps::system())?;
+    let session = session
+        .asking(&setup.question, guidelines)
+        .settling(job.plan.disputes.clone().unwrap_or_default());
+    let desk = desk_of(job, session.history())?;
+    Ok((session, desk))
+}
+
+/// The work that is left according to a history.
+fn desk_of(job: &Job, history: &History) -> Result<Desk, StoreError> {
+    let now_ms = u64::try_from(Stamps::system().now().0).unwrap_or(0);
+    let plan: Plan = job.plan.divided(job.feedback, job.items, history, now_ms)?;
+    let rules = Rules {
+        plan: &plan,
+        scale: job.setup.scale,
+        guidelines_sha256: job.setup.guidelines.as_ref().map(|g| g.sha256),
+    };
+    lay_out(job.items, history, rules)
+}
+
+/// What happened at the terminal, as the screen is told.
+fn event(input: Input) -> Event {
+    let mouse = |what, x, y| Mouse { what, x, y };
+    match input {
+        Input::Key(key, at) => Event::Key(key, at),
+        Input::Paste(text, at) => Event::Paste(text, at),
+        Input::Click(x, y, at) => Event::Mouse(mouse(MouseAction::Click, x, y), at),
+        Input::Wheel(step, x, y, at) => Event::Mouse(mouse(MouseAction::Wheel(step), x, y), at),
+        Input::Resize(width, height) => Event::Resize(width, height),
+        Input::Closed => Event::Terminate,
+    }
+}
+
+/// The screen, the store, and whatever makes more items.
+pub(super) struct Driver<'a> {
+    job: &'a Job<'a>,
+    app: App,
+    session: Option<Session>,
+    /// What is read without the lock.
+    read: Option<History>,
+    /// When it was last looked whether somebody asks for the lock.
+    looked_ms: u64,
+    supply: Option<Supply<'a>>,
+    supplied: Option<Supplied>,
+    supply_failed: Option<String>,
+}
+
+impl<'a> Driver<'a> {
+    /// Takes the terminal and stays until the screen is left.
+    pub(super) fn stay(job: &'a Job<'a>, supply: Option<Supply<'a>>) -> Result<Report, LabelError> {
+        // Before the terminal is taken: a damaged store is reported on the ordinary screen.
+        let opened = match open(job) {
+            Err(error) if !matches!(error, StoreError::Locked { .. }) => return Err(error.into()),
+            opened => opened,
+        };
+        let mut screen = Screen::enter(job.setup.mouse)?;
+        let mut driver = Self {
+            job,
+            app: App::new(job.setup.clone(), screen.size()?, screen.now_ms()),
+            session: None,
+            read: None,
+            looked_ms: 0,
+            supply,
+            supplied: None,
+            supply_failed: None,
+        };
+        let first = driver.opened(opened, screen.now_ms())?;
+        let ending = driver.drive(&mut screen, first)?;
+        drop(screen);
+        driver.leave(ending)
+    }
+
+    fn drive(&mut self, screen: &mut Screen, first: Event) -> Result<Ending, LabelError> {
+        let stop = StopFlag::on_ctrl_c();
+        let mut events = VecDeque::from([first]);
+        loop {
+            events.extend(self.fetch(screen.now_ms()));
+            let mut dirty = false;
+            while let Some(event) = events.pop_front() {
+                let idle = self.app.clock.is_idle();
+                let quiet = matches!(event, Event::Tick(_));
+                for effect in update(&mut self.app, event) {
+                    match effect {
+                        Effect::Quit(ending) => return Ok(ending),
+                        other => events.extend(self.carry_out(other, screen)?),
+                    }
+                }
+                dirty |= !quiet || idle != self.app.clock.is_idle();
+            }
+            if dirty {
+                screen.draw(|frame| draw::draw(&self.app, frame.buffer_mut()))?;
+            }
+            events.push_back(match screen.next(TICK) {
+                _ if stop.is_set() => Event::Terminate,
+                _ if self.is_wanted(screen.now_ms()) => Event::TakeOver,
+                Some(input) => event(input),
+                None => self.look_up(screen)?,
+            });
+        }
+    }
+
+    /// Whether another session asks for the annotator's files; looks once a second.
+    fn is_wanted(&mut self, now_ms: u64) -> bool {
+        let Some(session) = &self.session else {
+            return false;
+        };
+        if now_ms < self.looked_ms + LOOK_MS {
+            return false;
+        }
+        self.looked_ms = now_ms;
+        session.takeover_requested()
+    }
+
+    /// The next item, if the queue is short and one is complete; no pairs if no more will come.
+    fn fetch(&mut self, now_ms: u64) -> Option<Event> {
+        let supplied = self.supplied.as_ref()?;
+        if self.app.queue.len() >= SUPPLY_BELOW {
+            return None;
+        }
+        let item = match supplied.try_recv() {
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => None,
+            Ok(Ok(item)) => Some(item),
+            Ok(Err(reason)) => {
+                self.supply_failed = Some(reason);
+                None
+            }
+        };
+        if item.is_none() {
+            self.supplied = None;
+        }
+        let (annotator, seed) = (&self.job.setup.annotator, self.job.plan.seed);
+        let pair = item.map(|item| desk::pair(item, annotator, 0, Purpose::Train, seed));
+        Some(Event::Supply(pair.into_iter().collect(), now_ms))
+    }
+
+    /// Without a key: the size, because a change before the first key was read is not announced,
+    /// and the clock.
+    fn look_up(&self, screen: &Screen) -> Result<Event, LabelError> {
+        let (width, height) = screen.size()?;
+        Ok(if (width, height) == self.app.size {
+            Event::Tick(screen.now_ms())
+        } else {
+            Event::Resize(width, height)
+        })
+    }
+
+    fn carry_out(
+        &mut self,
+        effect: Effect,
+        screen: &mut Screen,
+    ) -> Result<Option<Event>, LabelError> {
+        Ok(match effect {
+            Effect::Commit(draft) => {
+                let Some(session) = &mut self.session else {
+                    return Ok(None);
+                };
+                Some(match draft.save(session) {
+                    Ok(id) => Event::Committed(id, screen.now_ms()),
+                    Err(error) => Event::CommitFailed(error.to_string()),
+                })
+            }
+            Effect::Open => Some(self.opened(open(self.job), screen.now_ms())?),
+            Effect::OpenReadOnly => {
+                let history = load(self.job.feedback, &self.job.setup.annotator)?;
+                let desk = desk_of(self.job, &history)?;
+                self.read = Some(history);
+                Some(Event::Opened(desk, screen.now_ms()))
+            }
+            Effect::TakeOver => {
+                let folder = annotator_folder(self.job.feedback, &self.job.setup.annotator)?;
+                request_takeover(&folder)?;
+                None
+            }
+            Effect::List => Some(self.list()?),
+            Effect::Edit(text) => {
+                let text = screen.edit(&text)?.map_err(|error| error.to_string());
+                Some(Event::Edited(text, screen.now_ms()))
+            }
+            Effect::Redraw => {
+                screen.redraw()?;
+                None
+            }
+            Effect::Suspend => {
+                screen.suspend()?;
+                let (width, height) = screen.size()?;
+                Some(Event::Resize(width, height))
+            }
+            Effect::Quit(_) => None,
+        })
+    }
+
+    /// What this annotator judged.
+    fn list(&self) -> Result<Event, StoreError> {
+        let session = self.session.as_ref().map(Session::history);
+        let Some(history) = session.or(self.read.as_ref()) else {
+            return Ok(Event::Listed(vec![], 0));
+        };
+        let (entries, left_out) = desk::list(self.job.items, history, self.job.plan.seed)?;
+        Ok(Event::Listed(entries, left_out))
+    }
+
+    fn opened(&mut self, opened: Opened, now_ms: u64) -> Result<Event, LabelError> {
+        match opened {
+            Ok((session, mut desk)) => {
+                self.session = Some(session);
+                if let Some(start) = self.supply.take() {
+                    self.supplied = Some(start());
+                }
+                desk.more = self.supplied.is_some();
+                Ok(Event::Opened(desk, now_ms))
+            }
+            Err(error @ StoreError::Locked { .. }) => Ok(Event::StillLocked(error.to_string())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn leave(self, ending: Ending) -> Result<Report, LabelError> {
+        if let (Some(session), false) = (self.session, matches!(ending, Ending::WriteFailed(_))) {
+            session.close()?;
+        }
+        let app = self.app;
+        Ok(Report {
+            ending,
+            counts: app.counts(),
+            decided: app.decided(),
+            judged: app.judged(),
+            left: app.queue.iter().map(|pair| pair.item.id.clone()).collect(),
+            active_ms: app.clock.session_active_ms(),
+            supply_failed: self.supply_failed,
+        })
+    }
+}

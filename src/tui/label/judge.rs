@@ -1,0 +1,255 @@
+//! Judging, taking back, judging again: from a key to a record that is to be written, and what
+//! follows once it is on disk.
+
+use std::rc::Rc;
+
+use ulid::Ulid;
+
+use super::draft::{Act, Draft, display};
+use super::pair::letter;
+use super::scale::Decision;
+use super::state::{App, Done, Pair, Remarks, Screen};
+use super::update::{Effect, show};
+use crate::feedback::record::Layout;
+use crate::tui::keys::{Action, Key};
+
+/// Actions that may end in a record about the pair on the screen. A key that was typed before this
+/// pair appeared was meant for another one.
+pub(super) fn decides(action: Action) -> bool {
+    matches!(
+        action,
+        Action::Judge
+            | Action::SendToRank
+            | Action::CommitSelected
+            | Action::BothBad
+            | Action::CannotJudge
+            | Action::ChooseReason
+            | Action::Skip
+            | Action::Defer
+            | Action::HandOver
+            | Action::Undo
+            | Action::Redo
+    )
+}
+
+/// Actions that need the right to write.
+pub(super) fn writes(action: Action) -> bool {
+    decides(action) || matches!(action, Action::Note | Action::Flags | Action::Aspects)
+}
+
+/// The grade under a key: commits it, or selects it for Enter to commit.
+pub(super) fn grade(app: &mut App, key: Option<Key>) -> Vec<Effect> {
+    let Some(decision) = key.and_then(|key| app.decision(key)) else {
+        return vec![];
+    };
+    if app.setup.auto_commit && app.revision.is_none() {
+        return decide(app, decision);
+    }
+    if app.selected.is_some_and(|chosen| chosen != decision) {
+        app.clock.change();
+    }
+    app.selected = Some(decision);
+    let words = decision.describe(app.setup.scale);
+    app.hint = format!("selected: {words} · Enter saves it");
+    vec![]
+}
+
+/// Enter: the grade that is selected, or the ranking if every answer has a rank.
+pub(super) fn commit_selected(app: &mut App) -> Vec<Effect> {
+    if let Some(Decision::Rank(ranks)) = app.selected
+        && let Some(side) = ranks.unranked().next()
+    {
+        let side = letter(side);
+        app.hint = format!("Answer {side} has no rank yet: a digit gives it one.");
+        return vec![];
+    }
+    match app.selected {
+        Some(chosen) => decide(app, chosen),
+        None => {
+            app.hint.push_str("Nothing is selected yet.");
+            vec![]
+        }
+    }
+}
+
+/// Writes a decision about the pair on the screen, if all answers have been on it.
+pub(super) fn decide(app: &mut App, decision: Decision) -> Vec<Effect> {
+    let unjudged = matches!(
+        decision,
+        Decision::CannotJudge(_) | Decision::Skip(_) | Decision::Defer
+    );
+    if !unjudged && let Some(side) = unseen_side(app) {
+        let side = letter(side);
+        app.hint = format!("Answer {side} has not been on the screen yet: Tab shows it.");
+        return vec![];
+    }
+    let Some(pair) = app.pair().cloned() else {
+        return vec![];
+    };
+    let (edits, revision) = match &app.revision {
+        Some(revision) => (revision.entry.edits(), true),
+        None => (None, false),
+    };
+    let remarks = app.remarks.clone();
+    commit(app, Act::Decide(decision), pair, remarks, (edits, revision))
+}
+
+fn unseen_side(app: &App) -> Option<usize> {
+    let pair = app.pair()?;
+    let again = app.undone.last().is_some_and(|undone| undone.pair.is(pair));
+    let answers = &app.view.answers;
+    let unseen = answers.iter().position(|answer| answer.seen() == 0.0);
+    unseen.filter(|_| !again && app.revision.is_none())
+}
+
+pub(super) fn choose_reason(app: &mut App, digit: Option<usize>) -> Vec<Effect> {
+    let place = digit.and_then(|digit| digit.checked_sub(1));
+    let Some(reason) = place.and_then(|place| app.screen.reasons().get(place)) else {
+        return vec![];
+    };
+    let skip = app.screen == Screen::SkipReason;
+    app.screen = app.base();
+    let decision = if skip {
+        Decision::Skip(reason)
+    } else {
+        Decision::CannotJudge(reason)
+    };
+    decide(app, decision)
+}
+
+pub(super) fn undo(app: &mut App) -> Vec<Effect> {
+    let Some(last) = app.done.last() else {
+        app.hint.push_str("Nothing to take back.");
+        return vec![];
+    };
+    let (id, pair) = (last.id, Rc::clone(&last.pair));
+    commit(
+        app,
+        Act::Retract(id),
+        pair,
+        Remarks::default(),
+        (None, false),
+    )
+}
+
+pub(super) fn redo(app: &mut App) -> Vec<Effect> {
+    let Some(undone) = app.undone.last() else {
+        app.hint.push_str("Nothing to redo.");
+        return vec![];
+    };
+    let Done {
+        pair,
+        decision,
+        remarks,
+        edits,
+        revision,
+        ..
+    } = undone.clone();
+    commit(app, Act::Decide(decision), pair, remarks, (edits, revision))
+}
+
+/// Hands a record to the driver; `over` is the judgement that it edits, and whether the pair had
+/// been decided before.
+fn commit(
+    app: &mut App,
+    act: Act,
+    pair: Rc<Pair>,
+    remarks: Remarks,
+    over: (Option<Ulid>, bool),
+) -> Vec<Effect> {
+    let layout = match (pair.is_ranking(), app.flips()) {
+        (true, _) => Layout::List,
+        (false, true) => Layout::Flip,
+        (false, false) => Layout::Split,
+    };
+    let on_screen = app.pair().is_some_and(|shown| shown.is(&pair));
+    let seen = |side: usize| app.view.answers.get(side).map_or(0.0, |pane| pane.seen());
+    let seen: Vec<f64> = (0..pair.answers())
+        .map(|side| if on_screen { seen(side) } else { 0.0 })
+        .collect();
+    let draft = Draft {
+        act,
+        display: display(&pair, app.size, layout, &seen),
+        scale: pair.scale(app.setup.scale),
+        pair,
+        time: app.clock.time(),
+        remarks,
+        edits: over.0,
+        revision: over.1,
+    };
+    app.committing = Some(draft.clone());
+    vec![Effect::Commit(draft)]
+}
+
+/// The record is on disk: the screen moves on.
+pub(super) fn committed(app: &mut App, id: Ulid, now: u64) {
+    let Some(draft) = app.committing.take() else {
+        return;
+    };
+    let aside = app.revision.take().map(|revision| revision.aside);
+    match draft.act {
+        Act::Decide(decision) => settle(
+            app,
+            Done {
+                pair: draft.pair,
+                id,
+                decision,
+                remarks: draft.remarks,
+                edits: draft.edits,
+                revision: draft.revision,
+            },
+        ),
+        Act::Retract(_) => take_back(app),
+    }
+    show(app, now);
+    if let Some(aside) = aside.filter(|_| draft.revision) {
+        super::history::restore(app, aside);
+    }
+}
+
+fn settle(app: &mut App, done: Done) {
+    if !done.revision {
+        if let Some(place) = app.queue.iter().position(|pair| pair.is(&done.pair)) {
+            app.queue.remove(place);
+        }
+        if done.decision == Decision::Defer {
+            app.queue.push_back(Rc::clone(&done.pair));
+        }
+    }
+    let redone = app
+        .undone
+        .pop_if(|undone| undone.pair.is(&done.pair) && undone.revision == done.revision);
+    // Another decision than before starts a new history: the rest of the old one comes up anyway.
+    if redone.is_none_or(|undone| undone.decision != done.decision) {
+        app.undone.clear();
+    }
+    let words = done.decision.describe(app.setup.scale);
+    let what = if done.revision { "changed to" } else { "last" };
+    app.message = format!("{what}: {words} · u undo");
+    app.selected = None;
+    app.remarks = Remarks::default();
+    app.done.push(done);
+}
+
+fn take_back(app: &mut App) {
+    let Some(done) = app.done.pop() else { return };
+    app.earlier = app.earlier.min(app.done.len());
+    let words = done.decision.describe(app.setup.scale);
+    let what = if done.revision {
+        "the former judgement stands again, not"
+    } else {
+        "taken back:"
+    };
+    app.message = format!("{what} {words} · U redo");
+    if !done.revision {
+        let deferred = done.decision == Decision::Defer;
+        let again = |pair: &Rc<Pair>| deferred && pair.is(&done.pair);
+        if let Some(place) = app.queue.iter().rposition(again) {
+            app.queue.remove(place);
+        }
+        app.queue.push_front(Rc::clone(&done.pair));
+        app.selected = Some(done.decision).filter(|_| !deferred);
+        app.remarks = done.remarks.clone();
+    }
+    app.undone.push(done);
+}

@@ -1,0 +1,184 @@
+//! What the annotator looks at: panes, focus and scrolling.
+
+use super::find::Find;
+use super::layout::{Regions, inside, ranking_text};
+use super::pair::Pair;
+use super::pane::{Pane, scroll_both};
+use super::state::{App, Screen};
+use crate::tui::keys::Step;
+use crate::tui::text::document::Document;
+use crate::tui::text::row::Mark;
+use crate::tui::text::{diff, markdown};
+
+/// What the annotator looks at and scrolls.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct View {
+    /// The prompt.
+    pub prompt: Pane,
+    /// The answers, A first.
+    pub answers: Vec<Pane>,
+    /// The answer that has the focus; on small screens and in a ranking, the one that is visible.
+    pub side: usize,
+    /// The prompt has the focus instead.
+    pub on_prompt: bool,
+    /// The focus was moved and is shown. Before that neither answer stands out: it would bias.
+    pub focused: bool,
+    /// Guidelines, prompt or help, while they are open.
+    pub page: Pane,
+    /// Markdown is shown as it is meant. It stays so from pair to pair.
+    pub markdown: bool,
+    /// The words in which two answers differ are marked. It stays so from pair to pair.
+    pub diff: bool,
+    /// What was searched for.
+    pub find: Find,
+}
+
+impl View {
+    /// A view of another pair: from its beginning, shown in the same way.
+    pub fn afresh(&self) -> Self {
+        Self {
+            markdown: self.markdown,
+            diff: self.diff,
+            ..Self::default()
+        }
+    }
+
+    /// The pane of a stop: an answer, or the prompt behind the last of them.
+    pub fn pane(&mut self, stop: usize) -> &mut Pane {
+        match self.answers.get_mut(stop) {
+            Some(answer) => answer,
+            None => &mut self.prompt,
+        }
+    }
+
+    /// Wraps a pair again for these regions, with the marks that it has now.
+    pub fn fit(&mut self, pair: &Pair, regions: &Regions) {
+        let documents = self.documents(pair);
+        let answers = pair.answers();
+        self.answers.resize_with(answers, Pane::default);
+        for (stop, document) in documents.iter().enumerate() {
+            let area = match stop {
+                _ if stop >= answers => regions.prompt,
+                _ if pair.is_ranking() => ranking_text(regions.answers),
+                _ => regions.answers.pane(stop),
+            };
+            let size = inside(area).as_size().into();
+            self.pane(stop).fit(size, |width| document.rows(width));
+        }
+    }
+
+    /// The answers and, last, the prompt, with the marks of diff and search.
+    pub fn documents(&self, pair: &Pair) -> Vec<Document> {
+        let answer = |side| match (&pair.answer(side).text, self.markdown) {
+            (text, true) => markdown::document(text),
+            (text, false) => Document::raw(text),
+        };
+        let mut documents: Vec<Document> = (0..pair.answers()).map(answer).collect();
+        if self.diff
+            && let [a, b] = documents.as_slice()
+        {
+            let [in_a, in_b] = diff::words(a.text(), b.text());
+            documents = vec![
+                a.clone().mark(&in_a, Mark::Differs),
+                b.clone().mark(&in_b, Mark::Differs),
+            ];
+        }
+        documents.push(Document::raw(&pair.prompt_text()));
+        let marked = documents.into_iter().enumerate();
+        marked
+            .map(|(stop, document)| self.find.mark(stop, document))
+            .collect()
+    }
+
+    /// The text looks different now: the next [`View::fit`] wraps it again.
+    pub fn rewrap(&mut self) {
+        self.prompt.rewrap();
+        self.answers.iter_mut().for_each(Pane::rewrap);
+    }
+}
+
+/// Marks the words in which the answers differ, or no longer.
+pub(super) fn toggle_diff(app: &mut App) {
+    app.view.diff = !app.view.diff;
+    app.view.rewrap();
+    app.fit();
+    app.hint = match app.view.diff {
+        true => "Words that only one answer has are underlined.",
+        false => "No differences are marked.",
+    }
+    .to_owned();
+}
+
+/// Shows Markdown as it is meant, or as it is written.
+pub(super) fn toggle_markdown(app: &mut App) {
+    app.view.markdown = !app.view.markdown;
+    // The text that was searched is another one now.
+    super::find::search_again(app);
+    app.hint = match app.view.markdown {
+        true => "Markdown as it is meant, in every answer alike.",
+        false => "The text as it was written.",
+    }
+    .to_owned();
+}
+
+/// Scrolls what is open, or both answers in step.
+pub(super) fn scroll(app: &mut App, step: Step) {
+    let flips = app.flips();
+    match app.screen {
+        Screen::Guidelines { .. } | Screen::Help(_) | Screen::Prompt => app.view.page.scroll(step),
+        _ if app.view.on_prompt || flips => scroll_focused(app, step),
+        _ => scroll_both(&mut app.view.answers, step),
+    }
+}
+
+pub(super) fn scroll_focused(app: &mut App, step: Step) {
+    app.view.focused = true;
+    let stop = if app.view.on_prompt {
+        app.view.answers.len()
+    } else {
+        app.view.side
+    };
+    app.view.pane(stop).scroll(step);
+}
+
+/// A → B → … → the prompt, if it is longer than its box → A.
+pub(super) fn focus_next(app: &mut App, step: isize) {
+    let answers = app.view.answers.len();
+    let stops = answers + usize::from(app.view.prompt.overflows());
+    let here = if app.view.on_prompt {
+        answers
+    } else {
+        app.view.side
+    };
+    // The first Tab on a split screen shows where the focus is; it need not move.
+    let step = if app.view.focused || app.flips() {
+        step
+    } else {
+        0
+    };
+    focus(
+        app,
+        (here as isize + step).rem_euclid(stops.max(1) as isize) as usize,
+    );
+}
+
+/// Gives the focus to an answer, or to the prompt behind the last of them.
+pub(super) fn focus(app: &mut App, stop: usize) {
+    let answers = app.view.answers.len();
+    app.view.focused = true;
+    app.view.on_prompt = stop >= answers;
+    if stop < answers {
+        app.view.side = stop;
+    }
+}
+
+/// To A or B; in a ranking, to the answer before or behind.
+pub(super) fn focus_side(app: &mut App, side: usize) {
+    let answers = app.view.answers.len();
+    if answers > 2 {
+        let step = if side == 0 { answers - 1 } else { 1 };
+        focus(app, (app.view.side + step) % answers);
+    } else {
+        focus(app, side);
+    }
+}

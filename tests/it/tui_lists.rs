@@ -1,0 +1,245 @@
+//! Palette, help, find, and the ways to look at a pair.
+
+use rlhf::tui::keys::{Keymap, Mode, Step};
+use rlhf::tui::label::mouse::{Mouse, MouseAction};
+use rlhf::tui::label::state::{Desk, Ending, Screen, Setup};
+use rlhf::tui::label::update::{Effect, Event};
+
+use crate::tui_stage::{Stage, conversation, pair, pairs, setup};
+
+const SPLIT: (u16, u16) = (120, 36);
+const FLIP: (u16, u16) = (80, 24);
+
+#[test]
+fn the_palette_runs_what_is_found_by_name_or_by_words() {
+    let mut stage = Stage::new(setup(), SPLIT, pairs(3));
+    stage.press("3 :").write("take back").press("<enter>");
+    assert_eq!(
+        stage.describe(),
+        "Judging question 1 done[] redo[A slightly better]"
+    );
+    stage.press(":").write("both-bad").press("<enter>");
+    assert_eq!(stage.describe(), "Judging question 2 done[both bad] redo[]");
+    stage.press(":").write("no such thing").press("<enter>");
+    assert_eq!(stage.app.hint, "No command is called like that.");
+    assert_eq!(stage.press("<esc>").app.screen, Screen::Judging);
+}
+
+#[test]
+fn the_palette_moves_its_cursor_with_the_arrows() {
+    let mut stage = Stage::new(setup(), SPLIT, pairs(3));
+    stage.press(":").write("judge").press("<down> <down> <up>");
+    let Screen::Palette(palette) = &stage.app.screen else {
+        panic!("{:?}", stage.app.screen)
+    };
+    assert_eq!(palette.cursor, 1);
+    assert_eq!(palette.found()[1].name, "undo");
+}
+
+#[test]
+fn the_help_is_searched_while_one_types() {
+    let mut stage = Stage::new(setup(), SPLIT, pairs(1));
+    stage.press("? /").write("comment");
+    let screen = stage.screen();
+    assert!(screen.contains("c         write a comment"), "{screen}");
+    assert!(!screen.contains("skip this pair"), "{screen}");
+    stage.press("<enter>");
+    assert!(!stage.screen().contains("skip this pair"));
+    stage.press("/ <esc>");
+    assert!(stage.screen().contains("skip this pair"));
+    assert_eq!(stage.press("?").app.screen, Screen::Judging);
+}
+
+#[test]
+fn the_help_and_the_footer_follow_keys_that_were_moved() {
+    let moved = [("undo".to_owned(), "z".to_owned())].into_iter().collect();
+    let moved = Setup {
+        keymap: Keymap::remapped(&moved).unwrap(),
+        ..setup()
+    };
+    let mut stage = Stage::new(moved, SPLIT, pairs(2));
+    assert!(stage.screen().contains("z undo"));
+    stage.press("3 u");
+    assert!(stage.describe().starts_with("Judging question 2 "));
+    stage.press("z");
+    assert!(stage.describe().starts_with("Judging question 1 "));
+    stage.press("?");
+    assert!(
+        stage
+            .screen()
+            .contains("z         take back the last judgement")
+    );
+}
+
+#[test]
+fn find_goes_through_prompt_and_answers_and_around() {
+    let long = format!("{}needle", "row\n".repeat(60));
+    let mut stage = Stage::new(setup(), SPLIT, vec![pair("a Needle?", &long, "NEEDLE")]);
+    stage.press("/").write("needle").press("<enter>");
+    assert_eq!(stage.app.hint, "match 1 of 3");
+    assert!(stage.app.view.on_prompt);
+    stage.press("n");
+    assert_eq!((stage.app.view.side, stage.app.view.on_prompt), (0, false));
+    assert!(stage.screen().contains("lines 39–61/61"));
+    stage.press("n n");
+    assert_eq!(stage.app.hint, "match 1 of 3");
+    stage.press("N");
+    assert_eq!(
+        (stage.app.hint.as_str(), stage.app.view.side),
+        ("match 3 of 3", 1)
+    );
+    stage.press("/").write("x").press("<enter>");
+    assert_eq!(stage.app.hint, "\"needlex\" was not found.");
+    stage.press("/ <esc> n");
+    assert!(stage.app.hint.starts_with("Nothing was searched for"));
+}
+
+#[test]
+fn diff_and_markdown_stay_from_pair_to_pair() {
+    let mut stage = Stage::new(
+        setup(),
+        SPLIT,
+        vec![
+            pair("q", "Bake it **longer**.", "Bake it **hotter**."),
+            pair("r", "1", "2"),
+        ],
+    );
+    stage.press("m d");
+    assert!(
+        stage.screen().contains("Bake it longer."),
+        "{}",
+        stage.screen()
+    );
+    let marked = stage.app.view.answers[0].rows()[0].spans.iter();
+    let differs = rlhf::tui::text::row::Mark::Differs;
+    let words: Vec<_> = marked
+        .filter(|span| span.marks.has(differs))
+        .map(|s| &s.text)
+        .collect();
+    assert_eq!(words, ["longer"]);
+    stage.press("3");
+    assert!(stage.app.view.markdown && stage.app.view.diff);
+    stage.press("u m d");
+    assert!(stage.screen().contains("Bake it **longer**."));
+}
+
+#[test]
+fn the_whole_prompt_is_read_in_its_own_page() {
+    let turns = [("user", "one"), ("assistant", "two"), ("user", "three")];
+    let mut stage = Stage::new(setup(), FLIP, vec![conversation(&turns, "a", "b")]);
+    assert!(stage.screen().contains("Prompt · turn 2 of 2"));
+    stage.press("p");
+    assert_eq!(stage.app.mode(), Mode::Prompt);
+    assert!(stage.screen().contains("user ▸ three"));
+    assert_eq!(stage.press("p").app.screen, Screen::Judging);
+}
+
+#[test]
+fn right_to_left_text_is_announced() {
+    let stage = Stage::new(setup(), SPLIT, vec![pair("q", "שלום", "hello")]);
+    let screen = stage.screen();
+    assert!(
+        screen.contains("A · right-to-left text, shown in logical order"),
+        "{screen}"
+    );
+}
+
+#[test]
+fn the_mouse_focuses_and_scrolls() {
+    let long = "row\n".repeat(60);
+    let other = "line\n".repeat(60);
+    let mut stage = Stage::new(setup(), SPLIT, vec![pair("q", &long, &other)]);
+    let at = |stage: &mut Stage, what, x, y| {
+        stage.event(Event::Mouse(Mouse { what, x, y }, 1));
+    };
+    at(&mut stage, MouseAction::Click, 90, 20);
+    assert_eq!((stage.app.view.side, stage.app.view.focused), (1, true));
+    at(&mut stage, MouseAction::Wheel(Step::Down), 10, 20);
+    let tops = [0, 1].map(|side| stage.app.view.answers[side].range().0);
+    assert_eq!(tops, [4, 4]);
+    at(&mut stage, MouseAction::Click, 5, 3);
+    assert!(stage.app.view.on_prompt);
+    stage.press("?");
+    at(&mut stage, MouseAction::Wheel(Step::Down), 10, 20);
+    assert_eq!(stage.app.view.page.range().0, 4);
+    assert!(stage.drafts.is_empty());
+}
+
+#[test]
+fn the_lock_can_be_taken_over() {
+    let mut stage = Stage::locked(setup(), FLIP);
+    let holder = "annotator \"mia\" is open elsewhere (process 7 on desk)";
+    stage.event(Event::StillLocked(holder.into()));
+    stage.press("t");
+    assert_eq!(stage.effects, [Effect::TakeOver]);
+    assert!(stage.screen().contains("asked to save and end"));
+    stage.event(Event::Tick(1_200));
+    assert_eq!(stage.effects[1..], [Effect::Open]);
+    stage.event(Event::Tick(20_000));
+    assert!(stage.screen().contains("does not answer"));
+    let desk = Desk {
+        pairs: pairs(1),
+        ..Desk::default()
+    };
+    stage.event(Event::Opened(desk, 21_000));
+    assert_eq!(stage.app.screen, Screen::Judging);
+    stage.event(Event::Tick(22_000));
+    assert_eq!(stage.effects.len(), 3, "it no longer tries to open");
+}
+
+#[test]
+fn the_session_that_is_asked_ends() {
+    let mut stage = Stage::new(setup(), FLIP, pairs(2));
+    stage.press("c").write("half a com");
+    stage.event(Event::TakeOver);
+    assert_eq!(stage.effects, [Effect::Quit(Ending::TakenOver)]);
+}
+
+#[test]
+fn reading_only_shows_everything_and_writes_nothing() {
+    let mut stage = Stage::locked(setup(), SPLIT);
+    stage.event(Event::StillLocked("open elsewhere".into()));
+    stage.press("r");
+    assert_eq!(stage.effects, [Effect::OpenReadOnly]);
+    let desk = Desk {
+        pairs: pairs(3),
+        ..Desk::default()
+    };
+    stage.event(Event::Opened(desk, 2_000));
+    assert_eq!(stage.app.mode(), Mode::Reading);
+    stage.press("3 b u U s 0 c F a > >");
+    assert_eq!(stage.describe(), "Reading question 3 done[] redo[]");
+    stage
+        .press("<lt> d m j n H : ")
+        .write("quit")
+        .press("<esc>");
+    assert!(stage.drafts.is_empty());
+    assert!(
+        stage
+            .screen()
+            .lines()
+            .next()
+            .unwrap()
+            .ends_with("read only")
+    );
+}
+
+#[test]
+fn pairs_that_are_still_being_made_are_waited_for() {
+    let mut stage = Stage::locked(setup(), FLIP);
+    let desk = Desk {
+        more: true,
+        ..Desk::default()
+    };
+    stage.event(Event::Opened(desk, 0));
+    assert_eq!(stage.app.screen, Screen::WaitingForSamples);
+    assert!(stage.screen().contains("Waiting for answers"));
+    stage.event(Event::Supply(pairs(1), 5_000));
+    stage.now = 6_000;
+    assert_eq!(stage.describe(), "Judging question 1 done[] redo[]");
+    assert!(stage.screen().contains("0/1+"));
+    stage.press("<tab> 3");
+    assert_eq!(stage.app.screen, Screen::WaitingForSamples);
+    stage.event(Event::Supply(vec![], 9_000));
+    assert_eq!(stage.app.screen, Screen::BatchDone);
+}

@@ -1,0 +1,178 @@
+//! The real binary in a pseudo-terminal, and a person before it.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::num::NonZero;
+use std::path::Path;
+use std::process::Command;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::{Duration, Instant};
+
+use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
+use rlhf::feedback::record::Kind;
+use rlhf::feedback::store::load::load;
+use tempfile::TempDir;
+
+pub const PAIRS: &str = include_str!("../fixtures/tui/pairs.jsonl");
+/// How long a busy machine may take to draw one screen.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A project with three pairs in a file.
+pub fn project() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("pairs.jsonl"), PAIRS).unwrap();
+    dir
+}
+
+pub struct Person {
+    pub screen: vt100::Parser,
+    output: Receiver<Vec<u8>>,
+    keys: Box<dyn Write + Send>,
+    pub child: Box<dyn Child + Send + Sync>,
+    pub master: Box<dyn MasterPty + Send>,
+}
+
+impl Person {
+    /// Starts `rlhf label pairs.jsonl` as `mia` in a terminal of this size.
+    pub fn sit_down(project: &Path, columns: u16, rows: u16) -> Self {
+        let arguments = ["label", "pairs.jsonl", "--annotator", "mia"];
+        Self::start(project, &arguments, columns, rows)
+    }
+
+    pub fn start(project: &Path, arguments: &[&str], columns: u16, rows: u16) -> Self {
+        Self::start_on("here", project, arguments, columns, rows)
+    }
+
+    /// The same on a machine with this name.
+    pub fn start_on(
+        host: &str,
+        project: &Path,
+        arguments: &[&str],
+        columns: u16,
+        rows: u16,
+    ) -> Self {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_rlhf"));
+        command.args(arguments);
+        command.cwd(project);
+        command.env("HOSTNAME", host);
+        Self::run(command, project, columns, rows)
+    }
+
+    /// Starts any command in a terminal of this size.
+    pub fn run(mut command: CommandBuilder, project: &Path, columns: u16, rows: u16) -> Self {
+        let size = PtySize {
+            rows,
+            cols: columns,
+            pixel_width: 0,
+            pixel_height: 0,
+        };
+        let pty = native_pty_system().openpty(size).unwrap();
+        command.env("TERM", "xterm-256color");
+        command.env("XDG_CONFIG_HOME", project.join("config"));
+        let child = pty.slave.spawn_command(command).unwrap();
+        drop(pty.slave);
+        let keys = pty.master.take_writer().unwrap();
+        let output = read_in_background(pty.master.try_clone_reader().unwrap());
+        let screen = vt100::Parser::new(nonzero(rows), nonzero(columns), 0);
+        Self {
+            screen,
+            output,
+            keys,
+            child,
+            master: pty.master,
+        }
+    }
+
+    /// Waits until the screen shows all of these.
+    pub fn sees(&mut self, texts: &[&str]) -> &mut Self {
+        let deadline = Instant::now() + PATIENCE;
+        while !texts
+            .iter()
+            .all(|text| self.screen.screen().contents().contains(text))
+        {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(bytes) = self.output.recv_timeout(left) else {
+                panic!(
+                    "waited for {texts:?}, saw:\n{}",
+                    self.screen.screen().contents()
+                );
+            };
+            self.screen.process(&bytes);
+        }
+        self
+    }
+
+    pub fn types(&mut self, keys: &str) -> &mut Self {
+        self.keys.write_all(keys.as_bytes()).unwrap();
+        self.keys.flush().unwrap();
+        self
+    }
+
+    /// What is on the screen.
+    pub fn looks(&self) -> String {
+        self.screen.screen().contents()
+    }
+
+    /// `kill -9`; returns the last screen.
+    pub fn dies(mut self) -> String {
+        let process = self.child.process_id().unwrap().to_string();
+        let kill = Command::new("kill").args(["-9", &process]).status();
+        assert!(kill.unwrap().success());
+        self.child.wait().unwrap();
+        while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
+            self.screen.process(&bytes);
+        }
+        self.looks()
+    }
+
+    /// Waits for the end; the terminal must be as it was.
+    pub fn leaves(mut self) -> (ExitStatus, String) {
+        loop {
+            match self.output.recv_timeout(PATIENCE) {
+                Ok(bytes) => self.screen.process(&bytes),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.child.kill().unwrap();
+                    panic!("it did not end:\n{}", self.screen.screen().contents());
+                }
+            }
+        }
+        let status = self.child.wait().unwrap();
+        let screen = self.screen.screen();
+        assert!(
+            !screen.alternate_screen(),
+            "the alternate screen was not left"
+        );
+        assert!(!screen.hide_cursor(), "the cursor is still hidden");
+        assert!(!screen.bracketed_paste(), "bracketed paste is still on");
+        let mouse = screen.mouse_protocol_mode();
+        assert_eq!(
+            mouse,
+            vt100::MouseProtocolMode::None,
+            "the mouse is still ours"
+        );
+        (status, screen.contents())
+    }
+}
+
+pub fn nonzero(n: u16) -> NonZero<u16> {
+    NonZero::new(n).unwrap()
+}
+
+fn read_in_background(mut reader: Box<dyn Read + Send>) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(n @ 1..) = reader.read(&mut buffer) {
+            if sender.send(buffer[..n].to_vec()).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+pub fn kinds(project: &Path) -> Vec<Kind> {
+    let history = load(&project.join("feedback"), "mia").unwrap();
+    history.events().iter().map(|event| event.kind).collect()
+}
