@@ -37,6 +37,7 @@ mod run_directory;
 mod run_metrics;
 mod sft;
 mod sft_cli;
+mod stats_reference;
 mod tokenizer;
 mod tui_layout;
 mod tui_pty;
