@@ -6,8 +6,8 @@
 //! thousand units costs little more than drawing their numbers.
 
 use super::Interval;
-use super::bootstrap::quantile;
-use rand::{RngExt, SeedableRng};
+use super::bootstrap::{draw_kinds, quantile};
+use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::collections::BTreeMap;
 
@@ -27,8 +27,7 @@ pub struct Reliability {
     distance: Distance,
     /// Counts per category of each kind of unit, and how many units are of that kind.
     kinds: Vec<(Vec<u32>, usize)>,
-    /// The kind of each unit.
-    units: Vec<usize>,
+    units: usize,
 }
 
 impl Reliability {
@@ -43,7 +42,6 @@ impl Reliability {
     ) -> Self {
         let mut places: BTreeMap<Vec<u32>, usize> = BTreeMap::new();
         let mut kinds: Vec<(Vec<u32>, usize)> = Vec::new();
-        let mut kind_of = Vec::new();
         for unit in units.into_iter().filter(|unit| unit.len() > 1) {
             let mut counts = vec![0; categories];
             unit.iter().for_each(|&category| counts[category] += 1);
@@ -52,19 +50,18 @@ impl Reliability {
                 kinds.len() - 1
             });
             kinds[kind].1 += 1;
-            kind_of.push(kind);
         }
         Self {
             categories,
             distance,
+            units: kinds.iter().map(|(_, n)| n).sum(),
             kinds,
-            units: kind_of,
         }
     }
 
     /// Units with at least two values.
     pub fn units(&self) -> usize {
-        self.units.len()
+        self.units
     }
 
     /// α of all units; `None` if only one category occurs.
@@ -78,16 +75,14 @@ impl Reliability {
     /// Draws in which only one category occurs are left out; `None` if there are fewer than two
     /// units or all draws are such.
     pub fn interval(&self, resamples: usize, seed: u64) -> Option<Interval> {
-        if self.units.len() < 2 {
+        if self.units < 2 {
             return None;
         }
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let mut weights = vec![0; self.kinds.len()];
+        let counts: Vec<usize> = self.kinds.iter().map(|(_, n)| *n).collect();
+        let mut weights = vec![0; counts.len()];
         let mut draw = || {
-            weights.fill(0);
-            for _ in 0..self.units.len() {
-                weights[self.units[random.random_range(0..self.units.len())]] += 1;
-            }
+            draw_kinds(&counts, &mut random, &mut weights);
             self.weighted(&weights)
         };
         let mut alphas: Vec<f64> = (0..resamples).filter_map(|_| draw()).collect();

@@ -3,7 +3,7 @@
 use super::votes::{FIRST, SECOND, Vote, Votes};
 use super::{SEED, Share};
 use crate::stats::Interval;
-use crate::stats::bootstrap::{ratio, resamples_for};
+use crate::stats::bootstrap::{RESAMPLES, ratio};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -94,13 +94,13 @@ impl AspectPair {
         let (sum, n) = prompts
             .iter()
             .fold((0.0, 0.0), |(s, n), p| (s + p.0, n + p.1));
-        let resamples = resamples_for(prompts.len());
+        
         Self {
             policy: policy.to_owned(),
             against: against.to_owned(),
             n: n as usize,
             mean: sum / n,
-            interval: (prompts.len() > 1).then(|| ratio(&prompts, resamples, SEED)),
+            interval: (prompts.len() > 1).then(|| ratio(&prompts, RESAMPLES, SEED)),
         }
     }
 }

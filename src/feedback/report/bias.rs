@@ -2,10 +2,11 @@
 
 use super::Share;
 use super::outcome::covariates;
-use super::votes::{Vote, Votes};
+use super::votes::{Duel, Vote, Votes};
 use crate::stats::length::longer_wins;
 use crate::stats::rating::{Estimate, rate};
 use serde::Serialize;
+use std::collections::BTreeSet;
 
 /// Habits of a group. All `None` without comparisons.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -25,22 +26,19 @@ pub struct Bias {
 impl Bias {
     /// Measures the habits of `group`, on its own judgements.
     pub fn new(votes: &Votes, group: &[&Vote]) -> Self {
-        let own = group.iter().copied().filter(|vote| vote.is_own());
-        let duels: Vec<_> = own.flat_map(|vote| votes.duels(vote)).collect();
+        let own = group.iter().filter(|vote| vote.is_own());
+        let duels: Vec<Duel> = own.flat_map(|vote| votes.duels(vote)).copied().collect();
         let decisive = || duels.iter().filter(|duel| !duel.tie);
         let longer = longer_wins(decisive().map(|duel| (duel.length * 1e9) as i64));
         let unequal = decisive().filter(|duel| duel.length != 0.0);
-        let mut names: Vec<&str> = duels.iter().flat_map(|duel| duel.policies).collect();
-        names.sort_unstable();
-        names.dedup();
-        let comparisons: Vec<_> = duels
-            .iter()
-            .map(|duel| duel.comparison(|name| names.binary_search(&name).unwrap_or_default()))
-            .collect();
+        let met: BTreeSet<usize> = duels.iter().flat_map(|duel| duel.policies).collect();
+        let policies: Vec<usize> = met.into_iter().collect();
+        let number = |policy: usize| policies.binary_search(&policy).unwrap_or_default();
+        let comparisons: Vec<_> = duels.iter().map(|duel| duel.comparison(number)).collect();
         let wanted = covariates(&duels);
         // Where policies fall apart into groups that never met, this says nothing either.
-        let ratings = ((wanted.side || wanted.length) && !names.is_empty())
-            .then(|| rate(&comparisons, names.len(), 0, wanted).ok())
+        let ratings = ((wanted.side || wanted.length) && !policies.is_empty())
+            .then(|| rate(&comparisons, policies.len(), 0, wanted).ok())
             .flatten();
         Self {
             side: ratings.as_ref().and_then(|ratings| ratings.side()),

@@ -9,7 +9,7 @@ use crate::feedback::record::UtcMillis;
 use crate::stats::Interval;
 use crate::stats::agreement::agreement;
 use crate::stats::alpha::{Distance, Reliability};
-use crate::stats::bootstrap::resamples_for;
+use crate::stats::bootstrap::RESAMPLES;
 use crate::stats::kappa::{Weights, kappa};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -79,17 +79,17 @@ pub struct Trend {
 /// The first judgements of one item.
 #[derive(Default)]
 struct Unit<'a> {
-    by: Vec<(&'a str, usize, Option<usize>)>,
+    by: Vec<&'a Vote<'a>>,
     last: i64,
 }
 
 impl Unit<'_> {
     fn choices(&self) -> Vec<usize> {
-        self.by.iter().map(|(_, choice, _)| *choice).collect()
+        self.by.iter().filter_map(|vote| vote.choice).collect()
     }
 
     fn grades(&self) -> Vec<usize> {
-        self.by.iter().filter_map(|(.., grade)| *grade).collect()
+        self.by.iter().filter_map(|vote| vote.grade).collect()
     }
 }
 
@@ -98,10 +98,9 @@ impl Consensus {
     pub fn new(group: &[&Vote]) -> Option<Self> {
         let mut by_item: BTreeMap<usize, Unit> = BTreeMap::new();
         for vote in group.iter().filter(|vote| vote.is_first()) {
-            if let Some(choice) = vote.choice {
+            if vote.choice.is_some() {
                 let unit = by_item.entry(vote.item).or_default();
-                let annotator = vote.record.annotator.as_str();
-                unit.by.push((annotator, choice, vote.grade));
+                unit.by.push(vote);
                 unit.last = unit.last.max(vote.record.ts.0);
             }
         }
@@ -130,45 +129,46 @@ fn alpha(units: &[Vec<usize>], categories: usize, distance: Distance) -> Option<
     Some(Alpha {
         units,
         alpha: reliability.alpha()?,
-        interval: reliability.interval(resamples_for(units), SEED),
+        interval: reliability.interval(RESAMPLES, SEED),
     })
 }
 
 /// Choices, and grades where both graded, of two annotators on their common items.
 #[derive(Default)]
-struct Common {
+struct Common<'a> {
+    names: [&'a str; 2],
     choices: Vec<(usize, usize)>,
     grades: Vec<(usize, usize)>,
 }
 
 fn pairs(units: &[Unit]) -> Vec<Pair> {
-    let mut common: BTreeMap<[&str; 2], Common> = BTreeMap::new();
+    let mut common: BTreeMap<[usize; 2], Common> = BTreeMap::new();
     for unit in units {
-        for (at, &one) in unit.by.iter().enumerate() {
-            for &other in &unit.by[at + 1..] {
+        for (at, one) in unit.by.iter().enumerate() {
+            for other in &unit.by[at + 1..] {
                 // Sorted, so that the same two always stand in the same order.
-                let (a, b) = if one.0 < other.0 {
-                    (one, other)
-                } else {
-                    (other, one)
+                let (a, b) = match one.annotator < other.annotator {
+                    true => (one, other),
+                    false => (other, one),
                 };
-                let common = common.entry([a.0, b.0]).or_default();
-                common.choices.push((a.1, b.1));
-                common.grades.extend(a.2.zip(b.2));
+                let common = common.entry([a.annotator, b.annotator]).or_default();
+                common.names = [&a.record.annotator, &b.record.annotator];
+                common.choices.extend(a.choice.zip(b.choice));
+                common.grades.extend(a.grade.zip(b.grade));
             }
         }
     }
-    let pair = |(names, common): ([&str; 2], Common)| {
+    let pair = |common: Common| {
         let same = common.choices.iter().filter(|(a, b)| a == b).count();
         Pair {
-            annotators: names.map(str::to_owned),
+            annotators: common.names.map(str::to_owned),
             items: common.choices.len(),
             raw: same as f64 / common.choices.len() as f64,
             kappa: kappa(&common.choices, CHOICES, Weights::Same),
             kappa_quadratic: kappa(&common.grades, GRADES, Weights::Quadratic),
         }
     };
-    common.into_iter().map(pair).collect()
+    common.into_values().map(pair).collect()
 }
 
 fn trend(mut units: Vec<Unit>) -> Vec<Trend> {

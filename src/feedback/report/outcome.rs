@@ -4,11 +4,11 @@ use super::votes::{Duel, Vote, Votes};
 use super::{SEED, Share};
 use crate::feedback::record::Outcome;
 use crate::stats::Interval;
-use crate::stats::bootstrap::{ratio, resamples_for};
+use crate::stats::bootstrap::{RESAMPLES, ratio};
 use crate::stats::power::labels_needed;
 use crate::stats::rating::{Covariates, ELO, Estimate, RatingError, Ratings, rate};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// What a group says about policies.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -110,31 +110,28 @@ pub struct Difference {
 impl Outcomes {
     /// Counts `votes`.
     pub fn new(votes: &Votes, group: &[&Vote]) -> Self {
-        let counted = || group.iter().copied().filter(|vote| vote.is_outcome());
-        let mut scores: BTreeMap<[&str; 2], Score> = BTreeMap::new();
+        let counted: Vec<&Vote> = group.iter().copied().filter(|v| v.is_outcome()).collect();
+        let mut scores: BTreeMap<[usize; 2], Score> = BTreeMap::new();
         let mut duels = Vec::new();
-        for vote in counted() {
-            let selector = vote
-                .record
-                .selector
-                .as_ref()
-                .map_or("", |s| s.name.as_str());
-            for duel in votes.duels(vote) {
+        for vote in &counted {
+            let selector = vote.record.selector.as_ref().map_or("", |s| s.name.as_str());
+            for &duel in votes.duels(vote) {
                 if duel.policies[0] != duel.policies[1] {
                     let key = ordered(duel.policies);
                     scores.entry(key).or_default().add(&duel, selector);
                     duels.push(duel);
                 }
             }
-            if let Some(key) = refused(vote) {
+            if let Some(key) = refused(votes, vote) {
                 scores.entry(key).or_default().both_bad += 1;
             }
         }
+        let pair = |(key, score): (&[usize; 2], &Score)| score.pair(key.map(|i| votes.policies[i]));
         let mut outcomes = Self {
-            policies: scores.iter().map(|(key, score)| score.pair(*key)).collect(),
+            policies: scores.iter().map(pair).collect(),
             ..Self::default()
         };
-        outcomes.rate(votes, &counted().collect::<Vec<_>>(), &duels);
+        outcomes.rate(votes, &counted, &duels);
         outcomes
     }
 
@@ -150,22 +147,25 @@ impl Outcomes {
             return;
         };
         for pair in &mut self.policies {
-            let [i, j] = [&pair.policy, &pair.against].map(|name| league.number(name));
+            let number = |name: &str| votes.policy(name).map(|policy| league.number(policy));
+            let (Some(i), Some(j)) = (number(&pair.policy), number(&pair.against)) else {
+                continue;
+            };
             let (share, interval) = controlled.win_rate(i, j);
             pair.controlled = Some(Controlled { share, interval });
         }
     }
 }
 
-fn ordered<'a>([a, b]: [&'a str; 2]) -> [&'a str; 2] {
+fn ordered([a, b]: [usize; 2]) -> [usize; 2] {
     [a.min(b), a.max(b)]
 }
 
 /// The two policies of a pair of which neither answer was acceptable.
-fn refused<'a>(vote: &Vote<'a>) -> Option<[&'a str; 2]> {
+fn refused(votes: &Votes, vote: &Vote) -> Option<[usize; 2]> {
     match (vote.record.outcome, &vote.record.candidates[..]) {
         (Some(Outcome::BothBad), [a, b]) if a.policy != b.policy => {
-            Some(ordered([&a.policy, &b.policy]))
+            Some(ordered([votes.policy(&a.policy)?, votes.policy(&b.policy)?]))
         }
         _ => None,
     }
@@ -179,7 +179,7 @@ struct Score<'a> {
     ties: usize,
     both_bad: usize,
     /// Wins and decisive comparisons by prompt.
-    prompts: BTreeMap<usize, (f64, f64)>,
+    prompts: HashMap<usize, (f64, f64)>,
     selectors: BTreeMap<&'a str, (usize, usize)>,
 }
 
@@ -222,9 +222,12 @@ impl<'a> Score<'a> {
     }
 
     fn by_prompt(&self) -> Option<Interval> {
-        let prompts: Vec<(f64, f64)> = self.prompts.values().copied().collect();
+        // In the order of the prompts, so that the same labels give the same draws.
+        let mut prompts: Vec<_> = self.prompts.iter().collect();
+        prompts.sort_unstable_by_key(|(prompt, _)| **prompt);
+        let prompts: Vec<(f64, f64)> = prompts.into_iter().map(|(_, sums)| *sums).collect();
         let several = prompts.iter().any(|(_, decisive)| *decisive > 1.0);
-        (several && prompts.len() > 1).then(|| ratio(&prompts, resamples_for(prompts.len()), SEED))
+        (several && prompts.len() > 1).then(|| ratio(&prompts, RESAMPLES, SEED))
     }
 
     fn by_selector(&self) -> BTreeMap<String, Share> {
@@ -241,48 +244,48 @@ impl<'a> Score<'a> {
 
 /// The policies that met others, and the one whose rating is 0.
 struct League<'a> {
+    /// As in [`Votes::policies`], in order.
+    policies: Vec<usize>,
     names: Vec<&'a str>,
     anchor: usize,
 }
 
 impl<'a> League<'a> {
-    fn new(votes: &Votes, counted: &[&Vote], duels: &[Duel<'a>]) -> Option<Self> {
-        let mut names: Vec<&str> = duels.iter().flat_map(|duel| duel.policies).collect();
-        names.sort_unstable();
-        names.dedup();
-        let mut league = Self { names, anchor: 0 };
+    fn new(votes: &Votes<'a>, counted: &[&Vote], duels: &[Duel]) -> Option<Self> {
+        let met: BTreeSet<usize> = duels.iter().flat_map(|duel| duel.policies).collect();
+        let mut league = Self {
+            names: met.iter().map(|&policy| votes.policies[policy]).collect(),
+            policies: met.into_iter().collect(),
+            anchor: 0,
+        };
         league.anchor = league.earliest(votes, counted)?;
         Some(league)
     }
 
-    fn number(&self, name: &str) -> usize {
-        self.names.binary_search(&name).unwrap_or_default()
+    /// The place of a policy in this league.
+    fn number(&self, policy: usize) -> usize {
+        self.policies.binary_search(&policy).unwrap_or_default()
     }
 
     /// The policy with the most answers in the earliest round that has any of them.
     fn earliest(&self, votes: &Votes, counted: &[&Vote]) -> Option<usize> {
-        let mut answers = BTreeMap::new();
-        for vote in counted {
-            let round = votes.item(vote).round;
+        let first = counted.iter().map(|vote| votes.item(vote).round).min()?;
+        let mut answers = vec![0_usize; self.names.len()];
+        for vote in counted.iter().filter(|vote| votes.item(vote).round == first) {
             for candidate in &vote.record.candidates {
                 if let Ok(policy) = self.names.binary_search(&candidate.policy.as_str()) {
-                    *answers.entry((round, policy)).or_insert(0_usize) += 1;
+                    answers[policy] += 1;
                 }
             }
         }
-        let first = answers.keys().next()?.0;
-        let of_first = answers
-            .into_iter()
-            .filter(|((round, _), _)| *round == first);
         // With as many answers, the name that sorts first.
-        let most = of_first.max_by_key(|((_, policy), n)| (*n, std::cmp::Reverse(*policy)))?;
-        Some(most.0.1)
+        (0..answers.len()).rev().max_by_key(|&policy| answers[policy])
     }
 
     fn fit(&self, duels: &[Duel], covariates: Covariates) -> Result<Ratings, RatingError> {
         let comparisons: Vec<_> = duels
             .iter()
-            .map(|duel| duel.comparison(|name| self.number(name)))
+            .map(|duel| duel.comparison(|policy| self.number(policy)))
             .collect();
         rate(&comparisons, self.names.len(), self.anchor, covariates)
     }
@@ -308,8 +311,8 @@ impl<'a> League<'a> {
         let mut order: Vec<usize> = (0..self.names.len()).collect();
         order.sort_by(|&a, &b| ratings.theta(b).value.total_cmp(&ratings.theta(a).value));
         let mut met = vec![0; self.names.len()];
-        for name in duels.iter().flat_map(|duel| duel.policies) {
-            met[self.number(name)] += 1;
+        for policy in duels.iter().flat_map(|duel| duel.policies) {
+            met[self.number(policy)] += 1;
         }
         let rated = order.iter().map(|&policy| Rated {
             policy: self.names[policy].to_owned(),

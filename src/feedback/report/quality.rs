@@ -64,17 +64,18 @@ pub struct Block {
 /// How often each choice was made on each item, people and programs apart.
 #[derive(Debug)]
 pub struct Peers {
-    counts: HashMap<(usize, bool), [usize; CHOICES]>,
+    /// By item, people first.
+    counts: Vec<[[usize; CHOICES]; 2]>,
 }
 
 impl Peers {
     /// Counts first judgements.
     pub fn new(votes: &Votes) -> Self {
-        let mut counts: HashMap<_, [usize; CHOICES]> = HashMap::new();
+        let items = votes.all.iter().map(|vote| vote.item + 1).max().unwrap_or(0);
+        let mut counts = vec![[[0; CHOICES]; 2]; items];
         for vote in votes.all.iter().filter(|vote| vote.is_first()) {
             if let Some(choice) = vote.choice {
-                let key = (vote.item, vote.record.is_simulated());
-                counts.entry(key).or_default()[choice] += 1;
+                counts[vote.item][usize::from(vote.record.is_simulated())][choice] += 1;
             }
         }
         Self { counts }
@@ -83,7 +84,7 @@ impl Peers {
     /// Others who judged this item, and those of them who chose the same.
     fn of(&self, vote: &Vote) -> Option<(usize, usize)> {
         let choice = vote.choice.filter(|_| vote.is_first())?;
-        let counts = self.counts.get(&(vote.item, vote.record.is_simulated()))?;
+        let counts = self.counts[vote.item][usize::from(vote.record.is_simulated())];
         Some((counts.iter().sum::<usize>() - 1, counts[choice] - 1))
     }
 

@@ -5,7 +5,7 @@ use crate::feedback::labels::{Label, Labels};
 use crate::feedback::pairs::comparisons;
 use crate::feedback::record::{Kind, Origin, Outcome, Purpose, Record};
 use crate::stats::rating::Comparison;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Categories of a judgement of two answers: the first canonical one is better …
 pub const FIRST: usize = 0;
@@ -27,6 +27,8 @@ pub struct Vote<'a> {
     pub item: usize,
     /// Index of the prompt: items with one prompt share it.
     pub prompt: usize,
+    /// Number of the annotator, in name order.
+    pub annotator: usize,
     /// An adjudication replaced it.
     pub settled: bool,
     /// [`FIRST`], [`TIE`] or [`SECOND`], for two answers of which neither was refused.
@@ -35,6 +37,8 @@ pub struct Vote<'a> {
     pub grade: Option<usize>,
     /// Whether the first canonical answer stood on the left of a screen.
     pub first_left: Option<bool>,
+    /// Index of the vote.
+    index: usize,
 }
 
 /// All labels of a project.
@@ -42,9 +46,13 @@ pub struct Vote<'a> {
 pub struct Votes<'a> {
     /// In the order of [`Labels::labels`].
     pub all: Vec<Vote<'a>>,
+    /// Names of the policies in order: what [`Duel::policies`] counts.
+    pub policies: Vec<&'a str>,
     items: &'a [Item],
-    /// Characters of every candidate of every item.
-    lengths: Vec<Vec<u32>>,
+    /// What the votes say about two candidates at a time, one vote after the other.
+    duels: Vec<Duel>,
+    /// Where the duels of each vote begin, and the end of the last.
+    bounds: Vec<usize>,
 }
 
 impl<'a> Votes<'a> {
@@ -59,18 +67,24 @@ impl<'a> Votes<'a> {
                 *prompts.entry(item.prompt.sha256).or_insert(next)
             })
             .collect();
-        let lengths = |item: &Item| {
-            let candidates = item.candidates.iter();
-            candidates.map(|c| c.text.chars().count() as u32).collect()
-        };
+        let texts = Texts::new(&labels.items);
+        let names: BTreeSet<&str> = labels.labels.iter().map(|l| &*l.record.annotator).collect();
+        let number: HashMap<&str, usize> = names.into_iter().zip(0..).collect();
+        let (mut duels, mut bounds) = (Vec::new(), vec![0]);
+        let mut all = Vec::with_capacity(labels.labels.len());
+        for (index, label) in labels.labels.iter().enumerate() {
+            let annotator = number[&*label.record.annotator];
+            let vote = Vote::new(label, index, prompt_of[label.item], annotator);
+            texts.duels(&vote, &mut duels);
+            bounds.push(duels.len());
+            all.push(vote);
+        }
         Self {
-            all: labels
-                .labels
-                .iter()
-                .map(|label| Vote::new(label, prompt_of[label.item]))
-                .collect(),
+            all,
+            policies: texts.policies,
             items: &labels.items,
-            lengths: labels.items.iter().map(lengths).collect(),
+            duels,
+            bounds,
         }
     }
 
@@ -87,58 +101,86 @@ impl<'a> Votes<'a> {
     /// Votes by annotator, in name order, each in the order they were made.
     pub fn by_annotator(&self) -> BTreeMap<&'a str, Vec<&Vote<'a>>> {
         let mut by_name: BTreeMap<&str, Vec<&Vote>> = BTreeMap::new();
-        for votes in self
-            .all
-            .chunk_by(|a, b| a.record.annotator == b.record.annotator)
-        {
+        for votes in self.all.chunk_by(|a, b| a.annotator == b.annotator) {
             let name = votes[0].record.annotator.as_str();
             by_name.entry(name).or_default().extend(votes);
         }
         by_name
     }
 
-    /// Characters of a candidate.
-    pub fn length(&self, vote: &Vote, candidate: &str) -> Option<u32> {
-        let candidates = &self.items[vote.item].candidates;
-        let at = candidates.iter().position(|c| c.id == candidate)?;
-        self.lengths[vote.item].get(at).copied()
+    /// What a vote says about two candidates at a time.
+    pub fn duels(&self, vote: &Vote) -> &[Duel] {
+        &self.duels[self.bounds[vote.index]..self.bounds[vote.index + 1]]
     }
 
-    /// What a vote says about two candidates at a time.
-    pub fn duels(&self, vote: &Vote<'a>) -> Vec<Duel<'a>> {
-        let left = |id: &str| {
-            let display = vote.record.display.as_ref()?;
-            display.size?;
-            let [left, _] = &display.order[..] else {
-                return None;
-            };
-            Some(if left == id { 1.0 } else { -1.0 })
+    /// The number of a policy in [`Votes::policies`].
+    pub fn policy(&self, name: &str) -> Option<usize> {
+        self.policies.binary_search(&name).ok()
+    }
+}
+
+/// What is looked up for every duel: lengths and policies of all candidates.
+struct Texts<'a> {
+    items: &'a [Item],
+    policies: Vec<&'a str>,
+    /// Characters and policy of every candidate of every item.
+    candidates: Vec<Vec<(u32, usize)>>,
+}
+
+impl<'a> Texts<'a> {
+    fn new(items: &'a [Item]) -> Self {
+        let names = items.iter().flat_map(|item| &item.candidates);
+        let names: BTreeSet<&str> = names.map(|candidate| &*candidate.policy).collect();
+        let number: HashMap<&str, usize> = names.iter().copied().zip(0..).collect();
+        let known = |item: &Item| {
+            let each = item.candidates.iter();
+            each.map(|c| (c.text.chars().count() as u32, number[&*c.policy])).collect()
         };
-        let duel = |(better, worse, tie): (&'a str, &'a str, bool)| {
-            let policy = |id: &str| vote.record.candidate(id).map(|c| c.policy.as_str());
-            let [long, short] = [better, worse].map(|id| self.length(vote, id).map(f64::from));
-            let (long, short) = (long?, short?);
+        Self {
+            items,
+            candidates: items.iter().map(known).collect(),
+            policies: names.into_iter().collect(),
+        }
+    }
+
+    /// Length in characters, and policy.
+    fn of(&self, item: usize, candidate: &str) -> Option<(f64, usize)> {
+        let mut candidates = self.items[item].candidates.iter();
+        let at = candidates.position(|c| c.id == candidate)?;
+        let (length, policy) = *self.candidates[item].get(at)?;
+        Some((f64::from(length), policy))
+    }
+
+    /// Adds what `vote` says about two candidates at a time.
+    fn duels(&self, vote: &Vote, duels: &mut Vec<Duel>) {
+        let display = vote.record.display.as_ref().filter(|d| d.size.is_some());
+        let left = display.and_then(|display| match &display.order[..] {
+            [left, _] => Some(left.as_str()),
+            _ => None,
+        });
+        for (better, worse, tie) in comparisons(vote.record) {
+            let [Some((long, policy)), Some((short, other))] =
+                [better, worse].map(|id| self.of(vote.item, id))
+            else {
+                continue;
+            };
             let sum = long + short;
-            Some(Duel {
-                policies: [policy(better)?, policy(worse)?],
+            duels.push(Duel {
+                policies: [policy, other],
                 tie,
-                side: left(better).unwrap_or(0.0),
+                side: left.map_or(0.0, |left| if left == better { 1.0 } else { -1.0 }),
                 length: if sum > 0.0 { (long - short) / sum } else { 0.0 },
                 prompt: vote.prompt,
-            })
-        };
-        comparisons(vote.record)
-            .into_iter()
-            .filter_map(duel)
-            .collect()
+            });
+        }
     }
 }
 
 /// Two answers met.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Duel<'a> {
-    /// Policy of the better answer, and of the other.
-    pub policies: [&'a str; 2],
+pub struct Duel {
+    /// Policy of the better answer, and of the other, as numbers.
+    pub policies: [usize; 2],
     /// Neither was better.
     pub tie: bool,
     /// 1 if the better one stood on the left, −1 on the right, 0 if unknown.
@@ -149,9 +191,9 @@ pub struct Duel<'a> {
     pub prompt: usize,
 }
 
-impl Duel<'_> {
-    /// As the regression wants it; `number` gives policies their numbers.
-    pub fn comparison(&self, number: impl Fn(&str) -> usize) -> Comparison {
+impl Duel {
+    /// As the regression wants it; `number` gives policies other numbers.
+    pub fn comparison(&self, number: impl Fn(usize) -> usize) -> Comparison {
         Comparison {
             policies: self.policies.map(number),
             score: if self.tie { 0.5 } else { 1.0 },
@@ -163,13 +205,15 @@ impl Duel<'_> {
 }
 
 impl<'a> Vote<'a> {
-    fn new(label: &'a Label, prompt: usize) -> Self {
+    fn new(label: &'a Label, index: usize, prompt: usize, annotator: usize) -> Self {
         let record = &label.record;
         let choice = choice(record);
         Self {
             record,
             item: label.item,
             prompt,
+            annotator,
+            index,
             settled: label.settled,
             choice,
             grade: choice.and_then(|choice| grade(record, choice)),
