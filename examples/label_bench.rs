@@ -31,23 +31,35 @@ const POLICIES: [(&str, f64); 3] = [("round-0", 0.0), ("round-1", 0.4), ("round-
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let dir = arguments.first().map_or_else(|| std::env::temp_dir().join("rlhf-bench"), PathBuf::from);
-    let number = |at: usize, default: usize| arguments.get(at).map_or(Ok(default), |text| text.parse());
+    let dir = arguments
+        .first()
+        .map_or_else(|| std::env::temp_dir().join("rlhf-bench"), PathBuf::from);
+    let number =
+        |at: usize, default: usize| arguments.get(at).map_or(Ok(default), |text| text.parse());
     let (judgements, annotators) = (number(1, 100_000)?, number(2, 20)?);
     if !dir.join("samples").exists() {
         let started = Instant::now();
         generate(&dir, judgements, annotators)?;
-        println!("made {judgements} judgements of {annotators} annotators in {:.1?}", started.elapsed());
+        println!(
+            "made {judgements} judgements of {annotators} annotators in {:.1?}",
+            started.elapsed()
+        );
     }
     let folders = Folders::of(&dir);
     let items = best("samples", || read_all(&folders.samples).unwrap());
-    best("feedback, at a glance", || load_all(&folders.feedback).unwrap());
+    best("feedback, at a glance", || {
+        load_all(&folders.feedback).unwrap()
+    });
     let labels = best("labels in full", || Labels::read(&folders).unwrap());
     let report = best("statistics", || Report::new(&labels, &Expected::new()));
     best("labels and statistics", || {
         Report::new(&Labels::read(&folders).unwrap(), &Expected::new())
     });
-    println!("{} items, {} judgements counted", items.len(), report.people.tally.judgements);
+    println!(
+        "{} items, {} judgements counted",
+        items.len(),
+        report.people.tally.judgements
+    );
     Ok(())
 }
 
@@ -65,11 +77,14 @@ fn best<T>(what: &str, mut work: impl FnMut() -> T) -> T {
 
 /// Writes a project: every item is judged by [`OVERLAP`] annotators, who err and lean to the left.
 fn generate(dir: &Path, judgements: usize, annotators: usize) -> Result<(), Box<dyn Error>> {
-    let items: Vec<Item> = (0..judgements.div_ceil(OVERLAP)).map(item).collect::<Result<_, _>>()?;
+    let items: Vec<Item> = (0..judgements.div_ceil(OVERLAP))
+        .map(item)
+        .collect::<Result<_, _>>()?;
     append_batch(&dir.join("samples"), "bench", &items)?;
     for annotator in 0..annotators {
         let mine = items.iter().enumerate().filter(|(at, _)| {
-            (0..OVERLAP.min(annotators)).any(|turn| (at + turn * turn.max(1)) % annotators == annotator)
+            (0..OVERLAP.min(annotators))
+                .any(|turn| (at + turn * turn.max(1)) % annotators == annotator)
         });
         judge(dir, annotator, mine.map(|(_, item)| item))?;
     }
@@ -78,11 +93,16 @@ fn generate(dir: &Path, judgements: usize, annotators: usize) -> Result<(), Box<
 
 fn item(n: usize) -> Result<Item, Box<dyn Error>> {
     let mut random = ChaCha8Rng::seed_from_u64(n as u64);
-    let prompt = Prompt::new(None, PromptText::Text(format!("Question {}: how does one do this?", n / 2)))?;
+    let prompt = Prompt::new(
+        None,
+        PromptText::Text(format!("Question {}: how does one do this?", n / 2)),
+    )?;
     let (a, b) = (n % 3, (n + 1) % 3);
     let mut answer = |policy: usize| {
         let words = random.random_range(20..120);
-        let text: Vec<String> = (0..words).map(|_| format!("word{}", random.random_range(0..999))).collect();
+        let text: Vec<String> = (0..words)
+            .map(|_| format!("word{}", random.random_range(0..999)))
+            .collect();
         Candidate::new(format!("{n} {}", text.join(" ")), POLICIES[policy].0)
     };
     let candidates = vec![answer(a), answer(b)];
@@ -123,7 +143,10 @@ fn judge<'a>(
             purpose: Purpose::Train,
             origin: Origin::Screen,
             display: Some(Display {
-                viewed: order.iter().map(|id| (id.clone(), 1.0)).collect::<BTreeMap<_, _>>(),
+                viewed: order
+                    .iter()
+                    .map(|id| (id.clone(), 1.0))
+                    .collect::<BTreeMap<_, _>>(),
                 order,
                 order_seed,
                 blind: true,

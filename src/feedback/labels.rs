@@ -4,9 +4,9 @@
 use super::item::{Item, SamplesError, read_all};
 use super::lines::jsonl_files;
 use super::record::{Kind, Origin, Record};
-use super::store::{StoreError, annotator_folder, annotators};
 use super::store::history::{Event, History};
 use super::store::load::load_all;
+use super::store::{StoreError, annotator_folder, annotators};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::resume_unwind;
@@ -116,7 +116,10 @@ impl Labels {
             let histories = scope.spawn(|| load_all(&folders.feedback));
             let items = read_all(&folders.samples);
             let histories = histories.join();
-            (items, histories.unwrap_or_else(|panic| resume_unwind(panic)))
+            (
+                items,
+                histories.unwrap_or_else(|panic| resume_unwind(panic)),
+            )
         });
         let mut labels = Self {
             items: items?,
@@ -158,7 +161,8 @@ type Places<'a> = HashMap<(&'a str, &'a str), usize>;
 
 fn places(items: &[Item]) -> Places<'_> {
     let each = items.iter().enumerate();
-    each.map(|(index, item)| ((&*item.batch, &*item.id), index)).collect()
+    each.map(|(index, item)| ((&*item.batch, &*item.id), index))
+        .collect()
 }
 
 fn join(

@@ -87,7 +87,9 @@ impl Kinds {
     fn of(clusters: &[(f64, f64)]) -> Self {
         let mut counts: BTreeMap<(u64, u64), usize> = BTreeMap::new();
         for (above, below) in clusters {
-            *counts.entry((above.to_bits(), below.to_bits())).or_default() += 1;
+            *counts
+                .entry((above.to_bits(), below.to_bits()))
+                .or_default() += 1;
         }
         let sums = |&(a, b): &(u64, u64)| (f64::from_bits(a), f64::from_bits(b));
         Self {
@@ -185,7 +187,9 @@ mod tests {
         let cluster = |i: usize| (f64::from(u8::from(i % 4 != 0)), 1.0);
         let clusters: Vec<(f64, f64)> = (0..8000).map(cluster).collect();
         let interval = ratio(&clusters, 4000, 1);
-        let gap = (interval.low - 0.7405).abs().max((interval.high - 0.7595).abs());
+        let gap = (interval.low - 0.7405)
+            .abs()
+            .max((interval.high - 0.7595).abs());
         assert!(gap < 0.0008, "{interval:?}");
         let mut drawn = [0; 3];
         draw_kinds(&[5, 0, 15], &mut ChaCha8Rng::seed_from_u64(1), &mut drawn);

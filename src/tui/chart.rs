@@ -79,7 +79,10 @@ mod tests {
 
     #[test]
     fn bars_have_eighths() {
-        assert_eq!([0.0, 0.5, 1.0, 2.0].map(|share| bar(4, share)), ["", "██", "████", "████"]);
+        assert_eq!(
+            [0.0, 0.5, 1.0, 2.0].map(|share| bar(4, share)),
+            ["", "██", "████", "████"]
+        );
         assert_eq!(bar(4, 0.40625), "█▋");
     }
 

@@ -31,7 +31,9 @@ fn elements(html: &str) -> Vec<String> {
     let (mut open, mut all) = (Vec::new(), Vec::new());
     let body = html.strip_prefix("<!DOCTYPE html>").unwrap();
     for tag in body.split('<').skip(1) {
-        let (tag, _) = tag.split_once('>').unwrap_or_else(|| panic!("no end: {tag:?}"));
+        let (tag, _) = tag
+            .split_once('>')
+            .unwrap_or_else(|| panic!("no end: {tag:?}"));
         let name = |tag: &str| tag.split([' ', '/']).next().unwrap().to_owned();
         if let Some(closed) = tag.strip_prefix('/') {
             assert_eq!(open.pop().as_deref(), Some(closed), "closed out of order");
@@ -65,7 +67,9 @@ fn hostile_texts_are_text() {
     for forbidden in ["script", "img", "b", "iframe", "link", "object"] {
         assert!(!elements.contains(&forbidden.to_owned()), "<{forbidden}>");
     }
-    let allowed = |c: char| c == '\n' || !(c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || c == '\u{feff}');
+    let allowed = |c: char| {
+        c == '\n' || !(c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || c == '\u{feff}')
+    };
     assert_eq!(html.chars().find(|c| !allowed(*c)), None);
     assert!(html.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;"));
     assert!(html.contains("␛[31m␇⟨U+202E⟩gnp.exe⟨U+FEFF⟩"));
@@ -85,7 +89,11 @@ fn the_page_needs_nothing_else_and_allows_nothing_else() {
     assert!(charts >= 6, "{charts}");
     assert_eq!(html.matches("<title id=").count(), charts);
     assert_eq!(html.matches("<desc id=").count(), charts);
-    let mut ids: Vec<&str> = html.split(" id=\"").skip(1).map(|s| s.split('"').next().unwrap()).collect();
+    let mut ids: Vec<&str> = html
+        .split(" id=\"")
+        .skip(1)
+        .map(|s| s.split('"').next().unwrap())
+        .collect();
     let all = ids.len();
     ids.sort_unstable();
     ids.dedup();
@@ -98,7 +106,10 @@ fn people_have_numbers_unless_names_are_asked_for() {
     let numbered = html(&project, false);
     assert!(numbered.contains("annotator 3") && numbered.contains("sim:gold"));
     for name in ["ada", "ben", "cleo"] {
-        assert!(!numbered.contains(&format!(">{name}<")) && !numbered.contains(&format!("{name} and")), "{name}");
+        assert!(
+            !numbered.contains(&format!(">{name}<")) && !numbered.contains(&format!("{name} and")),
+            "{name}"
+        );
     }
     assert!(html(&project, true).contains("<td>cleo</td>"));
 }
@@ -110,19 +121,37 @@ fn the_command_writes_the_page_with_the_hashes_of_its_sources() {
     fs::write(dir.path().join("pairs.jsonl"), row).unwrap();
     let (code, _, err) = rlhf(dir.path(), &["feedback", "import", "pairs.jsonl"]);
     assert_eq!(code, 0, "{err}");
-    let (code, out, err) = rlhf(dir.path(), &["feedback", "report", "--json", "--title", "A <trial>"]);
+    let (code, out, err) = rlhf(
+        dir.path(),
+        &["feedback", "report", "--json", "--title", "A <trial>"],
+    );
     assert_eq!(code, 0, "{err}");
     let written: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((written["out"].as_str(), written["judgements"].as_u64()), (Some("report.html"), Some(1)));
+    assert_eq!(
+        (written["out"].as_str(), written["judgements"].as_u64()),
+        (Some("report.html"), Some(1))
+    );
     let html = fs::read_to_string(dir.path().join("report.html")).unwrap();
     elements(&html);
     assert!(html.contains("<h1>Labelling report: A &lt;trial&gt;</h1>"));
     let sources = written["sources"].as_array().unwrap();
-    let paths: Vec<_> = sources.iter().map(|source| source["path"].as_str().unwrap()).collect();
-    assert!(paths[0].starts_with("feedback/import/") && paths[1] == "samples/pairs.jsonl", "{paths:?}");
+    let paths: Vec<_> = sources
+        .iter()
+        .map(|source| source["path"].as_str().unwrap())
+        .collect();
+    assert!(
+        paths[0].starts_with("feedback/import/") && paths[1] == "samples/pairs.jsonl",
+        "{paths:?}"
+    );
     for source in sources {
         assert!(html.contains(source["sha256"].as_str().unwrap()));
     }
-    let (code, _, err) = rlhf(dir.path(), &["feedback", "report", "--out", "no/such/folder.html"]);
-    assert!(code == 1 && err.contains("cannot write no/such/folder.html"), "{err}");
+    let (code, _, err) = rlhf(
+        dir.path(),
+        &["feedback", "report", "--out", "no/such/folder.html"],
+    );
+    assert!(
+        code == 1 && err.contains("cannot write no/such/folder.html"),
+        "{err}"
+    );
 }

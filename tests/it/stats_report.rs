@@ -20,7 +20,10 @@ fn an_adjudication_decides_for_policies_and_not_for_agreement() {
     project.adjudicates("eve", 0, -2);
     let report = project.report();
     let pair = &report.people.policies()[0];
-    assert_eq!((pair.policy.as_str(), pair.against.as_str()), ("new", "old"));
+    assert_eq!(
+        (pair.policy.as_str(), pair.against.as_str()),
+        ("new", "old")
+    );
     assert_eq!([pair.wins, pair.losses, pair.ties], [1, 0, 0]);
     let agreement = report.people.agreement.unwrap();
     assert_eq!((agreement.units, agreement.raw), (1, 0.0));
@@ -42,8 +45,13 @@ fn gold_items_and_repeats_check_annotators_and_say_nothing_about_policies() {
     for (item, grade) in [(0, 3), (1, -3), (2, 0)] {
         project.says("ada", item, gold(grade));
     }
-    let first = |project: &Project, item: usize| project.labels.items[item].candidates[0].id.clone();
-    for (item, winner) in [(0, Some(first(&project, 0))), (1, Some(first(&project, 1))), (2, None)] {
+    let first =
+        |project: &Project, item: usize| project.labels.items[item].candidates[0].id.clone();
+    for (item, winner) in [
+        (0, Some(first(&project, 0))),
+        (1, Some(first(&project, 1))),
+        (2, None),
+    ] {
         let id = project.labels.items[item].id.clone();
         project.expected.insert(("b1".into(), id), winner);
     }
@@ -63,7 +71,10 @@ fn gold_items_and_repeats_check_annotators_and_say_nothing_about_policies() {
     assert_eq!((quality.gold_judged, gold.n), (3, 3));
     near(gold.share, 2.0 / 3.0);
     let repeats = quality.repeats.unwrap();
-    assert_eq!((repeats.same.n, repeats.same.share, repeats.swapped), (2, 0.5, 1));
+    assert_eq!(
+        (repeats.same.n, repeats.same.share, repeats.swapped),
+        (2, 0.5, 1)
+    );
     let pair = &report.people.policies()[0];
     assert_eq!(pair.wins + pair.losses + pair.ties, 2);
 }
@@ -94,9 +105,16 @@ fn a_policy_that_wins_by_length_alone_does_not_win_at_equal_length() {
     // The longer one wins three of four; `new` is the longer one in four of five.
     for i in 0..100 {
         let new_is_longer = i % 5 != 0;
-        let texts = if new_is_longer { [&short, &long] } else { [&long, &short] };
+        let texts = if new_is_longer {
+            [&short, &long]
+        } else {
+            [&long, &short]
+        };
         let texts = texts.map(|text| format!("{text}{i:03}"));
-        let item = project.pair(&format!("question {i}"), [(&texts[0], "old"), (&texts[1], "new")]);
+        let item = project.pair(
+            &format!("question {i}"),
+            [(&texts[0], "old"), (&texts[1], "new")],
+        );
         let longer_wins = (i / 5) % 4 != 0;
         let new_wins = new_is_longer == longer_wins;
         let said = Say {
@@ -114,7 +132,10 @@ fn a_policy_that_wins_by_length_alone_does_not_win_at_equal_length() {
     assert!(interval.low < 0.5 && 0.5 < interval.high, "{interval:?}");
     // log 3 per (303 − 103) / 406.
     let length = report.people.bias.length.unwrap();
-    assert!((length.value - 3.0_f64.ln() * 406.0 / 200.0).abs() < 0.05, "{length:?}");
+    assert!(
+        (length.value - 3.0_f64.ln() * 406.0 / 200.0).abs() < 0.05,
+        "{length:?}"
+    );
     near(report.people.bias.longer_of_unequal.unwrap().share, 0.75);
 }
 
@@ -151,7 +172,10 @@ fn win_rates_are_shown_by_how_items_were_chosen() {
     }
     let report = project.report();
     let shares = &report.people.policies()[0].by_selector;
-    let shares: Vec<_> = shares.iter().map(|(name, s)| (name.as_str(), s.n, s.share)).collect();
+    let shares: Vec<_> = shares
+        .iter()
+        .map(|(name, s)| (name.as_str(), s.n, s.share))
+        .collect();
     assert_eq!(shares, [("random", 3, 1.0), ("uncertainty", 3, 0.0)]);
 }
 
@@ -160,7 +184,10 @@ fn policies_that_never_met_have_no_ratings_and_the_reason() {
     let mut project = Project::default();
     for (i, policies) in [["a", "b"], ["c", "d"]].into_iter().enumerate() {
         let texts = [format!("x{i}"), format!("y{i}")];
-        project.pair(&format!("q{i}"), [(&texts[0], policies[0]), (&texts[1], policies[1])]);
+        project.pair(
+            &format!("q{i}"),
+            [(&texts[0], policies[0]), (&texts[1], policies[1])],
+        );
         project.says("ada", i, say(1));
     }
     let outcomes = project.report().people.outcomes;
@@ -178,11 +205,18 @@ fn three_policies_are_rated_from_the_first_round_on() {
     for i in 0..80 {
         let policies = [["r0", "r1"], ["r1", "r2"]][i % 2];
         let texts = [format!("x{i}"), format!("y{i}")];
-        project.pair(&format!("q{i}"), [(&texts[0], policies[0]), (&texts[1], policies[1])]);
+        project.pair(
+            &format!("q{i}"),
+            [(&texts[0], policies[0]), (&texts[1], policies[1])],
+        );
         project.says("ada", i, say(if (i / 2) % 4 == 0 { 1 } else { -1 }));
     }
     let table = project.report().people.outcomes.ratings.unwrap();
-    let elo: Vec<_> = table.rated.iter().map(|r| (r.policy.as_str(), r.elo.round())).collect();
+    let elo: Vec<_> = table
+        .rated
+        .iter()
+        .map(|r| (r.policy.as_str(), r.elo.round()))
+        .collect();
     // 400 log10 3 = 190.85 per step, anchored at the policy that sorts first among the round's.
     assert_eq!(table.anchor, "r1");
     assert_eq!(elo, [("r2", 191.0), ("r1", 0.0), ("r0", -191.0)]);
@@ -215,8 +249,8 @@ fn agreement_has_a_kappa_for_choices_and_one_for_grades() {
     assert_eq!((both.items, both.raw), (4, 0.75));
     // A: 2 and 1 of 4, tie: 1 and 1, B: 1 and 2: expected 5/16.
     near(both.kappa.unwrap(), 1.0 - 0.25 / (1.0 - 5.0 / 16.0));
-    // Squares 1 + 9 + 9 + 0 = 19; expected Σ Σ (a−b)²/4 over {3,−1,2,0} × {4,−4,−1,0} = 188/4.
-    near(both.kappa_quadratic.unwrap(), 1.0 - 19.0 / 47.0);
+    // Squares 1 + 9 + 9 + 0 = 19; expected Σ Σ (a−b)²/4 over {3,−1,2,0} × {4,−4,−1,0} = 196/4.
+    near(both.kappa_quadratic.unwrap(), 1.0 - 19.0 / 49.0);
     assert_eq!(agreement.pairs[1].annotators, ["ada", "cleo"]);
     assert_eq!(agreement.pairs[1].kappa_quadratic, None);
 }
@@ -234,15 +268,27 @@ fn the_course_of_an_annotator_comes_in_stretches_of_fifty() {
         project.says("ben", item, say(1));
     }
     let quality = project.report().annotators["ada"].quality.clone();
-    let blocks: Vec<_> = quality.blocks.iter().map(|b| (b.from, b.judgements, b.ties)).collect();
+    let blocks: Vec<_> = quality
+        .blocks
+        .iter()
+        .map(|b| (b.from, b.judgements, b.ties))
+        .collect();
     assert_eq!(blocks, [(1, 50, 0.1), (51, 50, 0.1), (101, 20, 0.1)]);
-    let medians: Vec<_> = quality.blocks.iter().map(|b| b.median_active_ms.unwrap()).collect();
+    let medians: Vec<_> = quality
+        .blocks
+        .iter()
+        .map(|b| b.median_active_ms.unwrap())
+        .collect();
     assert_eq!(medians, [9_000.0, 2_000.0, 2_000.0]);
     let peer = quality.with_others.unwrap();
     assert_eq!((peer.n, peer.share), (120, 0.9));
     let trend = project.report().people.agreement.unwrap().trend;
     assert_eq!(trend.len(), 12);
-    assert!(trend.iter().all(|point| point.units == 10 && (point.raw - 0.9).abs() < 1e-12));
+    assert!(
+        trend
+            .iter()
+            .all(|point| point.units == 10 && (point.raw - 0.9).abs() < 1e-12)
+    );
 }
 
 #[test]
@@ -257,7 +303,10 @@ fn aspects_are_counted_for_the_policies() {
     let [helpful] = &report.people.aspects[..] else {
         panic!("{:?}", report.people.aspects)
     };
-    assert_eq!((helpful.name.as_str(), helpful.n, helpful.ties), ("helpful", 3, 1));
+    assert_eq!(
+        (helpful.name.as_str(), helpful.n, helpful.ties),
+        ("helpful", 3, 1)
+    );
     let together = helpful.with_overall.unwrap();
     assert_eq!((together.n, together.share), (2, 0.5));
     // Positive favours `old`, the first answer; the pair is counted for `new`.

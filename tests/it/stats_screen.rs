@@ -29,7 +29,9 @@ fn screen(app: &App) -> String {
 }
 
 fn press(app: &mut App, keys: &[Key]) -> Vec<Effect> {
-    keys.iter().filter_map(|key| update(app, Event::Key(*key))).collect()
+    keys.iter()
+        .filter_map(|key| update(app, Event::Key(*key)))
+        .collect()
 }
 
 #[test]
@@ -56,7 +58,10 @@ fn an_empty_project_and_a_tiny_terminal_are_shown_too() {
     assert!(screen(&app).contains("nothing to show yet"));
     for size in [(1, 1), (29, 8), (30, 7)] {
         app.size = size;
-        let expected: String = "too small: 30x8 needed".chars().take(usize::from(size.0)).collect();
+        let expected: String = "too small: 30x8 needed"
+            .chars()
+            .take(usize::from(size.0))
+            .collect();
         assert!(screen(&app).starts_with(&expected), "{size:?}");
     }
 }
@@ -105,7 +110,10 @@ fn a_new_count_replaces_the_old_and_a_failed_one_keeps_it() {
     let report = campaign().report();
     update(&mut app, Event::Counted(Box::new(report.clone())));
     assert!(!app.counting && app.report == report);
-    update(&mut app, Event::Failed("feedback/ada/x.jsonl:3: checksum\u{1b}[2J".into()));
+    update(
+        &mut app,
+        Event::Failed("feedback/ada/x.jsonl:3: checksum\u{1b}[2J".into()),
+    );
     assert_eq!(app.report, report);
     assert!(screen(&app).contains("not counted: feedback/ada/x.jsonl:3: checksum␛[2J"));
     let keys = [Key::Ctrl('l'), Key::Ctrl('z'), Key::Char('q'), Key::Esc];
@@ -118,7 +126,10 @@ fn without_a_terminal_the_screen_says_what_to_do() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("samples")).unwrap();
     let (code, _, err) = rlhf(dir.path(), &["feedback", "stats", "--watch"]);
-    assert!(code == 2 && err.contains("leave out --watch for text"), "{err}");
+    assert!(
+        code == 2 && err.contains("leave out --watch for text"),
+        "{err}"
+    );
     let (code, out, _) = rlhf(dir.path(), &["feedback", "stats"]);
     assert_eq!((code, out.as_str()), (0, "0 of 0 items judged\n"));
 }

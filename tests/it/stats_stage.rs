@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use rlhf::feedback::item::{Candidate, Item, Prompt, PromptText, Selector};
 use rlhf::feedback::labels::{Label, Labels};
 use rlhf::feedback::record::{
-    Display, Header, Kind, Layout, Origin, Outcome, Purpose, Record, SIM_PREFIX, Scale, Time, UtcMillis,
+    Display, Header, Kind, Layout, Origin, Outcome, Purpose, Record, SIM_PREFIX, Scale, Time,
+    UtcMillis,
 };
 use rlhf::feedback::report::{Expected, Report};
 use ulid::Ulid;
@@ -84,7 +85,11 @@ impl Project {
         let mut record = Record::new(Kind::Judgement, header).about(about, said.slot);
         let ids = [0, 1].map(|at| about.candidates[at].id.clone());
         let winner = usize::from(said.grade < 0);
-        record.outcome = Some(if said.grade == 0 { Outcome::Tie } else { Outcome::Prefer });
+        record.outcome = Some(if said.grade == 0 {
+            Outcome::Tie
+        } else {
+            Outcome::Prefer
+        });
         record.winner = (said.grade != 0).then(|| ids[winner].clone());
         record.scale = Some(said.scale);
         if said.grade != 0 && said.scale.max_strength().is_some() {
@@ -92,7 +97,11 @@ impl Project {
         }
         record.purpose = Some(said.purpose);
         let simulated = annotator.starts_with(SIM_PREFIX);
-        record.origin = Some(if simulated { Origin::Sim } else { Origin::Screen });
+        record.origin = Some(if simulated {
+            Origin::Sim
+        } else {
+            Origin::Screen
+        });
         let mut order = ids.to_vec();
         order.swap(0, usize::from(!said.first_left));
         record.display = Some(Display {
@@ -149,7 +158,9 @@ impl Project {
             labels: self.labels.labels.clone(),
         };
         // As they are read: by annotator, then in the order they were made.
-        labels.labels.sort_by(|a, b| a.record.annotator.cmp(&b.record.annotator));
+        labels
+            .labels
+            .sort_by(|a, b| a.record.annotator.cmp(&b.record.annotator));
         Report::new(&labels, &self.expected)
     }
 }
@@ -158,10 +169,20 @@ impl Project {
 pub fn campaign() -> Project {
     let mut project = Project::default();
     for i in 0..40 {
-        let policies = [["round-0", "round-1"], ["round-1", "round-2"], ["round-0", "round-2"]][i % 3];
+        let policies = [
+            ["round-0", "round-1"],
+            ["round-1", "round-2"],
+            ["round-0", "round-2"],
+        ][i % 3];
         let first = format!("Answer {i} in a few words.");
-        let second = format!("Answer {i} in words that are many more than the {} of the other.", i + 3);
-        project.pair(&format!("Question {}?", i / 2), [(&first, policies[0]), (&second, policies[1])]);
+        let second = format!(
+            "Answer {i} in words that are many more than the {} of the other.",
+            i + 3
+        );
+        project.pair(
+            &format!("Question {}?", i / 2),
+            [(&first, policies[0]), (&second, policies[1])],
+        );
     }
     for (number, name) in ["ada", "ben", "cleo", "sim:gold"].into_iter().enumerate() {
         for item in 0..40 {

@@ -98,7 +98,9 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
 /// The folder's name, also where the folder is `.`.
 fn title(dir: &Path) -> String {
     let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    let name = dir.file_name().map(|name| name.to_string_lossy().into_owned());
+    let name = dir
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
     name.unwrap_or_else(|| "labels".into())
 }
 

@@ -51,7 +51,9 @@ pub fn run(args: &StatsArgs) -> Result<ExitCode> {
         };
     }
     let report = Report::new(&Labels::read(&folders)?, &Expected::new());
-    print(args.json, &report, || stats_text(&report, terminal::columns()))
+    print(args.json, &report, || {
+        stats_text(&report, terminal::columns())
+    })
 }
 
 /// Every page of the statistics screen, one after the other.

@@ -94,7 +94,7 @@ impl AspectPair {
         let (sum, n) = prompts
             .iter()
             .fold((0.0, 0.0), |(s, n), p| (s + p.0, n + p.1));
-        
+
         Self {
             policy: policy.to_owned(),
             against: against.to_owned(),

@@ -114,7 +114,11 @@ impl Outcomes {
         let mut scores: BTreeMap<[usize; 2], Score> = BTreeMap::new();
         let mut duels = Vec::new();
         for vote in &counted {
-            let selector = vote.record.selector.as_ref().map_or("", |s| s.name.as_str());
+            let selector = vote
+                .record
+                .selector
+                .as_ref()
+                .map_or("", |s| s.name.as_str());
             for &duel in votes.duels(vote) {
                 if duel.policies[0] != duel.policies[1] {
                     let key = ordered(duel.policies);
@@ -164,9 +168,10 @@ fn ordered([a, b]: [usize; 2]) -> [usize; 2] {
 /// The two policies of a pair of which neither answer was acceptable.
 fn refused(votes: &Votes, vote: &Vote) -> Option<[usize; 2]> {
     match (vote.record.outcome, &vote.record.candidates[..]) {
-        (Some(Outcome::BothBad), [a, b]) if a.policy != b.policy => {
-            Some(ordered([votes.policy(&a.policy)?, votes.policy(&b.policy)?]))
-        }
+        (Some(Outcome::BothBad), [a, b]) if a.policy != b.policy => Some(ordered([
+            votes.policy(&a.policy)?,
+            votes.policy(&b.policy)?,
+        ])),
         _ => None,
     }
 }
@@ -271,7 +276,10 @@ impl<'a> League<'a> {
     fn earliest(&self, votes: &Votes, counted: &[&Vote]) -> Option<usize> {
         let first = counted.iter().map(|vote| votes.item(vote).round).min()?;
         let mut answers = vec![0_usize; self.names.len()];
-        for vote in counted.iter().filter(|vote| votes.item(vote).round == first) {
+        for vote in counted
+            .iter()
+            .filter(|vote| votes.item(vote).round == first)
+        {
             for candidate in &vote.record.candidates {
                 if let Ok(policy) = self.names.binary_search(&candidate.policy.as_str()) {
                     answers[policy] += 1;
@@ -279,7 +287,9 @@ impl<'a> League<'a> {
             }
         }
         // With as many answers, the name that sorts first.
-        (0..answers.len()).rev().max_by_key(|&policy| answers[policy])
+        (0..answers.len())
+            .rev()
+            .max_by_key(|&policy| answers[policy])
     }
 
     fn fit(&self, duels: &[Duel], covariates: Covariates) -> Result<Ratings, RatingError> {

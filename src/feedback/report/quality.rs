@@ -71,7 +71,12 @@ pub struct Peers {
 impl Peers {
     /// Counts first judgements.
     pub fn new(votes: &Votes) -> Self {
-        let items = votes.all.iter().map(|vote| vote.item + 1).max().unwrap_or(0);
+        let items = votes
+            .all
+            .iter()
+            .map(|vote| vote.item + 1)
+            .max()
+            .unwrap_or(0);
         let mut counts = vec![[[0; CHOICES]; 2]; items];
         for vote in votes.all.iter().filter(|vote| vote.is_first()) {
             if let Some(choice) = vote.choice {

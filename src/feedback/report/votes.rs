@@ -134,7 +134,8 @@ impl<'a> Texts<'a> {
         let number: HashMap<&str, usize> = names.iter().copied().zip(0..).collect();
         let known = |item: &Item| {
             let each = item.candidates.iter();
-            each.map(|c| (c.text.chars().count() as u32, number[&*c.policy])).collect()
+            each.map(|c| (c.text.chars().count() as u32, number[&*c.policy]))
+                .collect()
         };
         Self {
             items,

@@ -104,7 +104,12 @@ fn footer(app: &App, theme: Theme, buffer: &mut Buffer) {
     let y = app.size.1 - 1;
     if let Some(problem) = &app.problem {
         let text = format!("not counted: {}", sanitise(problem).replace('\n', " "));
-        put(buffer, (1, y), &fit(&text, usize::from(app.size.0) - 2), theme.warning());
+        put(
+            buffer,
+            (1, y),
+            &fit(&text, usize::from(app.size.0) - 2),
+            theme.warning(),
+        );
         return;
     }
     let keys = if app.size.0 < 64 { NARROW } else { FOOTER };
@@ -146,7 +151,11 @@ fn pace(app: &App, theme: Theme, area: Rect, buffer: &mut Buffer) {
         marks: ["0".into(), most.to_string()],
     };
     // A single step has no line to its neighbour.
-    let points = if points.len() == 1 { vec![points[0], (1.0, points[0].1)] } else { points };
+    let points = if points.len() == 1 {
+        vec![points[0], (1.0, points[0].1)]
+    } else {
+        points
+    };
     frame.draw(&points, GraphType::Bar, theme, area, buffer);
 }
 
@@ -201,6 +210,9 @@ impl Frame {
             .bounds([0.0, self.y])
             .labels(self.marks)
             .style(theme.faint());
-        Chart::new(vec![data]).x_axis(x).y_axis(y).render(area, buffer);
+        Chart::new(vec![data])
+            .x_axis(x)
+            .y_axis(y)
+            .render(area, buffer);
     }
 }

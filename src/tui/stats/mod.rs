@@ -111,11 +111,7 @@ impl Driver<'_> {
     }
 
     /// What happened: at the keyboard, to the size, on the counting thread, on the disk.
-    fn events(
-        &mut self,
-        input: Option<Input>,
-        screen: &Screen,
-    ) -> Result<Vec<Event>, StatsError> {
+    fn events(&mut self, input: Option<Input>, screen: &Screen) -> Result<Vec<Event>, StatsError> {
         let mut events = Vec::new();
         if let Some(Input::Key(key, _)) = input {
             events.push(Event::Key(key));

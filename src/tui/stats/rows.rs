@@ -95,7 +95,10 @@ fn counts(rows: &mut Rows, group: &Group, width: usize) {
         rows.text(format!("{name:12} {:>8} {bar}", percent(share)));
     }
     if tally.adjudications > 0 {
-        rows.text(format!("{} settle a disagreement of others", tally.adjudications));
+        rows.text(format!(
+            "{} settle a disagreement of others",
+            tally.adjudications
+        ));
     }
     if let Some(median) = tally.median_active_ms {
         let rate = tally.per_active_hour.map_or(String::new(), |rate| {
@@ -108,24 +111,42 @@ fn counts(rows: &mut Rows, group: &Group, width: usize) {
 /// Which policy wins.
 pub fn policies(report: &Report, width: usize) -> Vec<Row> {
     let mut rows = Rows::default();
-    for (name, group) in report.groups().filter(|(_, group)| !group.policies().is_empty()) {
+    for (name, group) in report
+        .groups()
+        .filter(|(_, group)| !group.policies().is_empty())
+    {
         rows.heading(&format!("Policies, by {}", name.to_lowercase()));
-        group.policies().iter().for_each(|pair| policy_pair(&mut rows, pair, width));
+        group
+            .policies()
+            .iter()
+            .for_each(|pair| policy_pair(&mut rows, pair, width));
         if let Some(reason) = &group.outcomes.no_ratings {
             rows.text(format!("no ratings: {}", clean(reason)));
         }
-        if let Some(table) = group.outcomes.ratings.as_ref().filter(|t| t.rated.len() > 2) {
+        if let Some(table) = group
+            .outcomes
+            .ratings
+            .as_ref()
+            .filter(|t| t.rated.len() > 2)
+        {
             ratings(&mut rows, table, width);
         }
         for aspect in &group.aspects {
             let overall = aspect.with_overall.as_ref().map_or(String::new(), |share| {
                 format!("; as overall {}", share_text(share))
             });
-            rows.text(format!("{}: {} judgements{overall}", clean(&aspect.name), aspect.n));
+            rows.text(format!(
+                "{}: {} judgements{overall}",
+                clean(&aspect.name),
+                aspect.n
+            ));
             for pair in &aspect.policies {
                 let names = versus(&pair.policy, &pair.against);
                 let interval = brackets(pair.interval, 2);
-                rows.text(format!("  {names}: mean grade {:+.2} {interval}", pair.mean));
+                rows.text(format!(
+                    "  {names}: mean grade {:+.2} {interval}",
+                    pair.mean
+                ));
             }
         }
     }
@@ -176,7 +197,11 @@ fn policy_pair(rows: &mut Rows, pair: &PolicyPair, width: usize) {
         rows.text(format!("  both bad {}", share_text(&bad)));
     }
     for (selector, share) in &pair.by_selector {
-        rows.text(format!("  chosen by {}: {}", clean(selector), share_text(share)));
+        rows.text(format!(
+            "  chosen by {}: {}",
+            clean(selector),
+            share_text(share)
+        ));
     }
     if let Some(needed) = pair.labels_needed {
         let decisive = (pair.wins + pair.losses) as u64;
@@ -184,14 +209,28 @@ fn policy_pair(rows: &mut Rows, pair: &PolicyPair, width: usize) {
             0 => "there are enough".to_owned(),
             more => format!("{more} more"),
         };
-        rows.text(format!("  to show this win rate takes {needed} decisive labels: {more}"));
+        rows.text(format!(
+            "  to show this win rate takes {needed} decisive labels: {more}"
+        ));
     }
 }
 
 fn ratings(rows: &mut Rows, table: &Table, width: usize) {
-    rows.faint(&format!("Elo above {}, Bradley–Terry, ties as half", clean(&table.anchor)));
-    let names: Vec<String> = table.rated.iter().map(|rated| clean(&rated.policy)).collect();
-    let widest = names.iter().map(|name| columns(name)).max().unwrap_or(0).min(24);
+    rows.faint(&format!(
+        "Elo above {}, Bradley–Terry, ties as half",
+        clean(&table.anchor)
+    ));
+    let names: Vec<String> = table
+        .rated
+        .iter()
+        .map(|rated| clean(&rated.policy))
+        .collect();
+    let widest = names
+        .iter()
+        .map(|name| columns(name))
+        .max()
+        .unwrap_or(0)
+        .min(24);
     let ends = table.rated.iter().filter_map(|rated| rated.interval);
     let reach = ends
         .flat_map(|interval| [interval.low.abs(), interval.high.abs()])
@@ -202,10 +241,16 @@ fn ratings(rows: &mut Rows, table: &Table, width: usize) {
         let chart = chart_width(width, widest + 32);
         let chart = whisker(chart, (-reach, reach), 0.0, rated.elo, rated.interval);
         let (name, interval) = (pad(name, widest), brackets(rated.interval, 0));
-        rows.text(format!("{name} {:+6.0} {interval:16} {chart}", rated.elo).trim_end().to_owned());
+        rows.text(
+            format!("{name} {:+6.0} {interval:16} {chart}", rated.elo)
+                .trim_end()
+                .to_owned(),
+        );
     }
     for difference in &table.differences {
-        let p = difference.p.map_or(String::new(), |p| format!(", p {}", p_value(p)));
+        let p = difference
+            .p
+            .map_or(String::new(), |p| format!(", p {}", p_value(p)));
         rows.text(format!(
             "{} above {}: {:+.0} {}{p}",
             clean(&difference.policy),
@@ -242,25 +287,41 @@ pub fn agreement(report: &Report, width: usize) -> Vec<Row> {
             consensus.units,
             percent(consensus.raw)
         ));
-        let alphas = [("A, tie, B", consensus.nominal), ("grades", consensus.ordinal)];
+        let alphas = [
+            ("A, tie, B", consensus.nominal),
+            ("grades", consensus.ordinal),
+        ];
         for (what, alpha) in alphas {
-            let Some(Alpha { alpha, interval, .. }) = alpha else {
+            let Some(Alpha {
+                alpha, interval, ..
+            }) = alpha
+            else {
                 continue;
             };
             let chart = whisker(chart_width(width, 48), (-1.0, 1.0), 0.0, alpha, interval);
             let interval = brackets(interval, 3);
-            rows.text(format!("Krippendorff's α, {what:9} {alpha:6.3} {interval:17} {chart}").trim_end().to_owned());
+            rows.text(
+                format!("Krippendorff's α, {what:9} {alpha:6.3} {interval:17} {chart}")
+                    .trim_end()
+                    .to_owned(),
+            );
         }
         rows.faint("people on pairs: 63 to 77 % raw agreement is usual; α = 0 is chance");
         if !consensus.trend.is_empty() {
-            let of: Vec<String> = consensus.trend.iter().map(|t| format!("{:.0}", t.raw * 100.0)).collect();
+            let of: Vec<String> = consensus
+                .trend
+                .iter()
+                .map(|t| format!("{:.0}", t.raw * 100.0))
+                .collect();
             rows.text(format!("over time, % raw: {}", of.join(" ")));
         }
         for pair in &consensus.pairs {
-            let quadratic = pair.kappa_quadratic.map_or(String::new(), |kappa| {
-                format!(", of grades {kappa:.3}")
-            });
-            let kappa = pair.kappa.map_or("undefined".into(), |kappa| format!("{kappa:.3}"));
+            let quadratic = pair
+                .kappa_quadratic
+                .map_or(String::new(), |kappa| format!(", of grades {kappa:.3}"));
+            let kappa = pair
+                .kappa
+                .map_or("undefined".into(), |kappa| format!("{kappa:.3}"));
             rows.text(format!(
                 "{} and {}: {} on {} items, Cohen's κ {kappa}{quadratic}",
                 clean(&pair.annotators[0]),
@@ -282,11 +343,19 @@ pub fn annotators(report: &Report, width: usize) -> Vec<Row> {
         .map(|(name, annotator)| (clean(name), annotator_cells(annotator)))
         .collect();
     let names = cells.iter().map(|(name, _)| columns(name));
-    let widest = names.max().unwrap_or(0).clamp(9, 28).min(width.saturating_sub(20).max(9));
+    let widest = names
+        .max()
+        .unwrap_or(0)
+        .clamp(9, 28)
+        .min(width.saturating_sub(20).max(9));
     // Columns that find no room are left out, from the right.
     let room = width.saturating_sub(widest + 4) / 9;
     let line = |name: &str, cells: &[String]| {
-        let cells: Vec<String> = cells.iter().take(room.max(1)).map(|c| format!("{c:>8}")).collect();
+        let cells: Vec<String> = cells
+            .iter()
+            .take(room.max(1))
+            .map(|c| format!("{c:>8}"))
+            .collect();
         format!("{} {}", pad(name, widest), cells.join(" "))
     };
     let mut rows = Rows::default();
@@ -295,7 +364,9 @@ pub fn annotators(report: &Report, width: usize) -> Vec<Row> {
     }
     rows.heading("Annotators");
     rows.faint(&line("", &HEADINGS.map(str::to_owned)));
-    cells.iter().for_each(|(name, cells)| rows.text(line(name, cells)));
+    cells
+        .iter()
+        .for_each(|(name, cells)| rows.text(line(name, cells)));
     rows.faint("agree: with others; gold: right; repeat: judged the same again");
     rows.0
 }
@@ -340,7 +411,10 @@ pub fn habits(report: &Report, width: usize) -> Vec<Row> {
             rows.text(format!("  0 % {chart} 100 %"));
         }
         if let Some(p) = group.tally.left_p {
-            rows.text(format!("left or right by chance: p {} (exact binomial)", p_value(p)));
+            rows.text(format!(
+                "left or right by chance: p {} (exact binomial)",
+                p_value(p)
+            ));
         }
         let worth = [
             ("left, all else equal", bias.side),
@@ -356,8 +430,14 @@ pub fn habits(report: &Report, width: usize) -> Vec<Row> {
 }
 
 fn estimate_text(estimate: &Estimate) -> String {
-    let p = estimate.p.map_or(String::new(), |p| format!(", p {}", p_value(p)));
-    format!("{:+.3} {} log odds{p}", estimate.value, brackets(estimate.interval(), 3))
+    let p = estimate
+        .p
+        .map_or(String::new(), |p| format!(", p {}", p_value(p)));
+    format!(
+        "{:+.3} {} log odds{p}",
+        estimate.value,
+        brackets(estimate.interval(), 3)
+    )
 }
 
 /// Judgements over time.
@@ -365,7 +445,11 @@ pub fn pace(report: &Report, width: usize) -> Vec<Row> {
     let mut rows = Rows::default();
     for (name, group) in report.groups() {
         let Some(pace) = &group.pace else { continue };
-        rows.heading(&format!("Judgements per {}, {}", pace.step, name.to_lowercase()));
+        rows.heading(&format!(
+            "Judgements per {}, {}",
+            pace.step,
+            name.to_lowercase()
+        ));
         rows.text(spark(chart_width(width, 4), &pace.counts));
         let most = pace.counts.iter().max().copied().unwrap_or(0);
         let (first, last) = (minute(pace.first), minute(pace.last));
@@ -376,7 +460,11 @@ pub fn pace(report: &Report, width: usize) -> Vec<Row> {
 
 /// Year to minute.
 pub fn minute(time: UtcMillis) -> String {
-    time.to_string().chars().take(16).collect::<String>().replace('T', " ")
+    time.to_string()
+        .chars()
+        .take(16)
+        .collect::<String>()
+        .replace('T', " ")
 }
 
 /// A name from a file as one line that is safe to print.

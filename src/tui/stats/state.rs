@@ -101,18 +101,28 @@ impl App {
             Page::Agreement => self.trend().is_some(),
             _ => false,
         };
-        if has_chart && self.size.1 >= 20 { self.size.1 / 2 } else { 0 }
+        if has_chart && self.size.1 >= 20 {
+            self.size.1 / 2
+        } else {
+            0
+        }
     }
 
     /// Raw agreement over time: of people, else of programs.
     pub fn trend(&self) -> Option<Vec<f64>> {
-        let mut trends = self.report.groups().filter_map(|(_, group)| group.agreement.as_ref());
+        let mut trends = self
+            .report
+            .groups()
+            .filter_map(|(_, group)| group.agreement.as_ref());
         let trend = trends.find(|consensus| !consensus.trend.is_empty())?;
         Some(trend.trend.iter().map(|point| point.raw).collect())
     }
 
     fn groups_with_pace(&self) -> usize {
-        self.report.groups().filter(|(_, group)| group.pace.is_some()).count()
+        self.report
+            .groups()
+            .filter(|(_, group)| group.pace.is_some())
+            .count()
     }
 
     /// The highest value of [`App::top`].

@@ -85,7 +85,10 @@ fn on_key(app: &mut App, key: Key) -> Option<Effect> {
 }
 
 fn turn(app: &mut App, by: usize) {
-    let now = PAGES.iter().position(|(page, ..)| *page == app.page).unwrap_or(0);
+    let now = PAGES
+        .iter()
+        .position(|(page, ..)| *page == app.page)
+        .unwrap_or(0);
     open(app, PAGES[(now + by) % PAGES.len()].0);
 }
 
