@@ -15,6 +15,7 @@ use crate::cli::{demo_report, label, ppo, reward};
 use crate::config::{self, File, Overrides, ProjectConfig};
 use crate::feedback::gold;
 use crate::feedback::item::Item;
+use crate::feedback::queue::Plan;
 use crate::feedback::record::{QUESTION, Scale};
 use crate::feedback::sim::Simulated;
 use crate::feedback::store::session::Session;
@@ -201,7 +202,8 @@ impl Stage<'_> {
         let simulated: Simulated = name.parse()?;
         let mut session =
             Session::open(&self.feedback(), name, Stamps::system())?.synced_on_close();
-        let judged = simulated.annotate(&mut session, items, self.args.seed, gold::score)?;
+        let plan = Plan::seeded(self.args.seed);
+        let judged = simulated.annotate(&mut session, items, &plan, gold::score)?;
         session.close()?;
         self.say(&format!("{name}, a simulated labeller, judged {judged} pairs; its records are marked as simulated"));
         Ok(())
@@ -223,7 +225,7 @@ impl Stage<'_> {
         let report = tui::label::run(&tui::label::Job {
             feedback: &feedback,
             items,
-            seed: self.args.seed,
+            plan: &Plan::seeded(self.args.seed),
             setup,
         })?;
         label::print_report(&report);

@@ -1,24 +1,32 @@
 //! `rlhf label`: compare pairs of answers in the terminal.
 
-use std::io::Write;
+mod annotator;
+mod items;
+mod live;
+mod moderate;
+mod plan;
+
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{ArgAction, Args, ValueEnum};
 use color_eyre::eyre::{WrapErr, bail};
 
-use crate::config::{self, LabelConfig, Overrides};
+use crate::cli::flags::Flags;
+use crate::config::{self, LabelConfig};
 use crate::feedback::digest::Sha256;
-use crate::feedback::item::{self, Item};
+use crate::feedback::gold;
+use crate::feedback::item::Item;
+use crate::feedback::queue::{Plan, Queue};
 use crate::feedback::record::{QUESTION, SIM_PREFIX, Scale};
 use crate::feedback::sim::Simulated;
 use crate::feedback::store::session::Session;
 use crate::feedback::store::stamps::Stamps;
-use crate::feedback::{answers, gold};
-use crate::run::atomic::write_atomic;
 use crate::tui::label::draw::duration;
 use crate::tui::label::state::{Ending, Guidelines, Setup};
-use crate::tui::label::{self, Job, LabelError, Report};
+use crate::tui::label::{self, Job, LabelError, Report, Supply};
+
+use self::live::LiveArgs;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -26,6 +34,12 @@ Examples:
   rlhf label --batch round-0 --annotator mia   one batch, under a name
   rlhf label answers.jsonl                     compare answers from anywhere; rows such as
                                                {\"prompt\": \"Why?\", \"responses\": [\"one\", \"two\"]}
+  rlhf label --live --model embedded --prompts prompts/general.jsonl
+                                               judge answers as they are written
+  rlhf label --order informative --scores scores.jsonl
+                                               most informative first; a fifth stays random
+  rlhf label --adjudicate                      settle the items on which people disagree
+  rlhf label --review mia                      go through what mia judged
   rlhf label --annotator sim:gold:noise=0.25   let a program judge (its records say so)
 
 Press ? on the screen for the keys. Every judgement is on disk before the next pair
@@ -56,9 +70,16 @@ pub struct LabelArgs {
     /// Do not show judgements per minute and the remaining time
     #[arg(long)]
     pub hide_rate: bool,
-    /// Seed of the order of pairs and of their sides [default: from rlhf.toml, else 42]
-    #[arg(long, value_name = "N")]
-    pub seed: Option<u64>,
+    /// Settle the items on which people disagree, without seeing who said what
+    #[arg(long, conflicts_with_all = ["file", "review"])]
+    pub adjudicate: bool,
+    /// Go through another annotator's judgements and settle them
+    #[arg(long, value_name = "NAME", conflicts_with = "file")]
+    pub review: Option<String>,
+    #[command(flatten)]
+    live: LiveArgs,
+    #[command(flatten)]
+    flags: Flags<LabelConfig>,
 }
 
 /// The scales a pair can be judged on.
@@ -89,124 +110,74 @@ impl From<ScaleArg> for Scale {
 /// # Errors
 /// Samples or judgements that cannot be read or written, by file and line.
 pub fn run(args: &LabelArgs) -> color_eyre::Result<ExitCode> {
-    let mut flags = Overrides::default();
-    if let Some(seed) = args.seed {
-        flags.push("seed", &seed.to_string());
-    }
-    let settings: LabelConfig = config::resolve(&config::File::of_project(&args.dir)?, &flags)?;
-    let simulated = args
-        .annotator
-        .as_deref()
-        .is_some_and(|name| name.starts_with(SIM_PREFIX));
-    if !simulated && !crate::tui::terminal::is_interactive() {
+    let file = config::File::of_project(&args.dir)?;
+    let settings: LabelConfig = config::resolve(&file, args.flags.overrides())?;
+    let named = args.annotator.as_deref();
+    let simulated = named.filter(|name| name.starts_with(SIM_PREFIX));
+    if simulated.is_none() && !crate::tui::terminal::is_interactive() {
         eprintln!("error: {}", LabelError::NoTerminal);
         return Ok(ExitCode::from(2));
     }
-    let items = items(args)?;
-    match args.annotator.as_deref() {
-        Some(name) if simulated => simulate(args, name, &items, settings.seed),
-        name => {
-            let annotator = name.map_or_else(remembered_annotator, |name| Ok(name.to_owned()))?;
-            judge(args, annotator, &items, settings.seed)
-        }
+    if simulated.is_some() && (args.is_moderation() || args.live.live) {
+        bail!("a simulated annotator cannot adjudicate, review or judge live; use a person's name");
+    }
+    let annotator = named.map_or_else(annotator::remembered, |name| Ok(name.to_owned()))?;
+    if args.is_moderation() {
+        let (items, plan) = moderate::work(args, settings.seed)?;
+        let code = judge(args, annotator.clone(), &items, &plan, None)?;
+        moderate::print_upheld(args, &annotator)?;
+        return Ok(code);
+    }
+    plan::roster(&settings).admit(&annotator)?;
+    if args.live.live {
+        return judge_live(args, annotator, &settings);
+    }
+    let mut items = items::items(args)?;
+    let plan = plan::of_project(&settings, &args.dir, &mut items)?;
+    match simulated {
+        Some(name) => simulate(args, name, &items, &plan),
+        None => judge(args, annotator, &items, &plan, None),
     }
 }
 
-/// The items to judge: of a file of answers, of one batch, or of the whole project.
-fn items(args: &LabelArgs) -> color_eyre::Result<Vec<Item>> {
-    let samples = args.dir.join("samples");
-    let items = match (&args.file, &args.batch) {
-        (Some(file), _) => import(file, &samples)?,
-        (None, Some(batch)) => read_batch(&samples, batch)?,
-        (None, None) => item::read_all(&samples)?,
-    };
-    if items.is_empty() {
-        bail!(
-            "{} has nothing to judge; make pairs with `rlhf sample`, or name a file of answers: \
-             rlhf label answers.jsonl",
-            samples.display()
-        );
+impl LabelArgs {
+    fn is_moderation(&self) -> bool {
+        self.adjudicate || self.review.is_some()
     }
-    Ok(items)
 }
 
-fn read_batch(samples: &Path, batch: &str) -> color_eyre::Result<Vec<Item>> {
-    let path = samples.join(format!("{batch}.jsonl"));
-    if !path.exists() {
-        bail!(
-            "there is no {}; a batch is the name of a file in samples/ without .jsonl",
-            path.display()
-        );
-    }
-    Ok(item::read_batch(&path)?)
-}
-
-/// Copies the rows of a file of answers to `samples/`, where text lives, and returns them.
-fn import(file: &Path, samples: &Path) -> color_eyre::Result<Vec<Item>> {
-    let batch = item::batch_name(file);
-    let answers = answers::read(file, &batch)?;
-    if answers.duplicates > 0 {
-        let (dropped, rows) = (answers.duplicates, answers.too_few);
-        eprintln!(
-            "note: {dropped} duplicate answers dropped, {rows} rows without two answers left out"
-        );
-    }
-    answers::add_new(samples, &batch, &answers.items)?;
-    Ok(answers.items)
-}
-
-/// The name in the user's configuration, asked for once, so that resuming finds it.
-fn remembered_annotator() -> color_eyre::Result<String> {
-    let folder = std::env::var_os("XDG_CONFIG_HOME")
-        .map(PathBuf::from)
-        .or_else(|| std::env::home_dir().map(|home| home.join(".config")));
-    let Some(folder) = folder else {
-        bail!("no home directory to remember your name in; say --annotator NAME");
-    };
-    let path = folder.join("rlhf").join("annotator");
-    if let Ok(name) = std::fs::read_to_string(&path) {
-        return Ok(name.trim().to_owned());
-    }
-    let name = ask_annotator()?;
-    crate::feedback::store::annotator_folder(Path::new(""), &name)?;
-    let folder = folder.join("rlhf");
-    std::fs::create_dir_all(&folder)
-        .wrap_err_with(|| format!("cannot make {}; say --annotator NAME", folder.display()))?;
-    write_atomic(&path, format!("{name}\n").as_bytes())?;
-    Ok(name)
-}
-
-fn ask_annotator() -> color_eyre::Result<String> {
-    let seed = Sha256::of(Stamps::system().id_after(ulid::Ulid::nil()).to_string()).to_string();
-    let suggestion = format!("ann_{}", &seed[..4]);
-    println!("Judgements are signed with a pseudonym, which is asked once and kept for next time.");
-    print!("Your name for judgements [{suggestion}]: ");
-    std::io::stdout().flush()?;
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line)?;
-    let name = line.trim();
-    Ok(if name.is_empty() {
-        suggestion
-    } else {
-        name.to_owned()
-    })
+/// The pairs of a live batch are its annotator's alone; checks are mixed into what was left over.
+fn judge_live(
+    args: &LabelArgs,
+    annotator: String,
+    settings: &LabelConfig,
+) -> color_eyre::Result<ExitCode> {
+    let (mut items, source) = live::open(args, &annotator)?;
+    let mut plan = plan::of_project(settings, &args.dir, &mut items)?;
+    plan.roster.annotators.clear();
+    let ahead = args.live.ahead;
+    let supply: Supply = Box::new(move || source.start(ahead));
+    judge(args, annotator, &items, &plan, Some(supply))
 }
 
 fn simulate(
     args: &LabelArgs,
     name: &str,
     items: &[Item],
-    seed: u64,
+    plan: &Plan,
 ) -> color_eyre::Result<ExitCode> {
     let simulated: Simulated = name.parse()?;
-    let session = Session::open(&args.dir.join("feedback"), name, Stamps::system())?;
+    let feedback = args.dir.join("feedback");
+    let session = Session::open(&feedback, name, Stamps::system())?;
     let mut session = session.synced_on_close();
-    let judged = simulated.annotate(&mut session, items, seed, gold::score)?;
+    let now_ms = u64::try_from(Stamps::system().now().0).unwrap_or(0);
+    let plan = plan.divided(&feedback, items, session.history(), now_ms)?;
+    let total = Queue::new(items, session.history(), &plan).total();
+    let judged = simulated.annotate(&mut session, items, &plan, gold::score)?;
     session.close()?;
     println!(
-        "{name}, a simulated annotator, judged {judged} of {} items; its records are marked as \
-         simulated.",
-        items.len()
+        "{name}, a simulated annotator, judged {judged} of {total} items; its records are marked as \
+         simulated."
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -215,7 +186,8 @@ fn judge(
     args: &LabelArgs,
     annotator: String,
     items: &[Item],
-    seed: u64,
+    plan: &Plan,
+    supply: Option<Supply>,
 ) -> color_eyre::Result<ExitCode> {
     let setup = Setup {
         annotator,
@@ -227,12 +199,13 @@ fn judge(
         hand_over: None,
     };
     let feedback = args.dir.join("feedback");
-    let report = label::run(&Job {
+    let job = Job {
         feedback: &feedback,
         items,
-        seed,
+        plan,
         setup,
-    })?;
+    };
+    let report = label::run_supplied(&job, supply)?;
     Ok(print_report(&report))
 }
 
@@ -262,6 +235,9 @@ pub fn print_report(report: &Report) -> ExitCode {
             "{} items with more than two answers were left out.",
             report.not_pairs
         );
+    }
+    if let Some(reason) = &report.supply_failed {
+        eprintln!("error: no more answers could be written: {reason}");
     }
     match &report.ending {
         Ending::WriteFailed(error) => {

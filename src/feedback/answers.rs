@@ -3,7 +3,7 @@
 //! JSONL rows `{"prompt": string | messages, "responses": [string, …], "models"?: [string, …],
 //! "id"?: string}`; other keys are ignored.
 
-use super::item::{self, Candidate, Item, MAX_ROW_BYTES, Prompt, SamplesError, Selector};
+use super::item::{BatchFile, Candidate, Item, MAX_ROW_BYTES, Prompt, SamplesError, Selector};
 use super::lines::{Lines, Row, RowError};
 use super::prompts::TextOrMessages;
 use super::queue::drop_duplicates;
@@ -11,11 +11,13 @@ use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::Path;
 
+/// One row of a file of answers.
 #[derive(Deserialize)]
-struct AnswerRow {
+pub(super) struct AnswerRow {
     id: Option<String>,
     prompt: TextOrMessages,
-    responses: Vec<String>,
+    /// The answers.
+    pub(super) responses: Vec<String>,
     models: Option<Vec<String>>,
 }
 
@@ -44,19 +46,12 @@ pub fn read(path: &Path, batch: &str) -> Result<Answers, RowError> {
     };
     let mut seen = HashSet::new();
     while let Some(row) = lines.next_row()? {
-        let (prompt, candidates) = parse(&row, batch)?;
-        let (candidates, duplicates) = drop_duplicates(candidates);
+        let (item, duplicates) = item(&row, row.parse()?, batch)?;
         answers.duplicates += duplicates;
-        if candidates.len() < 2 {
+        let Some(item) = item else {
             answers.too_few += 1;
             continue;
-        }
-        let selector = Selector {
-            name: "all".into(),
-            score: None,
-            seed: 0,
         };
-        let item = Item::new(batch, 0, prompt, candidates, selector).map_err(|e| row.error(e))?;
         if !seen.insert(item.id.clone()) {
             return Err(row.error("the same prompt and responses are on an earlier line"));
         }
@@ -65,13 +60,33 @@ pub fn read(path: &Path, batch: &str) -> Result<Answers, RowError> {
     Ok(answers)
 }
 
-fn parse(row: &Row, batch: &str) -> Result<(Prompt, Vec<Candidate>), RowError> {
+/// The item of a row, unless fewer than two different answers are left, and how many were dropped.
+pub(super) fn item(
+    row: &Row,
+    given: AnswerRow,
+    batch: &str,
+) -> Result<(Option<Item>, usize), RowError> {
+    let (prompt, candidates) = parse(row, given, batch)?;
+    let (candidates, duplicates) = drop_duplicates(candidates);
+    if candidates.len() < 2 {
+        return Ok((None, duplicates));
+    }
+    let selector = Selector {
+        name: "all".into(),
+        score: None,
+        seed: 0,
+    };
+    let item = Item::new(batch, 0, prompt, candidates, selector).map_err(|e| row.error(e))?;
+    Ok((Some(item), duplicates))
+}
+
+fn parse(row: &Row, given: AnswerRow, batch: &str) -> Result<(Prompt, Vec<Candidate>), RowError> {
     let AnswerRow {
         id,
         prompt,
         responses,
         models,
-    } = row.parse()?;
+    } = given;
     let prompt = Prompt::new(id, prompt.into()).map_err(|error| row.error(error))?;
     let models = models.unwrap_or_else(|| vec![batch.to_owned(); responses.len()]);
     if models.len() != responses.len() {
@@ -92,18 +107,12 @@ fn parse(row: &Row, batch: &str) -> Result<(Prompt, Vec<Candidate>), RowError> {
 /// # Errors
 /// [`SamplesError`] if the file cannot be read or written.
 pub fn add_new(samples: &Path, batch: &str, items: &[Item]) -> Result<usize, SamplesError> {
-    let path = samples.join(format!("{batch}.jsonl"));
-    let mut known = HashSet::new();
-    if path.exists() {
-        known.extend(item::read_batch(&path)?.into_iter().map(|item| item.id));
-    }
-    let new: Vec<Item> = items
-        .iter()
-        .filter(|item| !known.contains(&item.id))
-        .cloned()
-        .collect();
+    let mut file = BatchFile::open(samples, batch)?;
+    let known: HashSet<String> = file.read()?.into_iter().map(|item| item.id).collect();
+    let is_new = |item: &&Item| !known.contains(&item.id);
+    let new: Vec<Item> = items.iter().filter(is_new).cloned().collect();
     if !new.is_empty() {
-        item::append_batch(samples, batch, &new)?;
+        file.append(&new)?;
     }
     Ok(new.len())
 }
@@ -161,7 +170,7 @@ mod tests {
         assert_eq!(add_new(dir.path(), "mine", &items).unwrap(), 1);
         assert_eq!(add_new(dir.path(), "mine", &items).unwrap(), 0);
         assert_eq!(
-            item::read_batch(&dir.path().join("mine.jsonl")).unwrap(),
+            crate::feedback::item::read_batch(&dir.path().join("mine.jsonl")).unwrap(),
             items
         );
     }

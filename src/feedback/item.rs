@@ -10,7 +10,7 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-pub use file::{SamplesError, append_batch, batch_name, read_all, read_batch};
+pub use file::{BatchFile, SamplesError, append_batch, batch_name, read_all, read_batch};
 
 /// Version of the row written here.
 pub const ITEM_VERSION: u32 = 1;

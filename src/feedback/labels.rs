@@ -56,6 +56,11 @@ impl Folders {
         }
     }
 
+    /// `gold/` beside them: items with known answers.
+    pub fn gold(&self) -> PathBuf {
+        self.samples.with_file_name("gold")
+    }
+
     /// Every file of samples and of judgements, in name order. Missing folders have none.
     ///
     /// # Errors

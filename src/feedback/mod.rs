@@ -7,6 +7,8 @@
 //! | [`record`] | one event of an annotator, schema v1 |
 //! | [`store`] | the append-only files `feedback/<annotator>/<session>.jsonl` |
 //! | [`queue`] | which item comes next, and which answer stands on which side |
+//! | [`known`] | items with a known answer, for checks (`gold/*.jsonl`) |
+//! | [`disputes`] | what a moderator settles |
 //! | [`sim`] | the simulated annotator |
 //! | [`pairs`] | preference pairs, from a project or from a file: what reward training reads |
 //! | [`labels`] | what counts: effective judgements with the text they are about |
@@ -19,10 +21,12 @@
 pub mod answers;
 pub mod check;
 pub mod digest;
+pub mod disputes;
 pub mod export;
 pub mod gold;
 pub mod import;
 pub mod item;
+pub mod known;
 pub mod labels;
 pub mod lines;
 pub mod pairs;

@@ -1,77 +1,137 @@
 //! Which item comes next, and which answer stands on which side.
 //!
+//! | file | what |
+//! |---|---|
+//! | [`sides`] | left and right, duplicates, one pair of several answers |
+//! | [`order`] | random, round-robin over prompts, most informative first; the random share |
+//! | [`roster`] | which items are whose, without anybody to ask |
+//! | [`checks`] | known answers and repeats, mixed in |
+//!
 //! Everything random follows from a seed by SHA-256, not from a generator with state: the same item
-//! looks the same after a restart, on another machine, and in whatever order items come.
+//! looks the same after a restart, on another machine, and in whatever order items come. The queue is
+//! laid out over all items, answered ones included, and what is answered is then left out: what
+//! comes next does not depend on when one stopped.
 
-use super::digest::Sha256;
-use super::item::{Candidate, Item};
-use super::record::Kind;
-use super::store::history::History;
-use std::collections::{HashSet, VecDeque};
+pub mod checks;
+pub mod order;
+pub mod roster;
+mod sides;
+#[cfg(test)]
+pub(crate) mod tests;
 
-/// The order of the answers on the screen, from left to right, and the seed it follows from.
-///
-/// The seed is the first eight bytes of SHA-256 over (`seed`, item id, annotator, `slot`); the
-/// candidates are sorted by SHA-256 over (that seed, candidate id). Both can be checked later from
-/// the record alone.
-pub fn side_order(item: &Item, annotator: &str, slot: u8, seed: u64) -> (u64, Vec<String>) {
-    let parts = [
-        &seed.to_le_bytes()[..],
-        item.id.as_bytes(),
-        annotator.as_bytes(),
-        &[slot],
-    ];
-    let order_seed = Sha256::of_parts(parts).seed();
-    let mut order: Vec<_> = item
-        .candidates
-        .iter()
-        .map(|candidate| candidate.id.clone())
-        .collect();
-    order.sort_by_cached_key(|id| Sha256::of_parts([&order_seed.to_le_bytes()[..], id.as_bytes()]));
-    (order_seed, order)
+use self::checks::Checks;
+use self::order::{Choice, Order};
+use self::roster::Roster;
+use super::item::Item;
+use super::record::{Kind, Purpose};
+use super::store::StoreError;
+use super::store::history::{Event, History};
+use super::store::progress::progress;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::Path;
+use ulid::Ulid;
+
+pub use sides::{draw_pair, drop_duplicates, side_order};
+
+/// What decides which items an annotator gets, and in which order.
+#[derive(Debug, Clone, Default)]
+pub struct Plan {
+    /// Seed of the order, of the sides and of everything mixed in.
+    pub seed: u64,
+    /// The order of the items.
+    pub order: Order,
+    /// Known answers and repeats.
+    pub checks: Checks,
+    /// Who shares the work.
+    pub roster: Roster,
+    /// Ids of the items that are this annotator's ([`Plan::divided`]); `None` for all of them.
+    pub duty: Option<HashSet<String>>,
+    /// How many judgements a day to aim at.
+    pub target: Option<Target>,
+    /// Instead of labelling: the items in dispute, and the judgements that a decision settles.
+    pub disputes: Option<Disputes>,
 }
 
-/// Drops answers that equal an earlier one but for white space; returns what is left, in order, and
-/// how many were dropped.
-pub fn drop_duplicates(candidates: Vec<Candidate>) -> (Vec<Candidate>, usize) {
-    let before = candidates.len();
-    let mut seen = HashSet::new();
-    let fresh = |candidate: &Candidate| {
-        let words: Vec<_> = candidate
-            .text
-            .split_whitespace()
-            .map(str::to_owned)
-            .collect();
-        seen.insert(words)
-    };
-    let kept: Vec<_> = candidates.into_iter().filter(fresh).collect();
-    let dropped = before - kept.len();
-    (kept, dropped)
+/// Items in dispute: by item id, the ids of the judgements that a decision settles.
+pub type Disputes = HashMap<String, Vec<Ulid>>;
+
+/// A daily target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Target {
+    /// Judgements a day.
+    pub per_day: usize,
+    /// When the annotator's day began, in milliseconds since 1970.
+    pub day_began_ms: u64,
 }
 
-/// Two of K answers, every pair equally likely, in their canonical order. The pair follows from
-/// `seed` and the answers; `None` if there are fewer than two.
-pub fn draw_pair(candidates: &[Candidate], seed: u64) -> Option<[&Candidate; 2]> {
-    let mut order: Vec<usize> = (0..candidates.len()).collect();
-    order.sort_by_cached_key(|&index| {
-        let (sha, index) = (candidates[index].sha256.to_string(), index as u64);
-        Sha256::of_parts([
-            &seed.to_le_bytes()[..],
-            sha.as_bytes(),
-            &index.to_le_bytes(),
-        ])
-    });
-    let [a, b, ..] = order[..] else { return None };
-    Some([&candidates[a.min(b)], &candidates[a.max(b)]])
+/// How much of a daily target is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Today {
+    /// Judgements since the day began.
+    pub done: usize,
+    /// Judgements to aim at.
+    pub target: usize,
+}
+
+impl Plan {
+    /// Every item once, in random order.
+    pub fn seeded(seed: u64) -> Self {
+        Self {
+            seed,
+            ..Self::default()
+        }
+    }
+
+    /// The plan with the part of the work that falls to the owner of `history`, by what everybody
+    /// in `feedback` has done at `now_ms`. Reads nothing if there is nothing to divide.
+    ///
+    /// # Errors
+    /// [`StoreError`] if others' files cannot be read.
+    pub fn divided(
+        &self,
+        feedback: &Path,
+        items: &[Item],
+        history: &History,
+        now_ms: u64,
+    ) -> Result<Self, StoreError> {
+        let mut plan = self.clone();
+        let annotator = &history.annotator;
+        if self.disputes.is_none() && self.roster.divides(annotator) {
+            let progress = progress(feedback, history)?;
+            let roster = &self.roster;
+            plan.duty = Some(roster.duty(items, annotator, &progress, self.seed, now_ms));
+        }
+        Ok(plan)
+    }
+
+    /// What the owner of `history` has done today, if there is a target.
+    pub fn today(&self, history: &History) -> Option<Today> {
+        let Target {
+            per_day,
+            day_began_ms,
+        } = self.target?;
+        let judged = history
+            .all_effective()
+            .filter(|e| e.kind == Kind::Judgement);
+        let today = judged.filter(|event| event.id.timestamp_ms() >= day_began_ms);
+        Some(Today {
+            done: today.count(),
+            target: per_day,
+        })
+    }
 }
 
 /// One item to be judged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Task {
     /// Index into the items the queue was made from.
     pub index: usize,
     /// 0 for the first time this annotator sees the item.
     pub slot: u8,
+    /// What the judgement is for.
+    pub purpose: Purpose,
+    /// Why it comes when it comes.
+    pub choice: Choice,
 }
 
 /// What an annotator still has to do, next first.
@@ -82,33 +142,29 @@ pub struct Queue {
 }
 
 impl Queue {
-    /// The items that `history` has neither judged nor skipped: first those never answered, in an
-    /// order that is random and each annotator's own, then the deferred ones, in the order in which
-    /// they were deferred.
-    pub fn new(items: &[Item], history: &History, seed: u64) -> Self {
-        let event = |index: &usize| history.effective(&items[*index].id, 0);
-        let all = 0..items.len();
-        let mut fresh: Vec<_> = all.clone().filter(|index| event(index).is_none()).collect();
-        fresh.sort_by_cached_key(|&index| {
-            let (item, annotator) = (&items[index].id, &history.annotator);
-            let parts = [
-                &seed.to_le_bytes()[..],
-                annotator.as_bytes(),
-                item.as_bytes(),
-            ];
-            Sha256::of_parts(parts)
-        });
-        let is_deferred = |index: &usize| event(index).is_some_and(|e| e.kind == Kind::Defer);
-        let mut deferred: Vec<_> = all.filter(is_deferred).collect();
-        deferred.sort_by_key(|index| event(index).map(|e| (e.file, e.line)));
-        let tasks = fresh
-            .into_iter()
-            .chain(deferred)
-            .map(|index| Task { index, slot: 0 });
-        Self {
-            tasks: tasks.collect(),
-            total: items.len(),
+    /// The tasks of `plan` that `history` has neither judged nor skipped: first those never answered,
+    /// then the deferred ones, in the order in which they were deferred.
+    pub fn new(items: &[Item], history: &History, plan: &Plan) -> Self {
+        let all = match &plan.disputes {
+            Some(disputes) => in_dispute(items, history, disputes, plan.seed),
+            None => laid_out(items, history, plan),
+        };
+        let event = |task: &Task| history.effective(&items[task.index].id, task.slot);
+        let total = all.len();
+        let is_deferred = |event: &Event| event.kind == Kind::Defer;
+        let (mut tasks, mut deferred) = (VecDeque::new(), Vec::new());
+        for task in all {
+            match event(&task) {
+                None => tasks.push_back(task),
+                Some(event) if is_deferred(event) => {
+                    deferred.push(((event.file, event.line), task))
+                }
+                Some(_) => {}
+            }
         }
+        deferred.sort_by_key(|(place, _)| *place);
+        tasks.extend(deferred.into_iter().map(|(_, task)| task));
+        Self { tasks, total }
     }
 
     /// The task at hand.
@@ -138,85 +194,42 @@ impl Queue {
         self.tasks.len()
     }
 
-    /// How many items there are in all.
+    /// How many tasks there are in all, answered ones included.
     pub fn total(&self) -> usize {
         self.total
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::feedback::item::{Prompt, PromptText, Selector};
+/// Every task of an annotator, answered or not.
+fn laid_out(items: &[Item], history: &History, plan: &Plan) -> Vec<Task> {
+    let is_known = |index: usize| plan.checks.known.contains(&items[index].id);
+    let is_mine = |index: usize| {
+        let id = &items[index].id;
+        let duty = plan.duty.as_ref();
+        duty.is_none_or(|duty| duty.contains(id)) || history.effective(id, 0).is_some()
+    };
+    let ordinary: Vec<usize> = (0..items.len()).filter(|&index| !is_known(index)).collect();
+    let mut tasks = plan
+        .order
+        .arrange(items, ordinary, &history.annotator, plan.seed);
+    tasks.retain(|task| is_mine(task.index));
+    plan.checks.mix(tasks, items, history, plan.seed)
+}
 
-    fn item(n: usize) -> Item {
-        let prompt = Prompt::new(None, PromptText::Text(format!("question {n}"))).unwrap();
-        let candidates = ["yes", "no"]
-            .map(|a| Candidate::new(format!("{a} {n}"), "p"))
-            .to_vec();
-        let selector = Selector {
-            name: "all".into(),
-            score: None,
-            seed: 0,
+/// The items in dispute, in random order. An adjudicator who judged the item before sees it in a new
+/// slot, so that the earlier judgement stays.
+fn in_dispute(items: &[Item], history: &History, disputes: &Disputes, seed: u64) -> Vec<Task> {
+    let disputed = |&index: &usize| disputes.contains_key(&items[index].id);
+    let open: Vec<usize> = (0..items.len()).filter(disputed).collect();
+    let mut tasks = Order::default().arrange(items, open, &history.annotator, seed);
+    for task in &mut tasks {
+        let id = &items[task.index].id;
+        let taken = |slot: u8| {
+            let event = history.effective(id, slot);
+            event.is_some_and(|event| event.kind != Kind::Defer)
         };
-        Item::new("b", 0, prompt, candidates, selector).unwrap()
+        task.slot = (0..u8::MAX).find(|&slot| !taken(slot)).unwrap_or(u8::MAX);
+        task.purpose = Purpose::Adjudication;
     }
-
-    #[test]
-    fn sides_are_fixed_by_the_seed_and_fair_over_items() {
-        let first_left = (0..1000).filter(|&n| {
-            let item = item(n);
-            let (seed, order) = side_order(&item, "ann", 0, 7);
-            assert_eq!((seed, order.clone()), side_order(&item, "ann", 0, 7));
-            order[0] == item.candidates[0].id
-        });
-        let first_left = first_left.count();
-        // Four standard deviations of a fair coin: 500 ± 63.
-        assert!((437..=563).contains(&first_left), "{first_left}");
-    }
-
-    #[test]
-    fn seed_item_annotator_and_slot_all_matter() {
-        let order_seed = |n, annotator, slot, seed| side_order(&item(n), annotator, slot, seed).0;
-        let seeds = HashSet::from([
-            order_seed(0, "ann", 0, 7),
-            order_seed(1, "ann", 0, 7),
-            order_seed(0, "bob", 0, 7),
-            order_seed(0, "ann", 1, 7),
-            order_seed(0, "ann", 0, 8),
-        ]);
-        assert_eq!(seeds.len(), 5);
-    }
-
-    #[test]
-    fn answers_that_differ_in_white_space_only_are_one() {
-        let texts = ["a b", " a\n b ", "ab", "a b c", "a b"];
-        let candidates = texts.map(|text| Candidate::new(text.into(), "p")).to_vec();
-        let (kept, dropped) = drop_duplicates(candidates);
-        let kept: Vec<_> = kept
-            .iter()
-            .map(|candidate| candidate.text.as_str())
-            .collect();
-        assert_eq!((kept.as_slice(), dropped), (&["a b", "ab", "a b c"][..], 2));
-    }
-
-    #[test]
-    fn every_pair_of_four_is_drawn_about_equally_often() {
-        let four = ["a", "b", "c", "d"].map(|text| Candidate::new(text.into(), "p"));
-        let mut counts = std::collections::BTreeMap::new();
-        for seed in 0..6000 {
-            let [a, b] = draw_pair(&four, seed).unwrap();
-            assert!(a.text < b.text);
-            *counts
-                .entry((a.text.clone(), b.text.clone()))
-                .or_insert(0_u32) += 1;
-        }
-        // Four standard deviations of Binomial(6000, 1/6): 1000 ± 116.
-        assert_eq!(counts.len(), 6);
-        assert!(
-            counts.values().all(|count| (884..=1116).contains(count)),
-            "{counts:?}"
-        );
-        assert!(draw_pair(&four[..1], 0).is_none());
-    }
+    tasks
 }

@@ -5,8 +5,8 @@
 
 use super::digest::Sha256;
 use super::item::Item;
-use super::queue::{Queue, side_order};
-use super::record::{Display, Layout, Origin, Purpose, Scale};
+use super::queue::{Plan, Queue, side_order};
+use super::record::{Display, Layout, Origin, Scale};
 use super::store::StoreError;
 use super::store::decision::{Decision, Shown, Verdict};
 use super::store::session::Session;
@@ -84,7 +84,7 @@ impl Simulated {
         uniform < self.noise
     }
 
-    /// Judges everything `session` still has to do and returns how many judgements it made.
+    /// Judges everything that `plan` leaves `session` to do and returns how many judgements it made.
     ///
     /// # Errors
     /// [`StoreError`] if a judgement cannot be saved; those before it are.
@@ -92,18 +92,19 @@ impl Simulated {
         &self,
         session: &mut Session,
         items: &[Item],
-        seed: u64,
+        plan: &Plan,
         score: impl Fn(&str, &str) -> f64,
     ) -> Result<usize, StoreError> {
-        let mut queue = Queue::new(items, session.history(), seed);
+        let mut queue = Queue::new(items, session.history(), plan);
         let tasks = queue.left();
         while let Some(task) = queue.current() {
-            let item = &items[task.index];
-            let (order_seed, order) = side_order(item, &self.name, task.slot, seed);
+            let mut item = items[task.index].clone();
+            item.selector = task.choice.selector(&item, plan.seed);
+            let (order_seed, order) = side_order(&item, &self.name, task.slot, plan.seed);
             let shown = Shown {
-                item,
+                item: &item,
                 slot: task.slot,
-                purpose: Purpose::Train,
+                purpose: task.purpose,
                 origin: Origin::Sim,
                 display: Some(Display {
                     order,
@@ -115,7 +116,7 @@ impl Simulated {
                 }),
                 time: None,
             };
-            session.judge(&shown, self.decide(item, seed, &score))?;
+            session.judge(&shown, self.decide(&item, plan.seed, &score))?;
             queue.finish();
         }
         Ok(tasks)

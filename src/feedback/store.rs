@@ -15,8 +15,9 @@ mod bulk;
 pub mod decision;
 pub mod history;
 pub mod load;
-mod lock;
-mod log;
+pub mod lock;
+pub(in crate::feedback) mod log;
+pub mod progress;
 pub mod session;
 pub mod stamps;
 
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use ulid::Ulid;
 
 pub use lock::Holder;
+pub use log::Disk;
 
 /// Why the store refuses.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +49,21 @@ pub enum StoreError {
     Locked {
         /// Whose files are locked.
         annotator: String,
+        /// Who holds the lock, if it could be read.
+        holder: Option<Holder>,
+    },
+    /// The process that has the lock was asked to yield and did not.
+    #[error(
+        "annotator {annotator:?} is still open elsewhere{}: it was asked to save and yield, and did \
+         not within {seconds} s; end that process (everything it called saved is on disk), then \
+         start again",
+        .holder.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default()
+    )]
+    NotYielded {
+        /// Whose files are locked.
+        annotator: String,
+        /// How long it was waited for.
+        seconds: u64,
         /// Who holds the lock, if it could be read.
         holder: Option<Holder>,
     },

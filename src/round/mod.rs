@@ -4,5 +4,6 @@ pub mod compare;
 pub mod config;
 pub mod demo;
 pub mod improve;
+pub mod live;
 pub mod prompts;
 pub mod sample;

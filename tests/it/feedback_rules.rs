@@ -7,7 +7,7 @@ use rlhf::feedback::check::check;
 use rlhf::feedback::digest::Sha256;
 use rlhf::feedback::item::{Candidate, Item, Prompt, PromptText, Selector};
 use rlhf::feedback::labels::Folders;
-use rlhf::feedback::queue::Queue;
+use rlhf::feedback::queue::{Plan, Queue};
 use rlhf::feedback::record::check::RuleError;
 use rlhf::feedback::record::line::{LineError, from_line, to_line};
 use rlhf::feedback::record::{
@@ -373,7 +373,10 @@ fn a_folder_that_vanishes_refuses_the_judgement_and_keeps_the_count() {
         .unwrap_err();
     assert!(matches!(error, StoreError::Io { .. }), "{error}");
     assert_eq!(session.history().judged(), 0);
-    assert_eq!(Queue::new(&items, session.history(), 0).left(), 2);
+    assert_eq!(
+        Queue::new(&items, session.history(), &Plan::seeded(0)).left(),
+        2
+    );
 }
 
 /// The file with its last line, a judgement, changed and given a sound checksum.

@@ -1,5 +1,6 @@
 //! What labels amount to: which of them count where, and the numbers that follow.
 
+use rlhf::feedback::known::Expected;
 use rlhf::feedback::record::{Purpose, Scale};
 use rlhf::feedback::report::dispute::disputes;
 use rlhf::feedback::report::votes::Votes;
@@ -45,15 +46,11 @@ fn gold_items_and_repeats_check_annotators_and_say_nothing_about_policies() {
     for (item, grade) in [(0, 3), (1, -3), (2, 0)] {
         project.says("ada", item, gold(grade));
     }
-    let first =
-        |project: &Project, item: usize| project.labels.items[item].candidates[0].id.clone();
-    for (item, winner) in [
-        (0, Some(first(&project, 0))),
-        (1, Some(first(&project, 1))),
-        (2, None),
-    ] {
-        let id = project.labels.items[item].id.clone();
-        project.expected.insert(("b1".into(), id), winner);
+    for (item, best) in [(0, Some(0)), (1, Some(0)), (2, None)] {
+        let item = &project.labels.items[item];
+        let best = best.map(|at: usize| Expected::Best(item.candidates[at].id.clone()));
+        let expected = best.unwrap_or(Expected::Tie);
+        project.expected.insert(item.id.clone(), expected);
     }
     let again = |grade, first_left| Say {
         purpose: Purpose::Repeat,

@@ -25,7 +25,7 @@ fn project() -> TempDir {
     dir
 }
 
-struct Person {
+pub struct Person {
     screen: vt100::Parser,
     output: Receiver<Vec<u8>>,
     keys: Box<dyn Write + Send>,
@@ -40,7 +40,18 @@ impl Person {
         Self::start(project, &arguments, columns, rows)
     }
 
-    fn start(project: &Path, arguments: &[&str], columns: u16, rows: u16) -> Self {
+    pub fn start(project: &Path, arguments: &[&str], columns: u16, rows: u16) -> Self {
+        Self::start_on("here", project, arguments, columns, rows)
+    }
+
+    /// The same on a machine with this name.
+    pub fn start_on(
+        host: &str,
+        project: &Path,
+        arguments: &[&str],
+        columns: u16,
+        rows: u16,
+    ) -> Self {
         let size = PtySize {
             rows,
             cols: columns,
@@ -52,6 +63,7 @@ impl Person {
         command.args(arguments);
         command.cwd(project);
         command.env("TERM", "xterm-256color");
+        command.env("HOSTNAME", host);
         command.env("XDG_CONFIG_HOME", project.join("config"));
         let child = pty.slave.spawn_command(command).unwrap();
         drop(pty.slave);
@@ -68,7 +80,7 @@ impl Person {
     }
 
     /// Waits until the screen shows all of these.
-    fn sees(&mut self, texts: &[&str]) -> &mut Self {
+    pub fn sees(&mut self, texts: &[&str]) -> &mut Self {
         let deadline = Instant::now() + PATIENCE;
         while !texts
             .iter()
@@ -86,14 +98,31 @@ impl Person {
         self
     }
 
-    fn types(&mut self, keys: &str) -> &mut Self {
+    pub fn types(&mut self, keys: &str) -> &mut Self {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
         self
     }
 
+    /// `kill -9`; returns the last screen.
+    pub fn is_killed(mut self) -> String {
+        let process = self.child.process_id().unwrap().to_string();
+        let kill = Command::new("kill").args(["-9", &process]).status();
+        assert!(kill.unwrap().success());
+        self.child.wait().unwrap();
+        while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
+            self.screen.process(&bytes);
+        }
+        self.screen.screen().contents()
+    }
+
+    /// What is on the screen.
+    pub fn looks(&self) -> String {
+        self.screen.screen().contents()
+    }
+
     /// Waits for the end; the terminal must be as it was.
-    fn leaves(mut self) -> (ExitStatus, String) {
+    pub fn leaves(mut self) -> (ExitStatus, String) {
         loop {
             match self.output.recv_timeout(PATIENCE) {
                 Ok(bytes) => self.screen.process(&bytes),

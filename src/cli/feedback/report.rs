@@ -9,11 +9,11 @@ use serde::Serialize;
 
 use super::{print, project};
 use crate::feedback::digest::Sha256;
-use crate::feedback::labels::{Folders, Labels};
+use crate::feedback::labels::Folders;
+use crate::feedback::report::Report;
 use crate::feedback::report::dispute::disputes;
 use crate::feedback::report::page::{About, Source, page};
 use crate::feedback::report::votes::Votes;
-use crate::feedback::report::{Expected, Report};
 use crate::feedback::store::stamps::Stamps;
 use crate::run::atomic::write_atomic;
 
@@ -66,8 +66,7 @@ struct Written {
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let folders = project(&args.dir)?;
     let sources = sources(&folders)?;
-    let labels = Labels::read(&folders)?;
-    let report = Report::new(&labels, &Expected::new());
+    let (labels, report) = Report::read(&folders)?;
     let disputes = disputes(&Votes::new(&labels), args.examples);
     let about = About {
         title: args.title.clone().unwrap_or_else(|| title(&args.dir)),

@@ -7,8 +7,7 @@ use clap::Args;
 use color_eyre::Result;
 
 use super::{print, project};
-use crate::feedback::labels::Labels;
-use crate::feedback::report::{Expected, Report};
+use crate::feedback::report::Report;
 use crate::tui::stats::{self, StatsError, rows};
 use crate::tui::terminal;
 
@@ -50,7 +49,7 @@ pub fn run(args: &StatsArgs) -> Result<ExitCode> {
             done => Ok(done.map(|()| ExitCode::SUCCESS)?),
         };
     }
-    let report = Report::new(&Labels::read(&folders)?, &Expected::new());
+    let (_, report) = Report::read(&folders)?;
     print(args.json, &report, || {
         stats_text(&report, terminal::columns())
     })

@@ -2,10 +2,15 @@
 
 use super::{Item, ItemError, MAX_ROW_BYTES};
 use crate::feedback::lines::{Lines, RowError, jsonl_files};
+use crate::feedback::store::log::sync_folder;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::num::NonZero;
+use std::ops::Range;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// Why a samples file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -45,33 +50,128 @@ pub fn batch_name(file: &Path) -> String {
     safe.trim_start_matches(['.', '-']).to_owned()
 }
 
-/// Reads one batch, in file order.
+/// Reads one batch, in file order, on all cores. A last line that a crash cut off is left out: it was
+/// shown to nobody.
 ///
 /// # Errors
 /// [`SamplesError`] naming file and line: malformed rows, wrong hashes, an item that occurs twice.
 pub fn read_batch(path: &Path) -> Result<Vec<Item>, SamplesError> {
-    let stem = path
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let mut lines = Lines::open(path, MAX_ROW_BYTES)?;
-    let mut items: Vec<Item> = Vec::new();
-    let mut seen = HashMap::new();
-    while let Some(row) = lines.next_row()? {
-        let item: Item = row.parse()?;
-        item.check().map_err(|e| row.error(e))?;
-        if item.batch != stem {
-            return Err(row.error(ItemError::Batch(item.batch)).into());
+    let bounds = bounds(path).map_err(failed(path))?;
+    let last = bounds.len() - 1;
+    let read = |(n, part): (usize, &Range<u64>)| read_part(path, part.clone(), n == last);
+    let parts: Vec<Part> = thread::scope(|scope| {
+        let all: Vec<_> = bounds.iter().enumerate().collect();
+        let others = all[1..].iter().map(|&part| scope.spawn(move || read(part)));
+        let others: Vec<_> = others.collect();
+        let mut parts = vec![read(all[0])];
+        for other in others {
+            parts.push(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
-        if let Some(line) = seen.insert(item.id.clone(), row.line) {
-            return Err(row
-                .error(format!("item {} is already on line {line}", item.id))
-                .into());
+        parts
+    });
+    join(path, parts)
+}
+
+/// Parts of a file that begin and end with a line, about as large as each other: one per core, and
+/// one for a small file.
+fn bounds(path: &Path) -> io::Result<Vec<Range<u64>>> {
+    const WORTH_A_THREAD: u64 = 1 << 20;
+    let mut file = BufReader::new(File::open(path)?);
+    let len = file.get_ref().metadata()?.len();
+    let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let shares = cores.min(len / WORTH_A_THREAD).max(1);
+    let mut starts = vec![0];
+    for share in 1..shares {
+        let middle = len / shares * share;
+        let start = file.seek(SeekFrom::Start(middle))? + file.skip_until(b'\n')? as u64;
+        if starts.last() < Some(&start) {
+            starts.push(start);
         }
-        items.push(item);
+    }
+    let ends = starts[1..].iter().copied().chain([u64::MAX]);
+    Ok(starts
+        .iter()
+        .copied()
+        .zip(ends)
+        .map(|(a, b)| a..b)
+        .collect())
+}
+
+/// The items of a part with their line numbers within it, how many lines it has, and the first error.
+struct Part {
+    items: Vec<(usize, Item)>,
+    lines: usize,
+    error: Option<SamplesError>,
+}
+
+fn read_part(path: &Path, part: Range<u64>, is_last: bool) -> Part {
+    let mut items = Vec::new();
+    let read = || {
+        let mut lines = Lines::part(path, MAX_ROW_BYTES, part)?;
+        while let Some(row) = lines.next_row()? {
+            let item = match row.parse::<Item>() {
+                Err(_) if is_last && is_cut_off(path)? && lines.next_row()?.is_none() => break,
+                item => item?,
+            };
+            item.check().map_err(|e| row.error(e))?;
+            items.push((row.line, item));
+        }
+        Ok(lines.count())
+    };
+    let (lines, error) = match read() {
+        Ok(lines) => (lines, None),
+        Err(error) => (0, Some(error)),
+    };
+    Part {
+        items,
+        lines,
+        error,
+    }
+}
+
+/// Puts parts together: true line numbers, and what no part can see for itself.
+fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut items: Vec<Item> = Vec::with_capacity(parts.iter().map(|p| p.items.len()).sum());
+    let (mut seen, mut before) = (HashMap::new(), 0);
+    let bad = |line, reason: String| RowError::Bad {
+        path: path.to_owned(),
+        line,
+        reason,
+    };
+    for part in parts {
+        for (line, item) in part.items {
+            let line = before + line;
+            if item.batch != stem {
+                return Err(bad(line, ItemError::Batch(item.batch).to_string()).into());
+            }
+            if let Some(first) = seen.insert(item.id.clone(), line) {
+                let reason = format!("item {} is already on line {first}", item.id);
+                return Err(bad(line, reason).into());
+            }
+            items.push(item);
+        }
+        match part.error {
+            Some(SamplesError::Row(RowError::Bad { line, reason, .. })) => {
+                return Err(bad(before + line, reason).into());
+            }
+            Some(error) => return Err(error),
+            None => before += part.lines,
+        }
     }
     Ok(items)
+}
+
+/// Whether the last line lacks its newline.
+fn is_cut_off(path: &Path) -> Result<bool, SamplesError> {
+    let last = || {
+        let mut file = File::open(path)?;
+        file.seek(SeekFrom::End(-1))?;
+        let mut last = [0];
+        file.read_exact(&mut last)?;
+        Ok(last != *b"\n")
+    };
+    last().map_err(failed(path))
 }
 
 /// Reads every `samples/*.jsonl` of a project, batches in name order. A missing folder has none.
@@ -91,33 +191,97 @@ pub fn read_all(samples: &Path) -> Result<Vec<Item>, SamplesError> {
 /// # Errors
 /// [`SamplesError`] if an item is not sound, belongs to another batch, or cannot be written.
 pub fn append_batch(samples: &Path, batch: &str, items: &[Item]) -> Result<PathBuf, SamplesError> {
-    let path = samples.join(format!("{batch}.jsonl"));
-    let mut text = Vec::new();
-    for item in items {
+    let mut file = BatchFile::open(samples, batch)?;
+    file.append(items)?;
+    Ok(file.path)
+}
+
+/// `samples/<batch>.jsonl`, opened for appending and locked, so that two annotators who bring the
+/// same file write its rows once.
+#[derive(Debug)]
+pub struct BatchFile {
+    path: PathBuf,
+    batch: String,
+    file: File,
+}
+
+impl BatchFile {
+    /// Opens it, making file and folder, and waits for whoever is appending.
+    ///
+    /// # Errors
+    /// [`SamplesError::Io`].
+    pub fn open(samples: &Path, batch: &str) -> Result<Self, SamplesError> {
+        let path = samples.join(format!("{batch}.jsonl"));
+        let open = || {
+            std::fs::create_dir_all(samples)?;
+            let mut options = File::options();
+            let file = options.create(true).read(true).append(true).open(&path)?;
+            match file.lock() {
+                // Where there are no locks there is one annotator, or a tool that merges.
+                Err(error) if error.kind() != io::ErrorKind::Unsupported => Err(error),
+                _ => sync_folder(samples).map(|()| file),
+            }
+        };
+        let file = open().map_err(failed(&path))?;
+        let batch = batch.to_owned();
+        Ok(Self { path, batch, file })
+    }
+
+    /// The items that are there.
+    ///
+    /// # Errors
+    /// As [`read_batch`].
+    pub fn read(&self) -> Result<Vec<Item>, SamplesError> {
+        read_batch(&self.path)
+    }
+
+    /// Appends items; they are on disk when this returns. A line that a crash cut off was shown to
+    /// nobody, and makes room.
+    ///
+    /// # Errors
+    /// [`SamplesError`] if an item is not sound, belongs to another batch, or cannot be written.
+    pub fn append(&mut self, items: &[Item]) -> Result<(), SamplesError> {
+        let mut text = Vec::new();
+        for item in items {
+            let row = self.row(item)?;
+            text.extend(row);
+            text.push(b'\n');
+        }
+        let path = self.path.clone();
+        self.write(&text).map_err(failed(&path))
+    }
+
+    fn row(&self, item: &Item) -> Result<Vec<u8>, SamplesError> {
         let foreign = || ItemError::Batch(item.batch.clone());
-        let checked = item
-            .check()
-            .and((item.batch == batch).then_some(()).ok_or_else(foreign));
+        let ours = (item.batch == self.batch).then_some(());
+        let checked = item.check().and_then(|()| ours.ok_or_else(foreign));
         checked.map_err(|source| SamplesError::Item {
-            path: path.clone(),
+            path: self.path.clone(),
             source,
         })?;
         let row = serde_json::to_vec(item).map_err(io::Error::from);
-        text.extend(row.map_err(|source| SamplesError::Io {
-            path: path.clone(),
-            source,
-        })?);
-        text.push(b'\n');
+        row.map_err(failed(&self.path))
     }
-    let write = || {
-        std::fs::create_dir_all(samples)?;
-        let mut file = File::options().create(true).append(true).open(&path)?;
-        file.write_all(&text)?;
-        file.sync_data()
-    };
-    write().map_err(|source| SamplesError::Io {
-        path: path.clone(),
-        source,
-    })?;
-    Ok(path)
+
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        let mut before = Vec::new();
+        let len = self.file.metadata()?.len();
+        self.file
+            .seek(SeekFrom::Start(len.saturating_sub(MAX_ROW_BYTES as u64)))?;
+        self.file.read_to_end(&mut before)?;
+        let end = before.iter().rposition(|&byte| byte == b'\n');
+        let tail = &before[end.map_or(0, |end| end + 1)..];
+        if serde_json::from_slice::<Item>(tail).is_ok() {
+            self.file.write_all(b"\n")?;
+        } else if !tail.is_empty() {
+            self.file.set_len(len - tail.len() as u64)?;
+        }
+        self.file.write_all(text)?;
+        self.file.sync_data()
+    }
+}
+
+fn failed(path: &Path) -> impl FnOnce(io::Error) -> SamplesError {
+    let path = path.to_owned();
+    |source| SamplesError::Io { path, source }
 }

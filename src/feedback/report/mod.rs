@@ -37,7 +37,9 @@ use self::pace::Pace;
 use self::quality::Quality;
 use self::tally::Tally;
 use self::votes::{Vote, Votes};
-use super::labels::Labels;
+use super::item::SamplesError;
+use super::known;
+use super::labels::{Folders, Labels, LabelsError};
 use crate::stats::Interval;
 use crate::stats::power::labels_needed;
 use crate::stats::wilson::wilson;
@@ -47,8 +49,8 @@ use std::collections::{BTreeMap, HashMap};
 /// Seed of the bootstraps: the same labels always give the same report.
 const SEED: u64 = 0x6c61_6265_6c73;
 
-/// The right answers of gold items, by batch and item: the id of the winner, or `None` for a tie.
-pub type Expected = HashMap<(String, String), Option<String>>;
+/// The right answers of gold items, by item id.
+pub type Expected = HashMap<String, known::Expected>;
 
 /// Everything `rlhf feedback stats` says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -139,6 +141,17 @@ impl Share {
 }
 
 impl Report {
+    /// Reads and counts the labels of a project, with the right answers in its `gold/`.
+    ///
+    /// # Errors
+    /// [`LabelsError`], by file and line.
+    pub fn read(folders: &Folders) -> Result<(Labels, Self), LabelsError> {
+        let labels = Labels::read(folders)?;
+        let known = known::read(&folders.gold()).map_err(SamplesError::Row)?;
+        let report = Self::new(&labels, &known.expected);
+        Ok((labels, report))
+    }
+
     /// Counts the labels of a project. `expected` holds the right answers of gold items.
     pub fn new(labels: &Labels, expected: &Expected) -> Self {
         let votes = Votes::new(labels);

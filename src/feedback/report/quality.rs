@@ -126,8 +126,8 @@ impl Quality {
 
 /// Whether a judgement gave the right answer; `None` if that is not at hand.
 fn is_right(record: &Record, expected: &Expected) -> Option<bool> {
-    let key = (record.batch.clone()?, record.item.clone()?);
-    Some(*expected.get(&key)? == record.winner)
+    let expected = expected.get(record.item.as_ref()?)?;
+    Some(expected.is_met(record.outcome?, record.winner.as_deref()))
 }
 
 fn repeats(own: &[&Vote]) -> Option<Repeats> {

@@ -1,13 +1,30 @@
 //! One writer per annotator: an advisory lock on `feedback/<annotator>/lock`.
+//!
+//! The system releases the lock when its process ends, however it ends; the file stays, because
+//! removing it would let two processes lock two different files. So nothing stale is ever left, and
+//! whoever finds the lock taken talks to a process that lives. To take over, one leaves a request
+//! beside the lock ([`request_takeover`]); the process that has the lock looks for it
+//! ([`super::session::Session::takeover_requested`]), saves, ends its session, and lets go.
+//!
+//! Where a folder is shared between machines: NFS 4, SMB and the cluster file systems carry locks and
+//! requests between machines, with a delay of some seconds for the request. Where they do not (git,
+//! Syncthing, some FUSE mounts) one annotator can have a session on each of two machines at once. Then
+//! too each session writes a file of its own, both are kept, and both count; an item judged twice
+//! counts as judged last.
 
 use super::StoreError;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-/// Who holds a lock.
+/// How often [`Lock::wait`] tries.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Who holds a lock, or asks for one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Process id.
@@ -20,14 +37,18 @@ impl Holder {
     fn this() -> Self {
         let file = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
         let variable = |name| std::env::var(name).ok();
-        let host = file()
-            .or_else(|| variable("HOSTNAME"))
+        let host = variable("HOSTNAME")
+            .or_else(file)
             .or_else(|| variable("COMPUTERNAME"));
         let host = host.map_or_else(|| "unknown host".into(), |host| host.trim().to_owned());
         Self {
             pid: std::process::id(),
             host,
         }
+    }
+
+    fn json(&self) -> io::Result<Vec<u8>> {
+        serde_json::to_vec(self).map_err(io::Error::from)
     }
 }
 
@@ -37,14 +58,18 @@ impl fmt::Display for Holder {
     }
 }
 
-/// A lock that is held until it is dropped. The system releases it when the process dies, and the
-/// file stays: removing it would let two processes lock two different files.
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
 pub struct Lock {
+    folder: PathBuf,
     _file: File,
 }
 
 impl Lock {
-    /// Locks an annotator's folder.
+    /// Locks an annotator's folder, if nobody has it, and clears what was requested of earlier holders.
+    ///
+    /// # Errors
+    /// [`StoreError::Locked`], or [`StoreError::Io`].
     pub fn take(folder: &Path, annotator: &str) -> Result<Self, StoreError> {
         let path = folder.join("lock");
         let failed = || StoreError::io(&path);
@@ -63,9 +88,112 @@ impl Lock {
             }
             Err(TryLockError::Error(source)) => return Err(failed()(source)),
         }
-        let json = serde_json::to_vec(&Holder::this()).map_err(io::Error::from);
+        let json = Holder::this().json();
         let written = json.and_then(|json| file.set_len(0).and_then(|()| file.write_all(&json)));
         written.map_err(failed())?;
-        Ok(Self { _file: file })
+        withdraw(folder).map_err(StoreError::io(folder))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            _file: file,
+        })
+    }
+
+    /// Asks the holder to yield, and locks as soon as it has, within `patience`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotYielded`] if the holder does not react; the request is withdrawn then.
+    pub fn wait(folder: &Path, annotator: &str, patience: Duration) -> Result<Self, StoreError> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let holder = match Self::take(folder, annotator) {
+                Err(StoreError::Locked { holder, .. }) => holder,
+                other => return other,
+            };
+            // Again, should a third process have got the lock and cleared the request.
+            if !request(folder).exists() {
+                request_takeover(folder).map_err(StoreError::io(folder))?;
+            }
+            if Instant::now() >= deadline {
+                withdraw(folder).map_err(StoreError::io(folder))?;
+                return Err(StoreError::NotYielded {
+                    annotator: annotator.to_owned(),
+                    seconds: patience.as_secs(),
+                    holder,
+                });
+            }
+            sleep(PAUSE);
+        }
+    }
+
+    /// True once somebody asks for this lock.
+    pub fn is_wanted(&self) -> bool {
+        request(&self.folder).exists()
+    }
+}
+
+fn request(folder: &Path) -> PathBuf {
+    folder.join("lock.request")
+}
+
+/// Asks whoever has the lock of this annotator's folder to save, end and yield. Then try to open the
+/// session again until it works, or use [`super::session::Session::take_over`], which waits.
+///
+/// # Errors
+/// If the request cannot be written.
+pub fn request_takeover(folder: &Path) -> io::Result<()> {
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    temporary.write_all(&Holder::this().json()?)?;
+    temporary
+        .persist(request(folder))
+        .map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn withdraw(folder: &Path) -> io::Result<()> {
+    match std::fs::remove_file(request(folder)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_seen_by_the_holder_and_cleared_by_the_next() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Lock::take(dir.path(), "mia").unwrap();
+        assert!(!first.is_wanted());
+        request_takeover(dir.path()).unwrap();
+        assert!(first.is_wanted());
+        drop(first);
+        assert!(!Lock::take(dir.path(), "mia").unwrap().is_wanted());
+    }
+
+    #[test]
+    fn the_lock_goes_over_when_the_holder_lets_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Lock::take(dir.path(), "mia").unwrap();
+        let folder = dir.path().to_owned();
+        let second =
+            std::thread::spawn(move || Lock::wait(&folder, "mia", Duration::from_secs(30)));
+        while !first.is_wanted() {
+            std::thread::yield_now();
+        }
+        drop(first);
+        assert!(!second.join().unwrap().unwrap().is_wanted());
+    }
+
+    #[test]
+    fn a_holder_that_hangs_is_named_and_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Lock::take(dir.path(), "mia").unwrap();
+        let error = Lock::wait(dir.path(), "mia", Duration::ZERO).unwrap_err();
+        let pid = std::process::id();
+        let text = error.to_string();
+        assert!(text.contains(&format!("process {pid} on ")), "{text}");
+        assert!(text.contains("end that process"), "{text}");
+        assert!(!first.is_wanted());
     }
 }

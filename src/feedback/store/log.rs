@@ -8,10 +8,34 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// What a session writes to: a file, or something that watches or fails on purpose.
+pub trait Disk {
+    /// Appends bytes.
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()>;
+    /// Returns when everything appended is on stable storage.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Disk for File {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.write_all(bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+/// Creates a file that must not exist, for appending.
+pub fn create_file(path: &Path) -> io::Result<Box<dyn Disk>> {
+    let file = File::options().append(true).create_new(true).open(path)?;
+    Ok(Box::new(file))
+}
+
 /// An append-only file and where its chain of hashes stands.
 pub struct Log {
     path: PathBuf,
-    file: File,
+    disk: Box<dyn Disk>,
     prev: Sha256,
     offset: u64,
     failed: Option<String>,
@@ -19,20 +43,22 @@ pub struct Log {
 
 impl Log {
     /// Creates a file that must not exist.
-    pub fn create(path: PathBuf) -> Result<Self, StoreError> {
-        let file = File::options().append(true).create_new(true).open(&path);
-        let file = file.map_err(StoreError::io(&path))?;
+    pub fn create(
+        path: PathBuf,
+        create: impl FnOnce(&Path) -> io::Result<Box<dyn Disk>>,
+    ) -> Result<Self, StoreError> {
+        let disk = create(&path).map_err(StoreError::io(&path))?;
         if let Some(folder) = path.parent() {
             sync_folder(folder).map_err(StoreError::io(folder))?;
         }
-        Ok(Self::over(path, file))
+        Ok(Self::over(path, disk))
     }
 
-    /// A log that starts at the present end of `file`.
-    pub fn over(path: PathBuf, file: File) -> Self {
+    /// A log that starts at the present end of a file.
+    pub fn over(path: PathBuf, disk: Box<dyn Disk>) -> Self {
         Self {
             path,
-            file,
+            disk,
             prev: Sha256::ZERO,
             offset: 0,
             failed: None,
@@ -58,8 +84,10 @@ impl Log {
         };
         let (prev, place) = (Sha256::of(&line), (self.offset, line.len()));
         line.push('\n');
-        let sync_data = |()| if sync { self.file.sync_data() } else { Ok(()) };
-        let written = (&self.file).write_all(line.as_bytes()).and_then(sync_data);
+        let mut written = self.disk.append(line.as_bytes());
+        if sync {
+            written = written.and_then(|()| self.disk.sync());
+        }
         if let Err(source) = written {
             let error = StoreError::io(&self.path)(source);
             self.failed = Some(error.to_string());
@@ -94,7 +122,7 @@ mod tests {
     fn a_full_disk_makes_the_log_read_only() {
         let full = PathBuf::from("/dev/full");
         let file = File::options().write(true).open(&full).unwrap();
-        let mut log = Log::over(full, file);
+        let mut log = Log::over(full, Box::new(file));
         let header = Header {
             id: Ulid(2),
             session: Ulid(1),

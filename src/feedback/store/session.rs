@@ -3,15 +3,19 @@
 use super::decision::{Decision, Shown};
 use super::history::{Event, History, Torn};
 use super::lock::Lock;
-use super::log::{Log, sync_folder};
+use super::log::{self, Disk, Log, sync_folder};
 use super::stamps::Stamps;
 use super::{StoreError, annotator_folder, load};
 use crate::feedback::digest::Sha256;
-use crate::feedback::record::{Header, Kind, QUESTION, Record};
+use crate::feedback::queue::Disputes;
+use crate::feedback::record::{Header, Kind, Origin, Purpose, QUESTION, Record};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use ulid::Ulid;
+
+type Create = Box<dyn FnMut(&Path) -> std::io::Result<Box<dyn Disk>>>;
 
 /// The open files of one annotator. Its file is created by the first event, so that looking leaves
 /// no trace; [`Session::close`] writes the last line.
@@ -28,7 +32,9 @@ pub struct Session {
     sync_each: bool,
     last_id: Ulid,
     undone: Vec<Record>,
-    _lock: Lock,
+    disputes: Disputes,
+    create: Create,
+    lock: Lock,
 }
 
 impl Session {
@@ -37,11 +43,35 @@ impl Session {
     ///
     /// # Errors
     /// [`StoreError`]: a name that is no folder, a lock held elsewhere, damage, or no write access.
-    pub fn open(feedback: &Path, annotator: &str, mut stamps: Stamps) -> Result<Self, StoreError> {
+    pub fn open(feedback: &Path, annotator: &str, stamps: Stamps) -> Result<Self, StoreError> {
+        Self::open_with(feedback, annotator, stamps, Lock::take)
+    }
+
+    /// The same; if another process has the annotator's files, asks it to yield and waits for that
+    /// at most `patience`.
+    ///
+    /// # Errors
+    /// As [`Session::open`], and [`StoreError::NotYielded`].
+    pub fn take_over(
+        feedback: &Path,
+        annotator: &str,
+        stamps: Stamps,
+        patience: Duration,
+    ) -> Result<Self, StoreError> {
+        let wait = |folder: &Path, annotator: &str| Lock::wait(folder, annotator, patience);
+        Self::open_with(feedback, annotator, stamps, wait)
+    }
+
+    fn open_with(
+        feedback: &Path,
+        annotator: &str,
+        mut stamps: Stamps,
+        lock: impl FnOnce(&Path, &str) -> Result<Lock, StoreError>,
+    ) -> Result<Self, StoreError> {
         let folder = annotator_folder(feedback, annotator)?;
         std::fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
         sync_folder(feedback).map_err(StoreError::io(feedback))?;
-        let lock = Lock::take(&folder, annotator)?;
+        let lock = lock(&folder, annotator)?;
         let history = load::load(feedback, annotator)?;
         history.torn.iter().try_for_each(keep_torn)?;
         let session = stamps.id_after(history.last_id());
@@ -67,7 +97,9 @@ impl Session {
             sync_each: true,
             last_id: id,
             undone: Vec::new(),
-            _lock: lock,
+            disputes: Disputes::new(),
+            create: Box::new(log::create_file),
+            lock,
         })
     }
 
@@ -77,6 +109,30 @@ impl Session {
         question.clone_into(&mut self.question);
         self.guidelines_sha256 = guidelines_sha256;
         self
+    }
+
+    /// Makes this a moderator's session: judgements with the purpose `adjudication` settle the ones
+    /// listed here for their item.
+    #[must_use]
+    pub fn settling(mut self, disputes: Disputes) -> Self {
+        self.disputes = disputes;
+        self
+    }
+
+    /// Writes through what `create` opens instead of an ordinary file, to see or to spoil what
+    /// reaches the disk.
+    #[must_use]
+    pub fn writing_through(
+        mut self,
+        create: impl FnMut(&Path) -> std::io::Result<Box<dyn Disk>> + 'static,
+    ) -> Self {
+        self.create = Box::new(create);
+        self
+    }
+
+    /// True once another process asks for this annotator's files: close the session then.
+    pub fn takeover_requested(&self) -> bool {
+        self.lock.is_wanted()
     }
 
     /// For programs, whose judgements cost nothing to make again: records are only known to be on
@@ -110,6 +166,11 @@ impl Session {
     pub fn judge(&mut self, shown: &Shown, decision: Decision) -> Result<Ulid, StoreError> {
         let mut record = self.about(Kind::Judgement, shown);
         decision.write_to(&mut record);
+        if shown.purpose == Purpose::Adjudication {
+            let settled = self.disputes.get(&shown.item.id);
+            record.origin = Some(Origin::Adjudication);
+            record.adjudicates = settled.cloned().unwrap_or_default();
+        }
         self.append_answer(record)
     }
 
@@ -243,7 +304,7 @@ impl Session {
     /// Creates the file and writes its first line.
     fn start(&mut self) -> Result<(), StoreError> {
         let path = self.folder.join(format!("{}.jsonl", self.id));
-        let log = Log::create(path.clone())?;
+        let log = Log::create(path.clone(), &mut self.create)?;
         self.log = Some(log);
         self.history.add_file(self.id, path);
         self.write(self.start.clone()).map(|_| ())

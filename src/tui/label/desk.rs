@@ -8,7 +8,7 @@ use super::scale::{CANNOT_JUDGE_REASONS, Decision, Reason, SKIP_REASONS};
 use super::state::{Desk, Done, Pair};
 use crate::feedback::digest::Sha256;
 use crate::feedback::item::Item;
-use crate::feedback::queue::{Queue, side_order};
+use crate::feedback::queue::{Plan, Queue, Today, side_order};
 use crate::feedback::record::{Kind, Outcome, Purpose, Record, Scale};
 use crate::feedback::store::StoreError;
 use crate::feedback::store::history::History;
@@ -18,9 +18,9 @@ const EARLIER: usize = 20;
 
 /// What decides the order of pairs, their sides, and what undo can show again.
 #[derive(Debug, Clone, Copy)]
-pub struct Rules {
-    /// Seed of the order and of the sides.
-    pub seed: u64,
+pub struct Rules<'a> {
+    /// Which items come, and in which order.
+    pub plan: &'a Plan,
     /// The scale of this session.
     pub scale: Scale,
     /// The guidelines of today.
@@ -31,26 +31,31 @@ pub struct Rules {
 ///
 /// # Errors
 /// [`StoreError`] if an earlier record cannot be read.
-pub fn lay_out(items: &[Item], history: &History, rules: Rules) -> Result<Desk, StoreError> {
+pub fn lay_out(items: &[Item], history: &History, rules: Rules<'_>) -> Result<Desk, StoreError> {
     // A batch of pairs is the rule, and its text may be large: it is copied only to leave items out.
     let pairs: Cow<[Item]> = if items.iter().all(is_pair) {
         Cow::Borrowed(items)
     } else {
         Cow::Owned(items.iter().filter(|item| is_pair(item)).cloned().collect())
     };
-    let mut queue = Queue::new(&pairs, history, rules.seed);
+    let seed = rules.plan.seed;
+    let mut queue = Queue::new(&pairs, history, rules.plan);
+    let total = queue.total();
     let mut left = Vec::with_capacity(queue.left());
     while let Some(task) = queue.current() {
+        let mut item = pairs[task.index].clone();
+        item.selector = task.choice.selector(&item, seed);
         left.push(pair(
-            &pairs[task.index],
+            item,
             &history.annotator,
             task.slot,
-            rules.seed,
+            task.purpose,
+            seed,
         ));
         queue.finish();
     }
     let earlier = earlier(&pairs, history, rules)?;
-    let judged = pairs.len().saturating_sub(left.len() + earlier.len());
+    let judged = total.saturating_sub(left.len() + earlier.len());
     let last = history
         .last_answer()
         .map(|event| history.record(event))
@@ -62,19 +67,22 @@ pub fn lay_out(items: &[Item], history: &History, rules: Rules) -> Result<Desk, 
         earlier,
         judged,
         guidelines_read,
-        notice: notice(history),
+        notice: notice(history, rules.plan.today(history)),
+        more: false,
     })
 }
 
-/// A line that a crash cut off is told, because its judgement has to be made again.
-fn notice(history: &History) -> String {
+/// How much of the day's target is done. And a line that a crash cut off is told, because its
+/// judgement has to be made again.
+fn notice(history: &History, today: Option<Today>) -> String {
     let lines: Vec<String> = history
         .torn
         .iter()
         .map(|torn| format!("{}:{}", torn.path.display(), torn.line))
         .collect();
     if lines.is_empty() {
-        return String::new();
+        let words = |today: Today| format!("Today {} of {}.", today.done, today.target);
+        return today.map(words).unwrap_or_default();
     }
     format!(
         "A crash cut off {}; that judgement comes up again.",
@@ -87,21 +95,22 @@ pub fn is_pair(item: &Item) -> bool {
     item.candidates.len() == 2
 }
 
-fn pair(item: &Item, annotator: &str, slot: u8, seed: u64) -> Pair {
-    let (order_seed, order) = side_order(item, annotator, slot, seed);
+/// An item as the annotator sees it.
+pub fn pair(item: Item, annotator: &str, slot: u8, purpose: Purpose, seed: u64) -> Pair {
+    let (order_seed, order) = side_order(&item, annotator, slot, seed);
     let first = usize::from(order.first() != item.candidates.first().map(|c| &c.id));
     let sides = [first, 1 - first];
     Pair {
-        item: item.clone(),
+        item,
         slot,
-        purpose: Purpose::Train,
+        purpose,
         sides,
         order_seed,
     }
 }
 
 /// The last decisions that can be shown again, oldest first.
-fn earlier(items: &[Item], history: &History, rules: Rules) -> Result<Vec<Done>, StoreError> {
+fn earlier(items: &[Item], history: &History, rules: Rules<'_>) -> Result<Vec<Done>, StoreError> {
     let by_id: HashMap<&str, &Item> = items.iter().map(|item| (item.id.as_str(), item)).collect();
     let answers = history
         .events()
@@ -118,8 +127,13 @@ fn earlier(items: &[Item], history: &History, rules: Rules) -> Result<Vec<Done>,
         let (Some(item), true) = (item, effective.is_some_and(|e| e.id == event.id)) else {
             break;
         };
-        let pair = pair(item, &history.annotator, event.slot, rules.seed);
-        let Some(decision) = decision(&history.record(event)?, &pair, rules.scale) else {
+        let record = history.record(event)?;
+        let mut item = item.clone();
+        item.selector = record.selector.clone().unwrap_or(item.selector);
+        let purpose = record.purpose.unwrap_or(Purpose::Train);
+        let seed = rules.plan.seed;
+        let pair = pair(item, &history.annotator, event.slot, purpose, seed);
+        let Some(decision) = decision(&record, &pair, rules.scale) else {
             break;
         };
         earlier.push(Done {

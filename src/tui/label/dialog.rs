@@ -81,6 +81,13 @@ pub(super) fn locked(app: &App, canvas: &mut Canvas, holder: &str) {
     dialog(app, canvas, "Open elsewhere", &text);
 }
 
+/// More answers are being written.
+pub(super) fn waiting(app: &App, canvas: &mut Canvas) {
+    let text = "The next answers are being written. A pair appears when both are complete.\n\n\
+                Everything is saved.";
+    dialog(app, canvas, "Waiting for samples", text);
+}
+
 /// Nothing is left.
 pub(super) fn batch_done(app: &App, canvas: &mut Canvas) {
     let minutes = duration(app.clock.session_active_ms() as f64 / 1000.0);

@@ -109,6 +109,7 @@ pub fn draw(app: &App, theme: Theme, buffer: &mut Buffer) {
         Screen::Guidelines { .. } => dialog::page(app, &mut canvas, "Guidelines"),
         Screen::Help => dialog::page(app, &mut canvas, "Help"),
         Screen::Locked(holder) => dialog::locked(app, &mut canvas, holder),
+        Screen::WaitingForSamples => dialog::waiting(app, &mut canvas),
         Screen::BatchDone => {
             dialog::batch_done(app, &mut canvas);
             last(app, &mut canvas, regions.last);

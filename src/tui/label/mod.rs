@@ -26,14 +26,17 @@ pub mod update;
 
 use std::collections::VecDeque;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 
-use self::desk::{Rules, lay_out};
+use self::desk::{Rules, lay_out, pair};
 use self::state::{App, Ending, Setup};
 use self::update::{Effect, Event, update};
 use super::terminal::{self, Input, Screen};
 use super::theme::Theme;
 use crate::feedback::item::Item;
+use crate::feedback::queue::Plan;
+use crate::feedback::record::Purpose;
 use crate::feedback::store::StoreError;
 use crate::feedback::store::session::Session;
 use crate::feedback::store::stamps::Stamps;
@@ -49,11 +52,19 @@ pub struct Job<'a> {
     pub feedback: &'a Path,
     /// The items; those with more than two answers are left out and counted.
     pub items: &'a [Item],
-    /// Seed of the order and of the sides: the same one on resuming.
-    pub seed: u64,
+    /// Which items come, and in which order: the same one on resuming.
+    pub plan: &'a Plan,
     /// Who judges and how.
     pub setup: Setup,
 }
+
+/// Starts making items, once the annotator's files are open.
+pub type Supply<'a> = Box<dyn FnOnce() -> Supplied + 'a>;
+/// Items that are complete and on disk, or why no more come. It ends when there are no more.
+pub type Supplied = Receiver<Result<Item, String>>;
+
+/// Fetch more items when fewer than this are waiting.
+const SUPPLY_BELOW: usize = 4;
 
 /// How it went.
 #[derive(Debug, Clone, PartialEq)]
@@ -72,6 +83,8 @@ pub struct Report {
     pub active_ms: u64,
     /// Items with more than two answers, which are not compared here.
     pub not_pairs: usize,
+    /// Why no more items were made, if that failed.
+    pub supply_failed: Option<String>,
 }
 
 /// Why labelling could not start or go on.
@@ -97,6 +110,14 @@ pub enum LabelError {
 /// # Errors
 /// [`LabelError`]; what was judged before is saved.
 pub fn run(job: &Job) -> Result<Report, LabelError> {
+    run_supplied(job, None)
+}
+
+/// The same with items that are still being made.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_supplied(job: &Job, supply: Option<Supply>) -> Result<Report, LabelError> {
     if !terminal::is_interactive() {
         return Err(LabelError::NoTerminal);
     }
@@ -112,6 +133,9 @@ pub fn run(job: &Job) -> Result<Report, LabelError> {
         app,
         session: None,
         theme: Theme::from_env(),
+        supply,
+        supplied: None,
+        supply_failed: None,
     };
     let first = driver.opened(opened, screen.now_ms())?;
     let ending = driver.stay(&mut screen, first)?;
@@ -129,9 +153,15 @@ fn open(job: &Job) -> Opened {
         .as_ref()
         .map(|guidelines| guidelines.sha256);
     let session = Session::open(job.feedback, &setup.annotator, Stamps::system())?;
-    let session = session.asking(&setup.question, guidelines_sha256);
+    let session = session
+        .asking(&setup.question, guidelines_sha256)
+        .settling(job.plan.disputes.clone().unwrap_or_default());
+    let now_ms = u64::try_from(Stamps::system().now().0).unwrap_or(0);
+    let plan = job
+        .plan
+        .divided(job.feedback, job.items, session.history(), now_ms)?;
     let rules = Rules {
-        seed: job.seed,
+        plan: &plan,
         scale: setup.scale,
         guidelines_sha256,
     };
@@ -145,6 +175,9 @@ struct Driver<'a> {
     app: App,
     session: Option<Session>,
     theme: Theme,
+    supply: Option<Supply<'a>>,
+    supplied: Option<Supplied>,
+    supply_failed: Option<String>,
 }
 
 impl Driver<'_> {
@@ -152,6 +185,7 @@ impl Driver<'_> {
         let stop = StopFlag::on_ctrl_c();
         let mut events = VecDeque::from([first]);
         loop {
+            events.extend(self.fetch(screen.now_ms()));
             let mut dirty = false;
             while let Some(event) = events.pop_front() {
                 let idle = self.app.clock.is_idle();
@@ -168,13 +202,43 @@ impl Driver<'_> {
                 screen.draw(|frame| draw::draw(&self.app, self.theme, frame.buffer_mut()))?;
             }
             events.push_back(match screen.next(TICK) {
-                _ if stop.is_set() => Event::Terminate,
+                _ if stop.is_set() || self.is_wanted() => Event::Terminate,
                 Some(Input::Key(key, at)) => Event::Key(key, at),
                 Some(Input::Resize(width, height)) => Event::Resize(width, height),
                 Some(Input::Closed) => Event::Terminate,
                 None => self.look_up(screen)?,
             });
         }
+    }
+
+    /// Whether another process asks for the annotator's files.
+    fn is_wanted(&self) -> bool {
+        self.session
+            .as_ref()
+            .is_some_and(Session::takeover_requested)
+    }
+
+    /// The next item, if the queue is short and one is complete; no pairs if no more will come.
+    fn fetch(&mut self, now_ms: u64) -> Option<Event> {
+        let supplied = self.supplied.as_ref()?;
+        if self.app.queue.len() >= SUPPLY_BELOW {
+            return None;
+        }
+        let item = match supplied.try_recv() {
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => None,
+            Ok(Ok(item)) => Some(item),
+            Ok(Err(reason)) => {
+                self.supply_failed = Some(reason);
+                None
+            }
+        };
+        if item.is_none() {
+            self.supplied = None;
+        }
+        let (annotator, seed) = (&self.job.setup.annotator, self.job.plan.seed);
+        let pair = item.map(|item| pair(item, annotator, 0, Purpose::Train, seed));
+        Some(Event::Supply(pair.into_iter().collect(), now_ms))
     }
 
     /// Without a key: the size, because a change before the first key was read is not announced,
@@ -219,8 +283,12 @@ impl Driver<'_> {
 
     fn opened(&mut self, opened: Opened, now_ms: u64) -> Result<Event, LabelError> {
         match opened {
-            Ok((session, desk)) => {
+            Ok((session, mut desk)) => {
                 self.session = Some(session);
+                if let Some(start) = self.supply.take() {
+                    self.supplied = Some(start());
+                }
+                desk.more = self.supplied.is_some();
                 Ok(Event::Opened(desk, now_ms))
             }
             Err(error @ StoreError::Locked { .. }) => Ok(Event::StillLocked(error.to_string())),
@@ -240,6 +308,7 @@ impl Driver<'_> {
             judged: app.judged(),
             left: app.queue.iter().map(|pair| pair.item.id.clone()).collect(),
             active_ms: app.clock.session_active_ms(),
+            supply_failed: self.supply_failed,
             not_pairs: self
                 .job
                 .items

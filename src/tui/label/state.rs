@@ -103,6 +103,8 @@ pub struct Desk {
     pub guidelines_read: bool,
     /// What the annotator should know about the files, if anything.
     pub notice: String,
+    /// More pairs are being made and come as [`super::update::Event::Supply`].
+    pub more: bool,
 }
 
 /// What fills the screen or lies over it.
@@ -127,6 +129,8 @@ pub enum Screen {
     HandOver,
     /// A write failed; says how.
     ReadOnly(String),
+    /// Nothing is left for now; more is being made.
+    WaitingForSamples,
     /// Nothing is left.
     BatchDone,
 }
@@ -196,6 +200,8 @@ pub struct App {
     pub screen: Screen,
     /// What is left to judge; the first is on the screen.
     pub queue: VecDeque<Rc<Pair>>,
+    /// More pairs are being made.
+    pub more: bool,
     /// Panes and focus.
     pub view: View,
     /// A grade that was selected and not committed, or what was said before an undo.
@@ -226,6 +232,7 @@ impl App {
             size,
             screen: Screen::Locked(String::new()),
             queue: VecDeque::new(),
+            more: false,
             view: View::default(),
             selected: None,
             committing: None,
@@ -267,7 +274,7 @@ impl App {
             Screen::Help => Mode::Help,
             Screen::HandOver => Mode::HandOver,
             Screen::ReadOnly(_) => Mode::ReadOnly,
-            Screen::BatchDone => Mode::Done,
+            Screen::BatchDone | Screen::WaitingForSamples => Mode::Done,
         }
     }
 

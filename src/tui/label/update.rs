@@ -10,7 +10,7 @@ use ulid::Ulid;
 use super::draft::{Act, Draft, display};
 use super::pane::scroll_both;
 use super::scale::Decision;
-use super::state::{App, Desk, Done, Ending, Screen, View};
+use super::state::{App, Desk, Done, Ending, Pair, Screen, View};
 use crate::feedback::record::Layout;
 use crate::tui::keys::{Action, Key, Step};
 
@@ -31,6 +31,8 @@ pub enum Event {
     Committed(Ulid, u64),
     /// The record could not be written; says why.
     CommitFailed(String),
+    /// More pairs, complete; none at all means that no more will come.
+    Supply(Vec<Pair>, u64),
     /// The process was asked to end.
     Terminate,
 }
@@ -79,13 +81,26 @@ pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
             app.screen = Screen::ReadOnly(error);
             vec![]
         }
+        Event::Supply(pairs, now) => {
+            supply(app, pairs, now);
+            vec![]
+        }
         Event::Terminate => quit(app),
     };
     app.look();
     effects
 }
 
+fn supply(app: &mut App, pairs: Vec<Pair>, now: u64) {
+    app.more = !pairs.is_empty();
+    app.queue.extend(pairs.into_iter().map(Rc::new));
+    if app.screen == Screen::WaitingForSamples {
+        show(app, now);
+    }
+}
+
 fn open(app: &mut App, desk: Desk, now: u64) {
+    app.more = desk.more;
     app.queue = desk.pairs.into_iter().map(Rc::new).collect();
     app.judged_before = desk.judged;
     app.message = desk.notice;
@@ -102,7 +117,9 @@ fn open(app: &mut App, desk: Desk, now: u64) {
 fn show(app: &mut App, now: u64) {
     app.clock.show(now);
     app.view = View::default();
-    app.screen = if app.queue.is_empty() {
+    app.screen = if app.queue.is_empty() && app.more {
+        Screen::WaitingForSamples
+    } else if app.queue.is_empty() {
         Screen::BatchDone
     } else {
         Screen::Judging

@@ -146,7 +146,8 @@ fn pace(app: &App, theme: Theme, area: Rect, buffer: &mut Buffer) {
     let frame = Frame {
         title,
         x: last,
-        y: most as f64,
+        // Room for the title above the highest bar.
+        y: most as f64 * 1.15,
         ends: labels,
         marks: ["0".into(), most.to_string()],
     };

@@ -22,8 +22,8 @@ use self::state::App;
 use self::update::{Effect, Event, update};
 use super::terminal::{self, Input, Screen};
 use super::theme::Theme;
-use crate::feedback::labels::{Folders, Labels, LabelsError};
-use crate::feedback::report::{Expected, Report};
+use crate::feedback::labels::{Folders, LabelsError};
+use crate::feedback::report::Report;
 use crate::run::control::StopFlag;
 
 /// How long the driver waits for a key before it looks at the files and the stop flag.
@@ -58,7 +58,7 @@ pub fn run(title: String, folders: &Folders) -> Result<(), StatsError> {
     }
     let seen = folders.stamp();
     // Before the terminal is taken: a damaged store is reported on the ordinary screen.
-    let report = count(folders)?;
+    let (_, report) = Report::read(folders)?;
     let mut screen = Screen::enter()?;
     let app = App::new(title, report, screen.size()?);
     Driver {
@@ -69,10 +69,6 @@ pub fn run(title: String, folders: &Folders) -> Result<(), StatsError> {
         looked: Instant::now(),
     }
     .stay(&mut screen)
-}
-
-fn count(folders: &Folders) -> Result<Report, LabelsError> {
-    Ok(Report::new(&Labels::read(folders)?, &Expected::new()))
 }
 
 struct Driver<'a> {
@@ -144,8 +140,8 @@ impl Driver<'_> {
         self.seen = folders.stamp();
         self.counting = Some(receiver);
         std::thread::spawn(move || {
-            let event = match count(&folders) {
-                Ok(report) => Event::Counted(Box::new(report)),
+            let event = match Report::read(&folders) {
+                Ok((_, report)) => Event::Counted(Box::new(report)),
                 Err(error) => Event::Failed(error.to_string()),
             };
             // Nobody waits any more if the screen was left.

@@ -298,7 +298,7 @@ pub fn agreement(report: &Report, width: usize) -> Vec<Row> {
             else {
                 continue;
             };
-            let chart = whisker(chart_width(width, 48), (-1.0, 1.0), 0.0, alpha, interval);
+            let chart = whisker(chart_width(width, 50), (-1.0, 1.0), 0.0, alpha, interval);
             let interval = brackets(interval, 3);
             rows.text(
                 format!("Krippendorff's α, {what:9} {alpha:6.3} {interval:17} {chart}")
