@@ -137,6 +137,33 @@ fn a_policy_that_wins_by_length_alone_does_not_win_at_equal_length() {
 }
 
 #[test]
+fn lengths_are_measured_where_all_answers_are_of_one_policy() {
+    let mut project = Project::default();
+    for i in 0..80 {
+        let texts = [format!("{i:02}").repeat(50), format!("{i:02}").repeat(150)];
+        let item = project.pair(&format!("q{i}"), [(&texts[0], "p"), (&texts[1], "p")]);
+        project.says("ada", item, say(if i % 4 == 0 { 1 } else { -1 }));
+    }
+    let report = project.report();
+    assert!(report.people.policies().is_empty());
+    // The sides never change, so γ and λ cannot be told apart: the longer one is always on the right.
+    assert_eq!(report.people.bias.length, None);
+    for (at, label) in project.labels.labels.iter_mut().enumerate() {
+        if (at / 4) % 2 == 0 {
+            label.record.display.as_mut().unwrap().order.reverse();
+        }
+    }
+    let bias = project.report().people.bias;
+    // log 3 per (300 − 100) / 400, and no side.
+    let (length, side) = (bias.length.unwrap(), bias.side.unwrap());
+    assert!(
+        (length.value - 2.0 * 3.0_f64.ln()).abs() < 1e-9,
+        "{length:?}"
+    );
+    assert!(side.value.abs() < 1e-9, "{side:?}");
+}
+
+#[test]
 fn a_habit_of_choosing_the_left_is_measured_with_everything_else_equal() {
     let mut project = Project::default();
     project.pairs(100);

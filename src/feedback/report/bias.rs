@@ -4,7 +4,7 @@ use super::Share;
 use super::outcome::covariates;
 use super::votes::{Duel, Vote, Votes};
 use crate::stats::length::longer_wins;
-use crate::stats::rating::{Estimate, rate};
+use crate::stats::rating::{Estimate, Ratings, rate};
 use serde::Serialize;
 use std::collections::BTreeSet;
 
@@ -31,18 +31,22 @@ impl Bias {
         let decisive = || duels.iter().filter(|duel| !duel.tie);
         let longer = longer_wins(decisive().map(|duel| (duel.length * 1e9) as i64));
         let unequal = decisive().filter(|duel| duel.length != 0.0);
-        let met: BTreeSet<usize> = duels.iter().flat_map(|duel| duel.policies).collect();
+        // Two answers of one policy say nothing about policies, and all about sides and lengths.
+        let apart = duels
+            .iter()
+            .filter(|duel| duel.policies[0] != duel.policies[1]);
+        let met: BTreeSet<usize> = apart.flat_map(|duel| duel.policies).collect();
         let policies: Vec<usize> = met.into_iter().collect();
         let number = |policy: usize| policies.binary_search(&policy).unwrap_or_default();
         let comparisons: Vec<_> = duels.iter().map(|duel| duel.comparison(number)).collect();
         let wanted = covariates(&duels);
         // Where policies fall apart into groups that never met, this says nothing either.
-        let ratings = ((wanted.side || wanted.length) && !policies.is_empty())
-            .then(|| rate(&comparisons, policies.len(), 0, wanted).ok())
+        let ratings = (wanted.side || wanted.length)
+            .then(|| rate(&comparisons, policies.len().max(1), 0, wanted).ok())
             .flatten();
         Self {
-            side: ratings.as_ref().and_then(|ratings| ratings.side()),
-            length: ratings.as_ref().and_then(|ratings| ratings.length()),
+            side: ratings.as_ref().and_then(Ratings::side),
+            length: ratings.as_ref().and_then(Ratings::length),
             longer: (!longer.is_nan()).then_some(longer),
             longer_of_unequal: Share::of(unequal.map(|duel| duel.length > 0.0)),
         }

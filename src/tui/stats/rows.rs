@@ -4,6 +4,7 @@
 use crate::feedback::record::UtcMillis;
 use crate::feedback::report::consensus::Alpha;
 use crate::feedback::report::outcome::{PolicyPair, Table};
+use crate::feedback::report::quality::{BLOCK, Block};
 use crate::feedback::report::{Annotator, Group, Power, Report, Share};
 use crate::stats::Interval;
 use crate::stats::rating::Estimate;
@@ -368,7 +369,41 @@ pub fn annotators(report: &Report, width: usize) -> Vec<Row> {
         .iter()
         .for_each(|(name, cells)| rows.text(line(name, cells)));
     rows.faint("agree: with others; gold: right; repeat: judged the same again");
+    drift(&mut rows, report);
     rows.0
+}
+
+/// The first stretch of work of each annotator beside the last.
+fn drift(rows: &mut Rows, report: &Report) {
+    let several = |(_, annotator): &(&String, &Annotator)| annotator.quality.blocks.len() > 1;
+    let mut drifting = report.annotators.iter().filter(several).peekable();
+    if drifting.peek().is_some() {
+        rows.heading(&format!("Drift: the first {BLOCK} judgements → the last"));
+    }
+    for (name, annotator) in drifting {
+        let blocks = [
+            annotator.quality.blocks.first(),
+            annotator.quality.blocks.last(),
+        ];
+        let both = |of: &dyn Fn(&Block) -> Option<String>| {
+            let [first, last] = blocks.map(|block| block.and_then(of));
+            Some(format!("{} → {}", first?, last?))
+        };
+        let parts = [
+            (
+                "",
+                both(&|b| Some(format!("{:.1} s", b.median_active_ms? / 1000.0))),
+            ),
+            ("left ", both(&|b| Some(percent(b.left?.share)))),
+            ("ties ", both(&|b| Some(percent(b.ties)))),
+            ("agree ", both(&|b| Some(percent(b.with_others?)))),
+        ];
+        let parts = parts
+            .into_iter()
+            .filter_map(|(what, both)| Some(what.to_owned() + &both?));
+        let parts: Vec<String> = parts.collect();
+        rows.text(format!("{}: {}", clean(name), parts.join(", ")));
+    }
 }
 
 fn annotator_cells(annotator: &Annotator) -> [String; 7] {
