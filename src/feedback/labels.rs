@@ -2,12 +2,16 @@
 //! about.
 
 use super::item::{Item, SamplesError, read_all};
+use super::lines::jsonl_files;
 use super::record::{Kind, Origin, Record};
-use super::store::StoreError;
 use super::store::history::{Event, History};
 use super::store::load::load_all;
+use super::store::{StoreError, annotator_folder, annotators};
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// Why the labels of a project cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +55,39 @@ impl Folders {
             feedback: project.join("feedback"),
         }
     }
+
+    /// `gold/` beside them: items with known answers.
+    pub fn gold(&self) -> PathBuf {
+        self.samples.with_file_name("gold")
+    }
+
+    /// Every file of samples and of judgements, in name order. Missing folders have none.
+    ///
+    /// # Errors
+    /// If a folder cannot be listed.
+    pub fn files(&self) -> Result<Vec<PathBuf>, LabelsError> {
+        let failed = |error| LabelsError::Samples(SamplesError::Row(error));
+        let mut files = Vec::new();
+        for annotator in annotators(&self.feedback)? {
+            let folder = annotator_folder(&self.feedback, &annotator)?;
+            files.extend(jsonl_files(&folder).map_err(failed)?);
+        }
+        files.extend(jsonl_files(&self.samples).map_err(failed)?);
+        Ok(files)
+    }
+
+    /// A number that changes when a file is added, removed or written to (by its name, length and
+    /// time), without reading any. Folders that cannot be listed count as empty: [`Labels::read`]
+    /// says what is wrong with them.
+    pub fn stamp(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        for file in self.files().unwrap_or_default() {
+            let seen = std::fs::metadata(&file).ok();
+            let seen = seen.map(|seen| (seen.len(), seen.modified().ok()));
+            (file, seen).hash(&mut hasher);
+        }
+        hasher.finish()
+    }
 }
 
 /// What an annotator last said about an item: a judgement, a skip or a deferral.
@@ -80,16 +117,24 @@ impl Labels {
     /// # Errors
     /// [`LabelsError`], by file and line.
     pub fn read(folders: &Folders) -> Result<Self, LabelsError> {
-        let items = read_all(&folders.samples)?;
-        let histories = load_all(&folders.feedback)?;
+        let (items, histories) = thread::scope(|scope| {
+            let histories = scope.spawn(|| load_all(&folders.feedback));
+            let items = read_all(&folders.samples);
+            let histories = histories.join();
+            (
+                items,
+                histories.unwrap_or_else(|panic| resume_unwind(panic)),
+            )
+        });
         let mut labels = Self {
-            items,
+            items: items?,
             labels: Vec::new(),
         };
-        let places = labels.places();
-        for history in &histories {
-            for event in history.all_effective() {
-                let label = labels.join(&places, history, event)?;
+        let places = places(&labels.items);
+        for history in &histories? {
+            let events: Vec<&Event> = history.all_effective().collect();
+            for (event, record) in events.iter().zip(history.records(&events)?) {
+                let label = join(&labels.items, &places, history, event, record)?;
                 labels.labels.push(label);
             }
         }
@@ -100,46 +145,6 @@ impl Labels {
     /// The item a label is about.
     pub fn item(&self, label: &Label) -> &Item {
         &self.items[label.item]
-    }
-
-    fn places(&self) -> HashMap<(String, String), usize> {
-        let key = |item: &Item| (item.batch.clone(), item.id.clone());
-        let items = self.items.iter().enumerate();
-        items.map(|(index, item)| (key(item), index)).collect()
-    }
-
-    fn join(
-        &self,
-        places: &HashMap<(String, String), usize>,
-        history: &History,
-        event: &Event,
-    ) -> Result<Label, LabelsError> {
-        let record = history.record(event)?;
-        let key = (
-            record.batch.clone().unwrap_or_default(),
-            record.item.clone().unwrap_or_default(),
-        );
-        let found = places.get(&key).copied();
-        let missing = || {
-            format!(
-                "item {} is not in samples/{}.jsonl; restore that file, which belongs to these \
-                 judgements",
-                key.1, key.0
-            )
-        };
-        let fits = |index: usize| same_text(&record, &self.items[index]).map(|()| index);
-        match found.ok_or_else(missing).and_then(fits) {
-            Ok(item) => Ok(Label {
-                record,
-                item,
-                settled: false,
-            }),
-            Err(reason) => Err(LabelsError::Text {
-                path: history.files[event.file].clone(),
-                line: event.line,
-                reason,
-            }),
-        }
     }
 
     fn settle(&mut self) {
@@ -153,6 +158,45 @@ impl Labels {
         for label in &mut self.labels {
             label.settled = settled.contains(&label.record.id);
         }
+    }
+}
+
+/// Where each item is, by batch and id.
+type Places<'a> = HashMap<(&'a str, &'a str), usize>;
+
+fn places(items: &[Item]) -> Places<'_> {
+    let each = items.iter().enumerate();
+    each.map(|(index, item)| ((&*item.batch, &*item.id), index))
+        .collect()
+}
+
+fn join(
+    items: &[Item],
+    places: &Places,
+    history: &History,
+    event: &Event,
+    record: Record,
+) -> Result<Label, LabelsError> {
+    let batch = record.batch.as_deref().unwrap_or_default();
+    let id = record.item.as_deref().unwrap_or_default();
+    let missing = || {
+        format!(
+            "item {id} is not in samples/{batch}.jsonl; restore that file, which belongs to these \
+             judgements"
+        )
+    };
+    let found = places.get(&(batch, id)).copied().ok_or_else(missing);
+    match found.and_then(|index| same_text(&record, &items[index]).map(|()| index)) {
+        Ok(item) => Ok(Label {
+            record,
+            item,
+            settled: false,
+        }),
+        Err(reason) => Err(LabelsError::Text {
+            path: history.files[event.file].clone(),
+            line: event.line,
+            reason,
+        }),
     }
 }
 

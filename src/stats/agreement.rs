@@ -1,59 +1,47 @@
-//! How far annotators agree on the items that several of them judged.
+//! Raw agreement: how often two annotators of one item chose the same.
 //!
-//! A unit is one item; its values are the categories its annotators chose, in canonical order (which
-//! candidate, never which side). Units with fewer than two values say nothing and are left out.
-//! Published raw agreement between people on pairs is 63–77 %, so neither number is a gate.
+//! Published raw agreement between people on pairs is 63–77 %, so it is no gate; [`super::alpha`] and
+//! [`super::kappa`] say how much of it is more than chance.
 
+use super::alpha::{Distance, Reliability};
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// Agreement over all units.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Agreement {
     /// Units with at least two values.
     pub units: usize,
-    /// Share of pairs of annotators that agree, each unit weighing by its values.
+    /// Share of pairs of annotators that agree, each unit weighing by its values: 1 less the
+    /// observed disagreement of Krippendorff's nominal α.
     pub raw: f64,
-    /// Krippendorff's α for nominal categories: 1 − observed / expected disagreement (Krippendorff
-    /// 2011, "Computing Krippendorff's alpha-reliability"). `None` if only one category occurs.
+    /// Krippendorff's α for nominal categories; `None` if only one category occurs.
     pub alpha: Option<f64>,
 }
 
-/// Agreement of several annotators; `None` if no unit has two values.
-pub fn agreement(units: &[Vec<u32>]) -> Option<Agreement> {
-    let mut totals: BTreeMap<u32, f64> = BTreeMap::new();
+/// Agreement of several annotators on `units`, whose values are categories 0..`categories`; `None` if
+/// no unit has two values.
+///
+/// # Panics
+/// If a category is out of range.
+pub fn agreement(units: &[&[usize]], categories: usize) -> Option<Agreement> {
     let (mut values, mut disagreement, mut shared) = (0.0, 0.0, 0);
+    let mut counts = vec![0_usize; categories];
     for unit in units.iter().filter(|unit| unit.len() > 1) {
-        let n = unit.len() as f64;
-        let counts = counts(unit);
+        counts.fill(0);
+        unit.iter().for_each(|&category| counts[category] += 1);
+        let n = unit.len();
+        let alike: usize = counts.iter().map(|c| c * c.saturating_sub(1)).sum();
         // Ordered pairs of unlike values within the unit, each weighing 1/(n − 1).
-        let alike: f64 = counts.values().map(|c| c * (c - 1.0)).sum();
-        disagreement += (n * (n - 1.0) - alike) / (n - 1.0);
-        for (category, count) in counts {
-            *totals.entry(category).or_default() += count;
-        }
-        values += n;
+        disagreement += (n * (n - 1) - alike) as f64 / (n - 1) as f64;
+        values += n as f64;
         shared += 1;
     }
-    if shared == 0 {
-        return None;
-    }
-    let unlike = values * values - totals.values().map(|c| c * c).sum::<f64>();
-    let observed = disagreement / values;
-    let expected = unlike / (values * (values - 1.0));
-    Some(Agreement {
+    let nominal = Reliability::new(units.iter().copied(), categories, Distance::Nominal);
+    (shared > 0).then(|| Agreement {
         units: shared,
-        raw: 1.0 - observed,
-        alpha: (expected > 0.0).then(|| 1.0 - observed / expected),
+        raw: 1.0 - disagreement / values,
+        alpha: nominal.alpha(),
     })
-}
-
-fn counts(unit: &[u32]) -> BTreeMap<u32, f64> {
-    let mut counts = BTreeMap::new();
-    for &category in unit {
-        *counts.entry(category).or_default() += 1.0;
-    }
-    counts
 }
 
 #[cfg(test)]
@@ -61,31 +49,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn krippendorffs_example_with_missing_values() {
-        // Krippendorff 2011, section D: four observers, twelve units, nominal α = 0.743.
-        let units: [&[u32]; 12] = [
-            &[1, 1, 1],
-            &[2, 2, 3, 2],
-            &[3, 3, 3, 3],
-            &[3, 3, 3, 3],
-            &[2, 2, 2, 2],
-            &[1, 2, 3, 4],
-            &[4, 4, 4, 4],
-            &[1, 1, 2, 1],
-            &[2, 2, 2, 2],
-            &[5, 5, 5],
-            &[1, 1],
-            &[3],
-        ];
-        let agreement = agreement(&units.map(<[u32]>::to_vec)).unwrap();
-        assert_eq!(agreement.units, 11);
-        let alpha = agreement.alpha.unwrap();
-        assert!((alpha - 0.743).abs() < 5e-4, "{alpha}");
-    }
-
-    #[test]
     fn two_annotators_on_three_items() {
-        let agreement = agreement(&[vec![0, 0], vec![0, 1], vec![1, 1]]).unwrap();
+        let agreement = agreement(&[&[0, 0], &[0, 1], &[1, 1]], 2).unwrap();
+        assert_eq!(agreement.units, 3);
         assert!((agreement.raw - 2.0 / 3.0).abs() < 1e-12);
         // Expected: 18 of the 30 ordered pairs of the six values are unlike.
         let alpha = agreement.alpha.unwrap();
@@ -94,8 +60,8 @@ mod tests {
 
     #[test]
     fn one_category_or_one_annotator_gives_no_alpha() {
-        let agreement_of_one = agreement(&[vec![2, 2], vec![2, 2, 2]]).unwrap();
-        assert_eq!((agreement_of_one.raw, agreement_of_one.alpha), (1.0, None));
-        assert_eq!(agreement(&[vec![1], vec![]]), None);
+        let of_one = agreement(&[&[2, 2], &[2, 2, 2]], 3).unwrap();
+        assert_eq!((of_one.raw, of_one.alpha), (1.0, None));
+        assert_eq!(agreement(&[&[1], &[]], 3), None);
     }
 }

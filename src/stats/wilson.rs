@@ -1,9 +1,7 @@
 //! Interval of a share (Wilson 1927), sound for small counts and for shares near 0 and 1.
 
 pub use super::Interval;
-
-/// The 97.5 % quantile of the normal distribution.
-const Z: f64 = 1.959_963_984_540_054;
+use super::normal::Z;
 
 /// The 95 % score interval of `successes` out of `n`.
 ///

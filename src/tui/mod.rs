@@ -4,8 +4,10 @@
 //! Each screen is a pure core, `update(&mut App, Event) -> Vec<Effect>`, which reads no clock and
 //! does no I/O, and a driver that carries out its effects and feeds the results back.
 
+pub mod chart;
 pub mod keys;
 pub mod label;
+pub mod stats;
 pub mod terminal;
 pub mod text;
 pub mod theme;

@@ -15,7 +15,7 @@ use ratatui::crossterm::event::{
 };
 use ratatui::crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode,
+    disable_raw_mode, enable_raw_mode, size,
 };
 use ratatui::crossterm::{cursor, execute, queue};
 use ratatui::{Frame, Terminal};
@@ -29,6 +29,12 @@ static ENTERED: AtomicBool = AtomicBool::new(false);
 /// Whether both ends of the conversation are terminals.
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && stdout().is_terminal()
+}
+
+/// Columns for text on standard output: those of its terminal, or 100 where there is none.
+pub fn columns() -> usize {
+    let terminal = stdout().is_terminal().then(|| size().ok()).flatten();
+    terminal.map_or(100, |(columns, _)| usize::from(columns))
 }
 
 /// Gives the terminal back to the shell. Does nothing if it is not in our hands, so a panic hook, a

@@ -10,7 +10,7 @@ use rlhf::feedback::item::{Candidate, Item, Prompt, PromptText, Selector, append
 use rlhf::feedback::labels::{Folders, Labels};
 use rlhf::feedback::pairs::{Dropped, of_project, read};
 use rlhf::feedback::record::{Display, Layout, Origin, Purpose, SIM_PREFIX, Scale, Time};
-use rlhf::feedback::report::{Report, Share};
+use rlhf::feedback::report::{Expected, Report, Share};
 use rlhf::feedback::store::decision::{Decision, Shown, Verdict};
 use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
@@ -149,9 +149,9 @@ fn near(share: Option<Share>, n: usize, expected: [f64; 3]) {
 #[test]
 fn people_and_programs_are_counted_apart() {
     let dir = project();
-    let report = Report::new(&labels(dir.path()));
+    let report = Report::new(&labels(dir.path()), &Expected::new());
     assert_eq!((report.items, report.judged_items), (9, 7));
-    let people = &report.people;
+    let people = &report.people.tally;
     let outcomes = [
         people.prefer,
         people.tie,
@@ -163,23 +163,29 @@ fn people_and_programs_are_counted_apart() {
         (10, [6, 2, 1, 1], 1)
     );
     assert_eq!(
-        (report.simulated.judgements, report.simulated.prefer),
+        (
+            report.simulated.tally.judgements,
+            report.simulated.tally.prefer
+        ),
         (3, 3)
     );
     let names: Vec<_> = report.annotators.keys().map(String::as_str).collect();
     assert_eq!(names, ["mia", "sim:gold", "tom"]);
-    assert_eq!(report.annotators["mia"].judgements, 7);
-    assert_eq!(report.annotators["mia"].median_active_ms, Some(4000.0));
+    assert_eq!(report.annotators["mia"].tally.judgements, 7);
+    assert_eq!(
+        report.annotators["mia"].tally.median_active_ms,
+        Some(4000.0)
+    );
     assert_eq!(people.median_active_ms, Some(2500.0));
-    assert_eq!(report.simulated.median_active_ms, None);
+    assert_eq!(report.simulated.tally.median_active_ms, None);
 }
 
 #[test]
 fn win_rates_sides_lengths_and_agreement() {
     let dir = project();
-    let report = Report::new(&labels(dir.path()));
-    let [pair] = &report.people.policies[..] else {
-        panic!("{:?}", report.people.policies)
+    let report = Report::new(&labels(dir.path()), &Expected::new());
+    let [pair] = report.people.policies() else {
+        panic!("{:?}", report.people.policies())
     };
     assert_eq!(
         (pair.policy.as_str(), pair.against.as_str()),
@@ -190,14 +196,21 @@ fn win_rates_sides_lengths_and_agreement() {
     near(pair.win_rate, 6, [0.66667, 0.29999, 0.90323]);
     near(pair.ties_as_half, 8, [0.625, 0.30574, 0.86316]);
     // The winner stood on the left for all of mia's but the third, and for tom's first.
-    near(report.people.left, 6, [0.66667, 0.29999, 0.90323]);
-    assert_eq!(report.simulated.left, None);
-    assert_eq!(report.people.longer, Some(4.0 / 6.0));
-    assert_eq!(report.simulated.policies[0].losses, 3);
+    near(report.people.tally.left, 6, [0.66667, 0.29999, 0.90323]);
+    assert_eq!(report.simulated.tally.left, None);
+    assert_eq!(report.people.bias.longer, Some(4.0 / 6.0));
+    assert_eq!(report.simulated.policies()[0].losses, 3);
     // Items 0, 1 and 4: [after, after], [after, before], [tie, tie].
-    let agreement = report.agreement.unwrap();
+    let agreement = report.people.agreement.as_ref().unwrap();
     assert_eq!((agreement.units, agreement.raw), (3, 1.0 - 1.0 / 3.0));
-    assert!((agreement.alpha.unwrap() - 6.0 / 11.0).abs() < 1e-12);
+    assert!((agreement.nominal.unwrap().alpha - 6.0 / 11.0).abs() < 1e-12);
+    assert_eq!(agreement.ordinal, None);
+    // Of the three: one of [after, tie], [after, before] twice; κ = 1 − (1/3)/(1 − (2/9 + 1/9 + 0)).
+    let [pair] = &agreement.pairs[..] else {
+        panic!("{:?}", agreement.pairs)
+    };
+    assert_eq!(pair.annotators, ["mia", "tom"]);
+    assert!((pair.kappa.unwrap() - 0.5).abs() < 1e-12);
 }
 
 #[test]
@@ -302,7 +315,7 @@ fn the_commands_say_what_the_library_found() {
     let dir = project();
     let (code, out, _) = rlhf(dir.path(), &["feedback", "stats", "--json"]);
     let printed: Value = serde_json::from_str(&out).unwrap();
-    let report = serde_json::to_value(Report::new(&labels(dir.path()))).unwrap();
+    let report = serde_json::to_value(Report::new(&labels(dir.path()), &Expected::new())).unwrap();
     assert_eq!(
         (code, printed["people"]["policies"][0]["wins"].as_u64()),
         (0, Some(4))

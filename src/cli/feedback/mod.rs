@@ -3,6 +3,7 @@
 mod check;
 mod export;
 mod import;
+mod report;
 mod stats;
 
 use std::io::{self, Write as _};
@@ -22,6 +23,7 @@ Examples:
   rlhf feedback stats                                  what the judgements of this project say
   rlhf feedback import hh.jsonl.gz --annotator hh      judgements from elsewhere
   rlhf feedback export --format trl > pairs.jsonl      judgements for another tool
+  rlhf feedback report --out report.html               the campaign as one page, for a paper
   rlhf feedback check                                  is every file sound?";
 
 /// Arguments of `rlhf feedback`.
@@ -44,6 +46,8 @@ pub enum FeedbackCommand {
     Check(check::CheckArgs),
     /// Count judgements, win rates, habits and agreement
     Stats(stats::StatsArgs),
+    /// Write the labelling campaign as one HTML file
+    Report(report::ReportArgs),
 }
 
 /// Runs the command.
@@ -56,6 +60,7 @@ pub fn run(args: FeedbackArgs) -> Result<ExitCode> {
         FeedbackCommand::Export(args) => export::run(&args),
         FeedbackCommand::Check(args) => check::run(&args),
         FeedbackCommand::Stats(args) => stats::run(&args),
+        FeedbackCommand::Report(args) => report::run(&args),
     }
 }
 

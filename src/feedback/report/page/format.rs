@@ -1,0 +1,107 @@
+//! Numbers as words and cells.
+
+use super::escape::escape;
+use crate::stats::Interval;
+use std::fmt::Write;
+
+/// `12,345`.
+pub fn number(n: usize) -> String {
+    let digits = n.to_string();
+    let mut out = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `66.7 %`.
+pub fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// `[0.61, 0.78]`, or nothing.
+pub fn brackets(interval: Option<Interval>, decimals: usize) -> String {
+    let finite = interval.filter(|i| i.low.is_finite() && i.high.is_finite());
+    finite.map_or(String::new(), |Interval { low, high }| {
+        format!("[{low:.decimals$}, {high:.decimals$}]")
+    })
+}
+
+/// `0.03`, or `< 0.001`.
+pub fn p_value(p: Option<f64>) -> String {
+    match p {
+        None => "–".into(),
+        Some(p) if p < 0.001 => "< 0.001".into(),
+        Some(p) => format!("{p:.3}"),
+    }
+}
+
+/// A value with decimals, or a dash.
+pub fn or_dash(value: Option<f64>, decimals: usize) -> String {
+    value.map_or("–".into(), |value| format!("{value:.decimals$}"))
+}
+
+/// A table under a summary that opens it. Headings and cells are escaped here.
+pub fn table(summary: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
+    let mut html = format!(
+        "<details><summary>{}</summary><div class=\"scroll\">{}</div></details>",
+        escape(summary),
+        open_table(headings, rows)
+    );
+    if rows.is_empty() {
+        html.clear();
+    }
+    html
+}
+
+/// A table that is always open.
+pub fn open_table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let mut html = String::from("<table><thead><tr>");
+    for heading in headings {
+        let _ = write!(html, "<th scope=\"col\">{}</th>", escape(heading));
+    }
+    html += "</tr></thead><tbody>";
+    for row in rows {
+        html += "<tr>";
+        for cell in row {
+            let _ = write!(html, "<td>{}</td>", escape(cell));
+        }
+        html += "</tr>";
+    }
+    html + "</tbody></table>"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(
+            [0, 999, 1000, 1_234_567].map(number),
+            ["0", "999", "1,000", "1,234,567"]
+        );
+        assert_eq!(percent(0.66666), "66.7 %");
+        assert_eq!(
+            [Some(0.0004), Some(0.05), None].map(p_value),
+            ["< 0.001", "0.050", "–"]
+        );
+        let infinite = Interval {
+            low: f64::NEG_INFINITY,
+            high: 1.0,
+        };
+        assert_eq!(brackets(Some(infinite), 1), "");
+    }
+
+    #[test]
+    fn cells_are_text() {
+        let html = open_table(&["<a>"], &[vec!["<b>".into()]]);
+        assert!(
+            html.contains("&lt;a&gt;") && html.contains("<td>&lt;b&gt;</td>"),
+            "{html}"
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! Win rates, ratings and aspects on the page.
+
+use super::format::{brackets, number, open_table, p_value, percent, table};
+use super::svg::{Axis, Caption, Dot, dots};
+use super::{Part, escape, share_text};
+use crate::feedback::report::Power;
+use crate::feedback::report::outcome::{PolicyPair, Table};
+use crate::stats::Interval;
+use std::fmt::Write;
+
+/// Which policy wins.
+pub fn section(part: &Part, power: &[Power]) -> String {
+    let outcomes = &part.group.outcomes;
+    if outcomes.policies.is_empty() {
+        return String::new();
+    }
+    let mut html = win_rates(part);
+    match (&outcomes.ratings, &outcomes.no_ratings) {
+        (Some(table), _) => html += &ratings(part, table),
+        (None, Some(reason)) => {
+            let _ = write!(
+                html,
+                "<p><strong>No ratings:</strong> {}.</p>",
+                escape(reason)
+            );
+        }
+        (None, None) => {}
+    }
+    html + &labels(&outcomes.policies, power)
+}
+
+fn win_rates(part: &Part) -> String {
+    let pairs = part.group.policies();
+    let rows: Vec<Dot> = pairs.iter().filter_map(win_rate).collect();
+    let caption = Caption {
+        id: format!("{}-wins", part.id),
+        title: "Wins among decisive comparisons".into(),
+        description: described(&rows),
+    };
+    let cells = |pair: &PolicyPair| {
+        let share = |share: &Option<_>| share.as_ref().map_or("–".into(), share_text);
+        let controlled = pair.controlled.map_or("–".into(), |c| {
+            format!("{} {}", percent(c.share), share_brackets(c.interval))
+        });
+        vec![
+            format!("{} against {}", pair.policy, pair.against),
+            number(pair.wins),
+            number(pair.losses),
+            number(pair.ties),
+            share(&pair.win_rate),
+            share_brackets(pair.by_prompt),
+            share(&pair.ties_as_half),
+            controlled,
+            share(&pair.both_bad_rate),
+        ]
+    };
+    let headings = [
+        "policies",
+        "won",
+        "lost",
+        "ties",
+        "wins among decisive",
+        "by prompt",
+        "ties as half",
+        "at equal length and side",
+        "both bad",
+    ];
+    let rows_of_table: Vec<Vec<String>> = pairs.iter().map(cells).collect();
+    let mut html = String::from(
+        "<p>Wins of the first policy among decisive comparisons. The interval is Wilson's; where a prompt has \
+         several labels it comes from a bootstrap over prompts. Gold items and repeats are left out, and an \
+         adjudication replaces what it settles.</p>",
+    );
+    html += &dots(&caption, &rows, &Axis::share());
+    html + &table("All numbers", &headings, &rows_of_table) + &by_selector(pairs)
+}
+
+fn win_rate(pair: &PolicyPair) -> Option<Dot> {
+    let share = pair.win_rate?;
+    let wilson = Interval {
+        low: share.low,
+        high: share.high,
+    };
+    let interval = pair.by_prompt.unwrap_or(wilson);
+    Some(Dot {
+        label: format!("{} / {}", pair.policy, pair.against),
+        value: share.share,
+        interval: Some(interval),
+        note: format!(
+            "{} {}",
+            percent(share.share),
+            share_brackets(Some(interval))
+        ),
+    })
+}
+
+fn share_brackets(interval: Option<Interval>) -> String {
+    let per_cent = interval.map(|interval| Interval {
+        low: interval.low * 100.0,
+        high: interval.high * 100.0,
+    });
+    brackets(per_cent, 1)
+}
+
+fn described(rows: &[Dot]) -> String {
+    let each: Vec<String> = rows
+        .iter()
+        .map(|dot| format!("{}: {}", dot.label, dot.note))
+        .collect();
+    each.join("; ")
+}
+
+fn by_selector(pairs: &[PolicyPair]) -> String {
+    let rows = pairs.iter().flat_map(|pair| {
+        let names = format!("{} against {}", pair.policy, pair.against);
+        let each = pair.by_selector.iter();
+        each.map(move |(selector, share)| vec![names.clone(), selector.clone(), share_text(share)])
+    });
+    let rows: Vec<_> = rows.collect();
+    table(
+        "By how items were chosen: only a random choice estimates the win rate over all prompts",
+        &["policies", "chosen by", "wins among decisive"],
+        &rows,
+    )
+}
+
+fn ratings(part: &Part, ratings: &Table) -> String {
+    let row = |rated: &crate::feedback::report::outcome::Rated| Dot {
+        label: rated.policy.clone(),
+        value: rated.elo,
+        interval: rated.interval,
+        note: format!("{:+.0} {}", rated.elo, brackets(rated.interval, 0)),
+    };
+    let rows: Vec<Dot> = ratings.rated.iter().map(row).collect();
+    let caption = Caption {
+        id: format!("{}-elo", part.id),
+        title: format!("Elo above {}", ratings.anchor),
+        description: described(&rows),
+    };
+    let mut html = format!(
+        "<h3>Ratings</h3><p>Bradley–Terry by maximum likelihood over all comparisons, ties as half, in Elo points \
+         above <em>{}</em>; errors clustered by prompt. Compare two policies by their difference in the table, \
+         not by whether bars overlap.</p>",
+        escape(&ratings.anchor)
+    );
+    if ratings.prior {
+        html += "<p>A policy always won or always lost; a weak prior keeps its rating finite.</p>";
+    }
+    html += &dots(&caption, &rows, &Axis::around_zero(&rows));
+    let differences: Vec<Vec<String>> = ratings
+        .differences
+        .iter()
+        .map(|difference| {
+            vec![
+                format!("{} above {}", difference.policy, difference.against),
+                format!("{:+.0}", difference.elo),
+                brackets(difference.interval, 0),
+                p_value(difference.p),
+            ]
+        })
+        .collect();
+    html + &table(
+        "Differences",
+        &["policies", "Elo", "95 % interval", "p"],
+        &differences,
+    )
+}
+
+fn labels(pairs: &[PolicyPair], power: &[Power]) -> String {
+    let mut html = String::from(
+        "<h3>How many labels</h3><p>Decisive labels that show a true win rate to differ from \
+         50 % (two-sided 5 %, power 80 %)",
+    );
+    let table: Vec<String> = power
+        .iter()
+        .map(|power| format!("{:.0} %: {}", power.win_rate * 100.0, power.labels))
+        .collect();
+    let _ = write!(html, ": {}.</p>", table.join(", "));
+    for pair in pairs {
+        let decisive = (pair.wins + pair.losses) as u64;
+        let (Some(share), Some(needed)) = (pair.win_rate, pair.labels_needed) else {
+            continue;
+        };
+        let more = match needed.saturating_sub(decisive) {
+            0 => "there are enough".to_owned(),
+            more => format!("{more} more"),
+        };
+        let _ = write!(
+            html,
+            "<p>{} against {}: at {} it takes {needed}; {more}.</p>",
+            escape(&pair.policy),
+            escape(&pair.against),
+            percent(share.share)
+        );
+    }
+    html
+}
+
+/// Judgements per aspect.
+pub fn aspects(part: &Part) -> String {
+    let mut html = String::new();
+    for aspect in &part.group.aspects {
+        let overall = aspect.with_overall.as_ref().map_or(String::new(), |share| {
+            format!(
+                " The better answer in it was the better one overall in {}.",
+                share_text(share)
+            )
+        });
+        let _ = write!(
+            html,
+            "<h3>{}</h3><p>{} judgements, {} without a difference.{}</p>",
+            escape(&aspect.name),
+            number(aspect.n),
+            number(aspect.ties),
+            escape(&overall)
+        );
+        let rows: Vec<Vec<String>> = aspect
+            .policies
+            .iter()
+            .map(|pair| {
+                vec![
+                    format!("{} over {}", pair.policy, pair.against),
+                    number(pair.n),
+                    format!("{:+.2} {}", pair.mean, brackets(pair.interval, 2)),
+                ]
+            })
+            .collect();
+        if !rows.is_empty() {
+            html += &open_table(&["policies", "judgements", "mean grade, −4 to 4"], &rows);
+        }
+    }
+    html
+}

@@ -1,0 +1,132 @@
+//! What the statistics screen knows.
+
+use super::rows::{self, Row};
+use crate::feedback::report::Report;
+use crate::tui::keys::Key;
+
+/// Fewest columns and rows on which there is something to see.
+pub const SMALLEST: (u16, u16) = (30, 8);
+/// Rows that are not the page: title, tabs, footer.
+const FRAME: usize = 3;
+
+/// A page of the screen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Page {
+    /// Counts.
+    Overview,
+    /// Win rates and ratings.
+    Policies,
+    /// Agreement.
+    Agreement,
+    /// Everybody in one row.
+    Annotators,
+    /// Sides and lengths.
+    Habits,
+    /// Judgements over time.
+    Pace,
+}
+
+/// All pages in their order, with the key and the name of each.
+pub const PAGES: [(Page, Key, &str); 6] = [
+    (Page::Overview, Key::Char('1'), "counts"),
+    (Page::Policies, Key::Char('2'), "policies"),
+    (Page::Agreement, Key::Char('3'), "agreement"),
+    (Page::Annotators, Key::Char('4'), "annotators"),
+    (Page::Habits, Key::Char('5'), "habits"),
+    (Page::Pace, Key::Char('6'), "time"),
+];
+
+/// The state of the screen.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// What is looked at, such as the project's folder.
+    pub title: String,
+    /// Columns and rows of the terminal.
+    pub size: (u16, u16),
+    /// The page that is open.
+    pub page: Page,
+    /// First visible row of the page.
+    pub top: usize,
+    /// What there is to show.
+    pub report: Report,
+    /// Whether it is being counted again right now.
+    pub counting: bool,
+    /// Why the last count failed; what is shown is older.
+    pub problem: Option<String>,
+}
+
+impl App {
+    /// The first page of a report.
+    pub fn new(title: String, report: Report, size: (u16, u16)) -> Self {
+        Self {
+            title,
+            size,
+            page: Page::Overview,
+            top: 0,
+            report,
+            counting: false,
+            problem: None,
+        }
+    }
+
+    /// Whether there is room to show anything.
+    pub fn fits(&self) -> bool {
+        self.size.0 >= SMALLEST.0 && self.size.1 >= SMALLEST.1
+    }
+
+    /// The rows of the open page.
+    pub fn rows(&self) -> Vec<Row> {
+        let width = usize::from(self.size.0);
+        let of = match self.page {
+            Page::Overview => rows::overview,
+            Page::Policies => rows::policies,
+            Page::Agreement => rows::agreement,
+            Page::Annotators => rows::annotators,
+            Page::Habits => rows::habits,
+            Page::Pace => rows::pace,
+        };
+        of(&self.report, width)
+    }
+
+    /// Rows that the page has on the screen, its chart left out.
+    pub fn height(&self) -> usize {
+        let chart = usize::from(self.chart_rows());
+        usize::from(self.size.1).saturating_sub(FRAME + chart)
+    }
+
+    /// Rows of the chart above the page's text; 0 if the page has none or the screen is low.
+    pub fn chart_rows(&self) -> u16 {
+        let has_chart = match self.page {
+            Page::Pace => self.groups_with_pace() > 0,
+            Page::Agreement => self.trend().is_some(),
+            _ => false,
+        };
+        if has_chart && self.size.1 >= 20 {
+            self.size.1 / 2
+        } else {
+            0
+        }
+    }
+
+    /// Raw agreement over time: of people, else of programs.
+    pub fn trend(&self) -> Option<Vec<f64>> {
+        let mut trends = self
+            .report
+            .groups()
+            .filter_map(|(_, group)| group.agreement.as_ref());
+        let trend = trends.find(|consensus| !consensus.trend.is_empty())?;
+        Some(trend.trend.iter().map(|point| point.raw).collect())
+    }
+
+    fn groups_with_pace(&self) -> usize {
+        self.report
+            .groups()
+            .filter(|(_, group)| group.pace.is_some())
+            .count()
+    }
+
+    /// The highest value of [`App::top`].
+    pub fn last_top(&self) -> usize {
+        self.rows().len().saturating_sub(self.height())
+    }
+}

@@ -1,0 +1,157 @@
+//! The report as one HTML file: complete, self-contained, and deaf to what the texts in it say.
+
+use std::fs;
+
+use rlhf::feedback::record::UtcMillis;
+use rlhf::feedback::report::dispute::disputes;
+use rlhf::feedback::report::page::{About, page};
+use rlhf::feedback::report::votes::Votes;
+use serde_json::Value;
+
+use crate::cli_support::rlhf;
+use crate::stats_stage::{Project, campaign, say};
+
+const HOSTILE: &str = "<script>alert('x')</script>\"><img src=x onerror=y>&amp; \u{1b}[31m\u{7}\u{202e}gnp.exe\u{feff} \
+                       ]]></style></svg><!-- https://example.com";
+
+fn html(project: &Project, names: bool) -> String {
+    let about = About {
+        title: "trial".into(),
+        written: UtcMillis(1_790_084_000_000),
+        sources: Vec::new(),
+        names,
+    };
+    let votes = Votes::new(&project.labels);
+    page(&project.report(), &disputes(&votes, 3), &about)
+}
+
+/// Names of the elements, after checking that they are closed in order.
+fn elements(html: &str) -> Vec<String> {
+    const VOID: [&str; 1] = ["meta"];
+    let (mut open, mut all) = (Vec::new(), Vec::new());
+    let body = html.strip_prefix("<!DOCTYPE html>").unwrap();
+    for tag in body.split('<').skip(1) {
+        let (tag, _) = tag
+            .split_once('>')
+            .unwrap_or_else(|| panic!("no end: {tag:?}"));
+        let name = |tag: &str| tag.split([' ', '/']).next().unwrap().to_owned();
+        if let Some(closed) = tag.strip_prefix('/') {
+            assert_eq!(open.pop().as_deref(), Some(closed), "closed out of order");
+        } else {
+            all.push(name(tag));
+            if !tag.ends_with('/') && !VOID.contains(&name(tag).as_str()) {
+                open.push(name(tag));
+            }
+        }
+    }
+    assert_eq!(open, [] as [&str; 0]);
+    all
+}
+
+#[test]
+fn hostile_texts_are_text() {
+    let mut project = Project::default();
+    let item = project.pair(HOSTILE, [(HOSTILE, HOSTILE), ("plain", "<b>policy</b>")]);
+    project.says("ada", item, say(2)).note = Some(HOSTILE.into());
+    let record = project.says("ben", item, say(-2));
+    record.aspects.insert(HOSTILE.into(), 2);
+    let about = About {
+        title: HOSTILE.into(),
+        written: UtcMillis(0),
+        sources: Vec::new(),
+        names: true,
+    };
+    let votes = Votes::new(&project.labels);
+    let html = page(&project.report(), &disputes(&votes, 9), &about);
+    let elements = elements(&html);
+    for forbidden in ["script", "img", "b", "iframe", "link", "object"] {
+        assert!(!elements.contains(&forbidden.to_owned()), "<{forbidden}>");
+    }
+    let allowed = |c: char| {
+        c == '\n' || !(c.is_control() || ('\u{202a}'..='\u{202e}').contains(&c) || c == '\u{feff}')
+    };
+    assert_eq!(html.chars().find(|c| !allowed(*c)), None);
+    assert!(html.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;"));
+    assert!(html.contains("␛[31m␇⟨U+202E⟩gnp.exe⟨U+FEFF⟩"));
+}
+
+#[test]
+fn the_page_needs_nothing_else_and_allows_nothing_else() {
+    let html = html(&campaign(), false);
+    elements(&html);
+    assert!(html.contains("content=\"default-src 'none'; style-src 'unsafe-inline'\""));
+    for loads in [" src=", "url(", "@import", "href=\"http", "<script"] {
+        assert!(!html.contains(loads), "{loads}");
+    }
+    assert!(html.contains("@media (prefers-color-scheme: dark)"));
+    // Every chart has a name and a description of its own.
+    let charts = html.matches("<svg role=\"img\"").count();
+    assert!(charts >= 6, "{charts}");
+    assert_eq!(html.matches("<title id=").count(), charts);
+    assert_eq!(html.matches("<desc id=").count(), charts);
+    let mut ids: Vec<&str> = html
+        .split(" id=\"")
+        .skip(1)
+        .map(|s| s.split('"').next().unwrap())
+        .collect();
+    let all = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all, "an id stands twice");
+}
+
+#[test]
+fn people_have_numbers_unless_names_are_asked_for() {
+    let project = campaign();
+    let numbered = html(&project, false);
+    assert!(numbered.contains("annotator 3") && numbered.contains("sim:gold"));
+    for name in ["ada", "ben", "cleo"] {
+        assert!(
+            !numbered.contains(&format!(">{name}<")) && !numbered.contains(&format!("{name} and")),
+            "{name}"
+        );
+    }
+    assert!(html(&project, true).contains("<td>cleo</td>"));
+}
+
+#[test]
+fn the_command_writes_the_page_with_the_hashes_of_its_sources() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = "{\"prompt\":\"why?\",\"chosen\":\"a longer one\",\"rejected\":\"b\"}\n";
+    fs::write(dir.path().join("pairs.jsonl"), row).unwrap();
+    let (code, _, err) = rlhf(dir.path(), &["feedback", "import", "pairs.jsonl"]);
+    assert_eq!(code, 0, "{err}");
+    let (code, out, err) = rlhf(
+        dir.path(),
+        &["feedback", "report", "--json", "--title", "A <trial>"],
+    );
+    assert_eq!(code, 0, "{err}");
+    let written: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(
+        (written["out"].as_str(), written["judgements"].as_u64()),
+        (Some("report.html"), Some(1))
+    );
+    let html = fs::read_to_string(dir.path().join("report.html")).unwrap();
+    elements(&html);
+    assert!(html.contains("<h1>Labelling report: A &lt;trial&gt;</h1>"));
+    let sources = written["sources"].as_array().unwrap();
+    let paths: Vec<_> = sources
+        .iter()
+        .map(|source| source["path"].as_str().unwrap())
+        .collect();
+    assert!(
+        paths[0].starts_with("feedback/import/") && paths[1] == "samples/pairs.jsonl",
+        "{paths:?}"
+    );
+    for source in sources {
+        assert!(html.contains(source["sha256"].as_str().unwrap()));
+    }
+    let (code, _, err) = rlhf(
+        dir.path(),
+        &["feedback", "report", "--out", "no/such/folder.html"],
+    );
+    assert!(
+        code == 1 && err.contains("cannot write no/such/folder.html"),
+        "{err}"
+    );
+}
