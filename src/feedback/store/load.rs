@@ -51,7 +51,7 @@ pub fn load(feedback: &Path, annotator: &str) -> Result<History, StoreError> {
 }
 
 /// Session files in the order of their ULIDs.
-fn session_files(folder: &Path) -> Result<Vec<(Ulid, PathBuf)>, StoreError> {
+pub(super) fn session_files(folder: &Path) -> Result<Vec<(Ulid, PathBuf)>, StoreError> {
     let files = jsonl_files(folder).map_err(|error| match error {
         RowError::Io { path, source } => StoreError::Io { path, source },
         other @ RowError::Bad { .. } => StoreError::io(folder)(other.into()),
