@@ -75,7 +75,11 @@ pub enum OptionsError {
 impl Options {
     /// Options with the format's own tie policy: keep where it can, else drop.
     pub fn new(format: OutFormat) -> Self {
-        let ties = if format.has_ties() { Ties::Keep } else { Ties::Drop };
+        let ties = if format.has_ties() {
+            Ties::Keep
+        } else {
+            Ties::Drop
+        };
         Self {
             format,
             filters: Filter::default(),
@@ -144,13 +148,22 @@ pub fn export(labels: &Labels, options: &Options, sink: Sink) -> io::Result<Expo
         exported: Exported::default(),
         sink,
     };
-    let chosen: Vec<&Label> = labels.labels.iter().filter(|label| {
-        let chosen = options.filters.lets_through(labels.item(label), Some(&label.record));
-        export.exported.filtered_out += usize::from(!chosen);
-        chosen
-    }).collect();
+    let chosen: Vec<&Label> = labels
+        .labels
+        .iter()
+        .filter(|label| {
+            let chosen = options
+                .filters
+                .lets_through(labels.item(label), Some(&label.record));
+            export.exported.filtered_out += usize::from(!chosen);
+            chosen
+        })
+        .collect();
     export.exported.judgements = chosen.len();
-    export.exported.simulated = chosen.iter().filter(|label| label.record.is_simulated()).count();
+    export.exported.simulated = chosen
+        .iter()
+        .filter(|label| label.record.is_simulated())
+        .count();
     match (options.format, options.aggregate) {
         (format, _) if format.is_unjudged() => export.unjudged(labels)?,
         (OutFormat::Native, _) => export.native(labels, &chosen)?,
@@ -174,7 +187,10 @@ impl Export<'_> {
             let prompts = self.options.format != OutFormat::LabelStudioTasks;
             let fresh = !prompts || seen.insert(item.prompt.sha256);
             if fresh && self.options.filters.lets_through(item, None) {
-                let answers = item.candidates.iter().map(|candidate| candidate.text.clone());
+                let answers = item
+                    .candidates
+                    .iter()
+                    .map(|candidate| candidate.text.clone());
                 let models = item.candidates.iter().map(|c| Some(c.policy.clone()));
                 let judged = Judged::new(item.prompt.text.clone(), answers).by(models);
                 self.row(&judged)?;
@@ -232,7 +248,10 @@ impl Export<'_> {
         }
         for (index, votes) in by_item {
             let item = &labels.items[index];
-            let answers = item.candidates.iter().map(|candidate| candidate.text.clone());
+            let answers = item
+                .candidates
+                .iter()
+                .map(|candidate| candidate.text.clone());
             let models = item.candidates.iter().map(|c| Some(c.policy.clone()));
             let mut judged = Judged::new(item.prompt.text.clone(), answers).by(models);
             judged.source = Some(item.batch.clone());

@@ -8,8 +8,8 @@
 //! is read back and compared, so that export and import agree.
 
 pub mod answers;
-pub mod argilla;
 pub mod arena;
+pub mod argilla;
 pub mod hh;
 pub mod judged;
 pub mod label_studio;
@@ -85,24 +85,114 @@ struct Known {
 
 /// In the order in which they are tried: what is most particular first.
 const KNOWN: [Known; 18] = [
-    known(InFormat::Native, "native", native::is, r#"{"rlhf": 1, "item", "record"}"#),
-    known(InFormat::OpenAi, "openai", openai::is, r#"{"input": {"messages"}, "preferred_output", "non_preferred_output"}"#),
-    known(InFormat::UltraFeedback, "ultrafeedback", ultrafeedback::is, r#"{"instruction", "completions": [{"response", "annotations"}]}"#),
-    known(InFormat::Nemo, "nemo", nemo::is, r#"{"context", "completions": [{"rank", "completion"}]}"#),
-    known(InFormat::Summarize, "summarize", summarize::is, r#"{"info", "summaries": [{"text"}, {"text"}], "choice"}"#),
-    known(InFormat::Arena, "arena", arena::is, "prompt, response_a, response_b, winner_model_a, winner_model_b, winner_tie"),
-    known(InFormat::LabelStudio, "label-studio", label_studio::is, r#"{"data": {"prompt", "answer1", "answer2"}, "annotations"}"#),
-    known(InFormat::Argilla, "argilla", argilla::is, r#"{"fields": {"prompt", …}, "responses"}"#),
-    known(InFormat::ArgillaLegacy, "argilla-legacy", argilla::is_legacy, r#"{"prompt", …, "QUESTION": [{"user_id", "value", "status"}]}"#),
-    known(InFormat::RewardBench2, "rewardbench2", rewardbench::is_2, r#"{"prompt", "chosen": [..], "rejected": [..], "num_correct"}"#),
-    known(InFormat::RewardBench, "rewardbench", rewardbench::is, r#"{"prompt", "chosen", "chosen_model", "rejected", "rejected_model"}"#),
-    known(InFormat::ShareGpt, "sharegpt", llama_factory::is_sharegpt, r#"{"conversations": [{"from", "value"}], "chosen", "rejected"}"#),
-    known(InFormat::Alpaca, "alpaca", llama_factory::is_alpaca, r#"{"instruction", "input", "chosen", "rejected"}"#),
-    known(InFormat::Axolotl, "axolotl", llama_factory::is_axolotl, r#"{"system", "input", "chosen", "rejected"}"#),
-    known(InFormat::Unpaired, "unpaired", unpaired::is, r#"{"prompt", "completion", "label": true}"#),
-    known(InFormat::Answers, "answers", answers::is, r#"{"prompt", "responses": [..]}"#),
-    known(InFormat::Hh, "hh", hh::is, r#"{"chosen": "\n\nHuman: …\n\nAssistant: …", "rejected": …}"#),
-    known(InFormat::Trl, "trl", trl::is, r#"{"prompt", "chosen", "rejected"}"#),
+    known(
+        InFormat::Native,
+        "native",
+        native::is,
+        r#"{"rlhf": 1, "item", "record"}"#,
+    ),
+    known(
+        InFormat::OpenAi,
+        "openai",
+        openai::is,
+        r#"{"input": {"messages"}, "preferred_output", "non_preferred_output"}"#,
+    ),
+    known(
+        InFormat::UltraFeedback,
+        "ultrafeedback",
+        ultrafeedback::is,
+        r#"{"instruction", "completions": [{"response", "annotations"}]}"#,
+    ),
+    known(
+        InFormat::Nemo,
+        "nemo",
+        nemo::is,
+        r#"{"context", "completions": [{"rank", "completion"}]}"#,
+    ),
+    known(
+        InFormat::Summarize,
+        "summarize",
+        summarize::is,
+        r#"{"info", "summaries": [{"text"}, {"text"}], "choice"}"#,
+    ),
+    known(
+        InFormat::Arena,
+        "arena",
+        arena::is,
+        "prompt, response_a, response_b, winner_model_a, winner_model_b, winner_tie",
+    ),
+    known(
+        InFormat::LabelStudio,
+        "label-studio",
+        label_studio::is,
+        r#"{"data": {"prompt", "answer1", "answer2"}, "annotations"}"#,
+    ),
+    known(
+        InFormat::Argilla,
+        "argilla",
+        argilla::is,
+        r#"{"fields": {"prompt", …}, "responses"}"#,
+    ),
+    known(
+        InFormat::ArgillaLegacy,
+        "argilla-legacy",
+        argilla::is_legacy,
+        r#"{"prompt", …, "QUESTION": [{"user_id", "value", "status"}]}"#,
+    ),
+    known(
+        InFormat::RewardBench2,
+        "rewardbench2",
+        rewardbench::is_2,
+        r#"{"prompt", "chosen": [..], "rejected": [..], "num_correct"}"#,
+    ),
+    known(
+        InFormat::RewardBench,
+        "rewardbench",
+        rewardbench::is,
+        r#"{"prompt", "chosen", "chosen_model", "rejected", "rejected_model"}"#,
+    ),
+    known(
+        InFormat::ShareGpt,
+        "sharegpt",
+        llama_factory::is_sharegpt,
+        r#"{"conversations": [{"from", "value"}], "chosen", "rejected"}"#,
+    ),
+    known(
+        InFormat::Alpaca,
+        "alpaca",
+        llama_factory::is_alpaca,
+        r#"{"instruction", "input", "chosen", "rejected"}"#,
+    ),
+    known(
+        InFormat::Axolotl,
+        "axolotl",
+        llama_factory::is_axolotl,
+        r#"{"system", "input", "chosen", "rejected"}"#,
+    ),
+    known(
+        InFormat::Unpaired,
+        "unpaired",
+        unpaired::is,
+        r#"{"prompt", "completion", "label": true}"#,
+    ),
+    known(
+        InFormat::Answers,
+        "answers",
+        answers::is,
+        r#"{"prompt", "responses": [..]}"#,
+    ),
+    known(
+        InFormat::Hh,
+        "hh",
+        hh::is,
+        r#"{"chosen": "\n\nHuman: …\n\nAssistant: …", "rejected": …}"#,
+    ),
+    known(
+        InFormat::Trl,
+        "trl",
+        trl::is,
+        r#"{"prompt", "chosen", "rejected"}"#,
+    ),
 ];
 
 const fn known(
@@ -155,14 +245,18 @@ impl InFormat {
                 .into());
         }
         if texts::is_sft(row) {
-            return Err("the row has an answer and no judgement; fine-tune on such a file with \
+            return Err(
+                "the row has an answer and no judgement; fine-tune on such a file with \
                         `rlhf sft --data FILE`"
-                .into());
+                    .into(),
+            );
         }
         if texts::is_prompt(row) {
-            return Err("the row has a prompt and no answers; put such a file into prompts/ and \
+            return Err(
+                "the row has a prompt and no answers; put such a file into prompts/ and \
                         draw answers with `rlhf sample`"
-                .into());
+                    .into(),
+            );
         }
         let keys: Vec<&str> = row.keys().map(String::as_str).take(12).collect();
         let examples: Vec<String> = KNOWN

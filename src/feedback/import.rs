@@ -234,7 +234,9 @@ fn hand_on(
                 let incoming = match Labelled::new(judged, target).map_err(bad)? {
                     None => Incoming::Duplicate,
                     Some(mut labelled) => {
-                        slots.number(&mut labelled).map_err(|reason| row.error(reason))?;
+                        slots
+                            .number(&mut labelled)
+                            .map_err(|reason| row.error(reason))?;
                         Incoming::Labelled(Box::new(labelled))
                     }
                 };

@@ -2,8 +2,8 @@
 
 use super::formats::judged::Judged;
 use super::formats::native::Native;
-use super::formats::value::Object;
 use super::formats::unpaired::Matcher;
+use super::formats::value::Object;
 use super::formats::{InFormat, row_of, unpaired};
 use super::lines::{Row, RowError};
 use super::rows::Rows;
@@ -90,7 +90,9 @@ impl Judgements {
         let object: Object = row_of(row.parse()?).map_err(|reason| row.error(reason))?;
         let format = match self.format {
             Some(format) => format,
-            None => *self.format.insert(InFormat::of(&object).map_err(|e| row.error(e))?),
+            None => *self
+                .format
+                .insert(InFormat::of(&object).map_err(|e| row.error(e))?),
         };
         let expected = |reason: String| {
             let (name, example) = (format.name(), format.example());
@@ -103,7 +105,9 @@ impl Judgements {
             }
             InFormat::Unpaired => {
                 let half = unpaired::read(&object).map_err(expected)?;
-                Ok(Content::Judged(self.matcher.add(half).into_iter().collect()))
+                Ok(Content::Judged(
+                    self.matcher.add(half).into_iter().collect(),
+                ))
             }
             other => {
                 let judged = other.read(object).map_err(expected)?;

@@ -100,7 +100,9 @@ pub enum TiesArg {
 }
 
 fn out_format(name: &str) -> Result<OutFormat, String> {
-    let found = OutFormat::ALL.into_iter().find(|format| format.name() == name);
+    let found = OutFormat::ALL
+        .into_iter()
+        .find(|format| format.name() == name);
     found.ok_or_else(|| {
         let names = OutFormat::ALL.map(OutFormat::name);
         format!("expected one of {}", names.join(", "))
@@ -160,7 +162,9 @@ pub fn run(args: &ExportArgs) -> Result<ExitCode> {
     let manifest = Manifest::new(path, &folders, options, exported)?;
     let text = serde_json::to_vec_pretty(&manifest).wrap_err("cannot write JSON")?;
     write_atomic(&Manifest::path_of(path), &text)?;
-    print(args.json, &manifest.exported, || export_text(&manifest.exported))
+    print(args.json, &manifest.exported, || {
+        export_text(&manifest.exported)
+    })
 }
 
 fn export_text(exported: &Exported) -> String {
@@ -177,10 +181,15 @@ fn export_text(exported: &Exported) -> String {
         let _ = writeln!(text, "{filtered_out} judgements did not pass the filters.");
     }
     if *simulated > 0 {
-        let _ = writeln!(text, "{simulated} judgements were made by simulated annotators.");
+        let _ = writeln!(
+            text,
+            "{simulated} judgements were made by simulated annotators."
+        );
     }
     if !not_carried.is_empty() {
-        let parts = not_carried.iter().map(|(what, count)| format!("{what} of {count}"));
+        let parts = not_carried
+            .iter()
+            .map(|(what, count)| format!("{what} of {count}"));
         let parts: Vec<String> = parts.collect();
         let _ = writeln!(text, "Not carried by this format: {}.", parts.join(", "));
     }

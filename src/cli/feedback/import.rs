@@ -98,7 +98,8 @@ fn bar() -> ProgressBar {
     if !stderr().is_terminal() {
         return ProgressBar::hidden();
     }
-    let style = ProgressStyle::with_template("importing [{bar:30}] {percent} % {elapsed}, {eta} left");
+    let style =
+        ProgressStyle::with_template("importing [{bar:30}] {percent} % {elapsed}, {eta} left");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(1000).with_style(style.progress_chars("##-"))
 }

@@ -66,7 +66,11 @@ impl Votes {
 
     /// True if the item is out because its answers are bad.
     pub fn are_both_bad(&self, how: Aggregate) -> bool {
-        let most = self.votes.values().map(|votes| *counts(votes).iter().max().unwrap_or(&0)).max();
+        let most = self
+            .votes
+            .values()
+            .map(|votes| *counts(votes).iter().max().unwrap_or(&0))
+            .max();
         match how {
             Aggregate::Majority => self.both_bad > most.unwrap_or(0),
             _ => self.votes.is_empty(),
@@ -118,9 +122,13 @@ impl Votes {
             return Some(sum / votes.len() as f64 + 0.0);
         }
         let [better, worse, tie] = counts(votes);
-        [(better, worse.max(tie), 1.0), (worse, better.max(tie), -1.0), (tie, better.max(worse), 0.0)]
-            .into_iter()
-            .find_map(|(own, others, score)| (own > others).then_some(score))
+        [
+            (better, worse.max(tie), 1.0),
+            (worse, better.max(tie), -1.0),
+            (tie, better.max(worse), 0.0),
+        ]
+        .into_iter()
+        .find_map(|(own, others, score)| (own > others).then_some(score))
     }
 }
 
@@ -154,9 +162,15 @@ mod tests {
     fn the_majority_needs_strictly_most_votes() {
         let verdict = |said: &[Said]| votes(said, 2).verdict(0, 1, Aggregate::Majority);
         let (a, b) = (prefer(0, Some(4)), prefer(1, None));
-        assert_eq!(verdict(&[a.clone(), a.clone(), b.clone()]), Some(prefer(0, None)));
+        assert_eq!(
+            verdict(&[a.clone(), a.clone(), b.clone()]),
+            Some(prefer(0, None))
+        );
         assert_eq!(verdict(&[a.clone(), b.clone()]), None);
-        assert_eq!(verdict(&[a.clone(), b.clone(), Said::Tie, Said::Tie]), Some(Said::Tie));
+        assert_eq!(
+            verdict(&[a.clone(), b.clone(), Said::Tie, Said::Tie]),
+            Some(Said::Tie)
+        );
         let bad = votes(&[a.clone(), Said::BothBad, Said::BothBad], 2);
         assert!(bad.are_both_bad(Aggregate::Majority) && !bad.are_both_bad(Aggregate::Mean));
         assert!(!votes(&[a, Said::BothBad], 2).are_both_bad(Aggregate::Majority));
@@ -169,11 +183,17 @@ mod tests {
         let said = [prefer(0, Some(4)), prefer(0, Some(1)), prefer(1, Some(1))];
         assert_eq!(verdict(&said), Some(prefer(0, Some(1))));
         // (0 - 3) / 2 = -1.5, rounded away from zero
-        assert_eq!(verdict(&[Said::Tie, prefer(1, Some(3))]), Some(prefer(1, Some(2))));
+        assert_eq!(
+            verdict(&[Said::Tie, prefer(1, Some(3))]),
+            Some(prefer(1, Some(2)))
+        );
         // Unknown strengths have a sign and no size.
         let said = [prefer(0, None), prefer(0, None), prefer(1, None)];
         assert_eq!(verdict(&said), Some(prefer(0, None)));
-        assert_eq!(verdict(&[prefer(0, None), prefer(1, Some(2))]), Some(Said::Tie));
+        assert_eq!(
+            verdict(&[prefer(0, None), prefer(1, Some(2))]),
+            Some(Said::Tie)
+        );
     }
 
     #[test]
@@ -187,6 +207,9 @@ mod tests {
         // 0 beats 1 and 2, 1 beats 2: each by two votes or more.
         let order = Said::Ranking(vec![vec![0], vec![1], vec![2]]);
         assert_eq!(votes.ranking(Aggregate::Majority), order);
-        assert_eq!(votes.verdict(1, 2, Aggregate::Majority), Some(prefer(0, None)));
+        assert_eq!(
+            votes.verdict(1, 2, Aggregate::Majority),
+            Some(prefer(0, None))
+        );
     }
 }

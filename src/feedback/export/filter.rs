@@ -42,7 +42,8 @@ impl Filter {
         });
         let annotator = record.is_none_or(|record| any(&self.annotators, &record.annotator));
         let policies = item.candidates.iter().map(|candidate| &candidate.policy);
-        let policy = self.policies.is_empty() || policies.into_iter().any(|p| self.policies.contains(p));
+        let policy =
+            self.policies.is_empty() || policies.into_iter().any(|p| self.policies.contains(p));
         let place = any(&self.batches, &item.batch) && any(&self.rounds, &item.round);
         labeller && annotator && policy && place
     }

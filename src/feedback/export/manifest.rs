@@ -88,12 +88,18 @@ impl Manifest {
 fn inputs(folders: &Folders) -> Result<Vec<Hashed>, ManifestError> {
     let mut files = jsonl_files(&folders.samples)?;
     for annotator in annotators(&folders.feedback)? {
-        files.extend(jsonl_files(&annotator_folder(&folders.feedback, &annotator)?)?);
+        files.extend(jsonl_files(&annotator_folder(
+            &folders.feedback,
+            &annotator,
+        )?)?);
     }
     let project = folders.samples.parent().unwrap_or(Path::new(""));
     let hashed = |path: PathBuf| {
         let (sha256, bytes) = contents([&path])?;
-        let path = path.strip_prefix(project).map(Path::to_owned).unwrap_or(path);
+        let path = path
+            .strip_prefix(project)
+            .map(Path::to_owned)
+            .unwrap_or(path);
         Ok(Hashed {
             path,
             sha256,

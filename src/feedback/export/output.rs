@@ -27,10 +27,17 @@ pub fn write_file<T>(
     path: &Path,
     rows: impl FnOnce(&mut dyn FnMut(&Value) -> io::Result<()>) -> io::Result<T>,
 ) -> Result<T, OutputError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
     let plain = name.strip_suffix(".gz").unwrap_or(&name);
     let extension = plain.rsplit_once('.').map(|(_, extension)| extension);
-    if matches!(extension, Some("parquet" | "csv" | "tsv" | "xlsx" | "zip" | "zst")) {
+    if matches!(
+        extension,
+        Some("parquet" | "csv" | "tsv" | "xlsx" | "zip" | "zst")
+    ) {
         return Err(OutputError::Extension(path.to_owned()));
     }
     let array = extension == Some("json");

@@ -14,7 +14,10 @@ pub fn is(row: &Object) -> bool {
 pub fn read(row: &Object) -> Result<Judged, String> {
     let responses = strings(need(row, "responses")?, "responses")?;
     if !(2..=MAX_CANDIDATES).contains(&responses.len()) {
-        return Err(format!("expected 2 to 9 `responses`, found {}", responses.len()));
+        return Err(format!(
+            "expected 2 to 9 `responses`, found {}",
+            responses.len()
+        ));
     }
     let models = field(row, "models").map(|models| strings(models, "models"));
     let models = models.transpose()?.unwrap_or_default();

@@ -18,7 +18,11 @@ pub fn is(row: &Object) -> bool {
 
 /// Reads a row.
 pub fn read(row: &Object) -> Result<Judged, String> {
-    let (prompts, a, b) = (turns(row, "prompt")?, turns(row, "response_a")?, turns(row, "response_b")?);
+    let (prompts, a, b) = (
+        turns(row, "prompt")?,
+        turns(row, "response_a")?,
+        turns(row, "response_b")?,
+    );
     let n = prompts.len();
     if n == 0 || a.len() != n || b.len() != n {
         return Err("`prompt`, `response_a` and `response_b` must have equally many turns".into());

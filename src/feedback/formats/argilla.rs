@@ -20,9 +20,23 @@ use crate::feedback::item::{MAX_CANDIDATES, PromptText};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-const PROMPTS: [&str; 6] = ["prompt", "instruction", "question", "input", "context", "text"];
+const PROMPTS: [&str; 6] = [
+    "prompt",
+    "instruction",
+    "question",
+    "input",
+    "context",
+    "text",
+];
 /// Columns of the old layout that are about the record, not part of it.
-const ABOUT: [&str; 6] = ["id", "external_id", "metadata", "status", "split", "vectors"];
+const ABOUT: [&str; 6] = [
+    "id",
+    "external_id",
+    "metadata",
+    "status",
+    "split",
+    "vectors",
+];
 
 /// True for records of version 2.
 pub fn is(row: &Object) -> bool {
@@ -38,7 +52,9 @@ pub fn is_legacy(row: &Object) -> bool {
 pub fn read(row: &Object) -> Result<Vec<Judged>, String> {
     let fields = super::value::object(row, "fields")?;
     let questions = field(row, "responses").and_then(as_object);
-    let responses = questions.into_iter().flat_map(|q| q.values().flat_map(responses_of));
+    let responses = questions
+        .into_iter()
+        .flat_map(|q| q.values().flat_map(responses_of));
     record(fields, responses.collect())
 }
 
@@ -49,7 +65,9 @@ pub fn read_legacy(row: &Object) -> Result<Vec<Judged>, String> {
         text && !ABOUT.contains(&name) && !name.ends_with("-suggestion")
     };
     let fields = row.iter().filter(|(name, value)| is_field(name, value));
-    let fields = fields.map(|(name, value)| (name.clone(), value.clone())).collect();
+    let fields = fields
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
     record(&fields, row.values().flat_map(responses_of).collect())
 }
 
@@ -78,20 +96,29 @@ fn responses_of(value: &Value) -> Vec<Response<'_>> {
         return submitted.map(response).collect();
     }
     let objects = value.as_array().into_iter().flatten().filter_map(as_object);
-    let responses = objects.filter(is_response).filter(|o| is_submitted(field(o, "status")));
-    let response = |o| Some(Response {
-        value: field(o, "value")?,
-        user: name_if(o, "user_id"),
-    });
+    let responses = objects
+        .filter(is_response)
+        .filter(|o| is_submitted(field(o, "status")));
+    let response = |o| {
+        Some(Response {
+            value: field(o, "value")?,
+            user: name_if(o, "user_id"),
+        })
+    };
     responses.filter_map(response).collect()
 }
 
 fn name(value: &Value) -> Option<String> {
-    value.as_str().map(str::to_owned).or_else(|| value.as_i64().map(|n| n.to_string()))
+    value
+        .as_str()
+        .map(str::to_owned)
+        .or_else(|| value.as_i64().map(|n| n.to_string()))
 }
 
 fn is_submitted(status: Option<&Value>) -> bool {
-    status.and_then(Value::as_str).is_none_or(|status| status == "submitted")
+    status
+        .and_then(Value::as_str)
+        .is_none_or(|status| status == "submitted")
 }
 
 fn record(fields: &Object, responses: Vec<Response>) -> Result<Vec<Judged>, String> {
@@ -101,13 +128,17 @@ fn record(fields: &Object, responses: Vec<Response>) -> Result<Vec<Judged>, Stri
         Value::Array(_) => PromptText::Messages(messages(&fields[asked], asked)?),
         _ => PromptText::Text(super::value::text(fields, asked)?),
     };
-    let answers = fields.iter().filter(|(name, value)| *name != asked && value.is_string());
+    let answers = fields
+        .iter()
+        .filter(|(name, value)| *name != asked && value.is_string());
     let (names, texts): (Vec<&str>, Vec<String>) = answers
         .map(|(name, text)| (name.as_str(), text.as_str().unwrap_or_default().to_owned()))
         .unzip();
     if !(2..=MAX_CANDIDATES).contains(&names.len()) {
         let found = names.len();
-        return Err(format!("expected 2 to 9 fields with answers beside `{asked}`, found {found}"));
+        return Err(format!(
+            "expected 2 to 9 fields with answers beside `{asked}`, found {found}"
+        ));
     }
     let judged = Judged::new(prompt, texts);
     let mut all = Vec::new();
@@ -146,7 +177,10 @@ fn said(value: &Value, names: &[&str]) -> Result<Option<Said>, String> {
                     return Ok(None);
                 };
                 let rank = entry.get("rank").and_then(Value::as_i64);
-                ranks.entry(rank.unwrap_or(index as i64)).or_default().push(answer);
+                ranks
+                    .entry(rank.unwrap_or(index as i64))
+                    .or_default()
+                    .push(answer);
             }
             ranking(ranks.into_values().collect(), names.len())
         }

@@ -21,7 +21,9 @@ pub fn is(row: &Object) -> bool {
 pub fn read(row: &Object) -> Result<Vec<Judged>, String> {
     let data = object(row, "data")?;
     let none = Vec::new();
-    let annotations = field(row, "annotations").and_then(Value::as_array).unwrap_or(&none);
+    let annotations = field(row, "annotations")
+        .and_then(Value::as_array)
+        .unwrap_or(&none);
     let mut all = Vec::new();
     for annotation in annotations {
         let annotation = as_object(annotation).ok_or("`annotations` must be a list of objects")?;
@@ -38,7 +40,9 @@ fn judgement(data: &Object, annotation: &Object) -> Result<Option<Judged>, Strin
         return Ok(None);
     }
     let none = Vec::new();
-    let results = field(annotation, "result").and_then(Value::as_array).unwrap_or(&none);
+    let results = field(annotation, "result")
+        .and_then(Value::as_array)
+        .unwrap_or(&none);
     let of_type = |kind: &str| {
         let mut results = results.iter().filter_map(as_object);
         results.find(|result| result.get("type").and_then(Value::as_str) == Some(kind))
@@ -50,7 +54,11 @@ fn judgement(data: &Object, annotation: &Object) -> Result<Option<Judged>, Strin
     let winner = match text(object(pairwise, "value")?, "selected")?.as_str() {
         "left" => 0,
         "right" => 1,
-        other => return Err(format!("`selected` must be \"left\" or \"right\", found {other:?}")),
+        other => {
+            return Err(format!(
+                "`selected` must be \"left\" or \"right\", found {other:?}"
+            ));
+        }
     };
     let value = |kind, name: &str| of_type(kind)?.get("value")?.get(name);
     let strength = value("rating", "rating").and_then(Value::as_u64);
@@ -68,7 +76,9 @@ fn judgement(data: &Object, annotation: &Object) -> Result<Option<Judged>, Strin
     });
     judged.annotator = annotator(annotation).or_else(|| name_if(data, "annotator"));
     let seconds = field(annotation, "lead_time").and_then(Value::as_f64);
-    judged.active_ms = seconds.filter(|s| *s >= 0.0).map(|s| (s * 1000.0).round() as u64);
+    judged.active_ms = seconds
+        .filter(|s| *s >= 0.0)
+        .map(|s| (s * 1000.0).round() as u64);
     Ok(Some(judged))
 }
 
@@ -85,7 +95,11 @@ fn task(data: &Object, to_name: Option<&str>) -> Result<Judged, String> {
         Some(list) => PromptText::Messages(messages(list, "data.messages")?),
         None => super::value::prompt(data, "prompt")?,
     };
-    let named: Vec<&str> = to_name.unwrap_or_default().split(',').map(str::trim).collect();
+    let named: Vec<&str> = to_name
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .collect();
     let keys = match named[..] {
         [a, b] if has(data, &[a, b]) => [a, b],
         _ => ["answer1", "answer2"],
@@ -131,11 +145,13 @@ pub fn write(judged: &Judged) -> Option<Value> {
     if let Some(annotator) = &judged.annotator {
         task["data"]["annotator"] = annotator.as_str().into();
     }
-    let result = |name: &str, kind: &str, value: Value| {
-        json!({"from_name": name, "to_name": "answer1,answer2", "type": kind, "value": value})
-    };
+    let result = |name: &str, kind: &str, value: Value| json!({"from_name": name, "to_name": "answer1,answer2", "type": kind, "value": value});
     let selected = ["left", "right"][winner];
-    let mut results = vec![result("comparison", "pairwise", json!({"selected": selected}))];
+    let mut results = vec![result(
+        "comparison",
+        "pairwise",
+        json!({"selected": selected}),
+    )];
     if let Some(strength) = strength {
         results.push(result("strength", "rating", json!({"rating": strength})));
     }

@@ -27,7 +27,11 @@ pub fn is_axolotl(row: &Object) -> bool {
 /// Reads alpaca.
 pub fn read_alpaca(row: &Object) -> Result<Judged, String> {
     let asked = [Some(text(row, "instruction")?), text_if(row, "input")?];
-    let asked: Vec<String> = asked.into_iter().flatten().filter(|t| !t.is_empty()).collect();
+    let asked: Vec<String> = asked
+        .into_iter()
+        .flatten()
+        .filter(|t| !t.is_empty())
+        .collect();
     let mut prompt = system(row)?;
     if let Some(history) = field(row, "history").and_then(Value::as_array) {
         for turn in history {
@@ -51,7 +55,10 @@ pub fn read_axolotl(row: &Object) -> Result<Judged, String> {
 
 fn system(row: &Object) -> Result<Vec<Message>, String> {
     let system = text_if(row, "system")?.filter(|text| !text.is_empty());
-    Ok(system.map(|text| message("system", text)).into_iter().collect())
+    Ok(system
+        .map(|text| message("system", text))
+        .into_iter()
+        .collect())
 }
 
 fn answered(row: &Object, prompt: Vec<Message>) -> Result<Judged, String> {

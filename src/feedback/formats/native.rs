@@ -47,7 +47,9 @@ impl Native {
             serde_json::from_value(Value::Object(row)).map_err(|error| error.to_string())?;
         if native.rlhf != VERSION {
             let found = native.rlhf;
-            return Err(format!("row version {found} is not supported (expected {VERSION})"));
+            return Err(format!(
+                "row version {found} is not supported (expected {VERSION})"
+            ));
         }
         let (item, record) = (&native.item, &native.record);
         item.check().map_err(|error| error.to_string())?;
@@ -69,7 +71,10 @@ impl Native {
 
     /// The judgement as other formats carry it; nothing if it is none for training.
     pub fn judged(&self) -> Judged {
-        let train = matches!(self.record.purpose, Some(Purpose::Train | Purpose::Adjudication));
+        let train = matches!(
+            self.record.purpose,
+            Some(Purpose::Train | Purpose::Adjudication)
+        );
         let counts = train && !self.settled && self.record.kind == Kind::Judgement;
         let mut judged = judged(&self.item, &self.record);
         if !counts {

@@ -17,7 +17,10 @@ pub fn read(row: &Object) -> Result<Judged, String> {
     let context = messages(need(row, "context")?, "context")?;
     let completions = list(row, "completions")?;
     if !(2..=MAX_CANDIDATES).contains(&completions.len()) {
-        return Err(format!("expected 2 to 9 `completions`, found {}", completions.len()));
+        return Err(format!(
+            "expected 2 to 9 `completions`, found {}",
+            completions.len()
+        ));
     }
     let (mut texts, mut ranks) = (Vec::new(), BTreeMap::<i64, Vec<usize>>::new());
     for (index, completion) in completions.iter().enumerate() {

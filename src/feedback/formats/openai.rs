@@ -14,7 +14,11 @@ pub fn is(row: &Object) -> bool {
 /// Reads a row.
 pub fn read(row: &Object) -> Result<Judged, String> {
     let input = object(row, "input")?;
-    if input.get("tools").and_then(Value::as_array).is_some_and(|tools| !tools.is_empty()) {
+    if input
+        .get("tools")
+        .and_then(Value::as_array)
+        .is_some_and(|tools| !tools.is_empty())
+    {
         return Err("`input.tools` is not empty; answers that call tools are not supported".into());
     }
     let prompt = messages(need(input, "messages")?, "input.messages")?;

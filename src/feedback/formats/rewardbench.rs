@@ -54,7 +54,9 @@ pub fn read_2(row: &Object) -> Result<Vec<Judged>, String> {
             all.push(judged(answers, best()));
         }
     }
-    let equals = chosen.chunks(MAX_CANDIDATES).filter(|equals| equals.len() > 1);
+    let equals = chosen
+        .chunks(MAX_CANDIDATES)
+        .filter(|equals| equals.len() > 1);
     all.extend(equals.map(|equals| judged(equals.iter().collect(), Said::Tie)));
     Ok(models(all, row))
 }
@@ -65,12 +67,16 @@ fn models(mut all: Vec<Judged>, row: &Object) -> Vec<Judged> {
     let columns = [("chosen", "chosen_model"), ("rejected", "rejected_model")];
     for (texts, names) in columns {
         let (texts, names) = (field(row, texts), field(row, names));
-        let Some((texts, names)) = texts.and_then(Value::as_array).zip(names.and_then(Value::as_array))
+        let Some((texts, names)) = texts
+            .and_then(Value::as_array)
+            .zip(names.and_then(Value::as_array))
         else {
             continue;
         };
         let find = |answer: &Answer| {
-            let place = texts.iter().position(|text| text.as_str() == Some(&answer.text));
+            let place = texts
+                .iter()
+                .position(|text| text.as_str() == Some(&answer.text));
             name(place.and_then(|place| names.get(place)))
         };
         for answer in all.iter_mut().flat_map(|judged| &mut judged.answers) {

@@ -32,7 +32,9 @@ pub fn write_sft(judged: &Judged, conversational: bool) -> Option<Vec<Value>> {
         Said::Ranking(groups) => groups.first()?.clone(),
         _ => return None,
     };
-    let texts = best.iter().map(|&index| judged.answers[index].text.as_str());
+    let texts = best
+        .iter()
+        .map(|&index| judged.answers[index].text.as_str());
     let row = |text: &str| match &judged.prompt {
         PromptText::Text(prompt) if !conversational => {
             Some(json!({"prompt": prompt, "completion": text}))

@@ -41,7 +41,9 @@ pub fn is(row: &Object) -> bool {
 pub fn read(row: &Object) -> Result<Judged, String> {
     let (asked, chosen, rejected) = parts(row)?;
     let mut judged = Judged::pair(asked, chosen, rejected);
-    judged.source = field(row, "source").and_then(Value::as_str).map(str::to_owned);
+    judged.source = field(row, "source")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
     let margin = field(row, "margin").and_then(Value::as_f64);
     let strength = margin.filter(|margin| [1.0, 2.0, 3.0, 4.0].contains(margin));
     judged.said = Said::Prefer {
@@ -71,7 +73,9 @@ fn parts(row: &Object) -> Result<Parts, String> {
             hh::transcript(&a, &b).map_err(str::to_owned)
         }
         (None, PromptText::Text(a), PromptText::Text(b)) => shared_beginning(&a, &b),
-        _ => Err("`prompt`, `chosen` and `rejected` must be all text or all lists of messages".into()),
+        _ => Err(
+            "`prompt`, `chosen` and `rejected` must be all text or all lists of messages".into(),
+        ),
     }
 }
 
@@ -95,7 +99,8 @@ fn shared_messages(a: &[Message], b: &[Message]) -> Result<Parts, String> {
 fn replies(asked: Vec<Message>, a: &[Message], b: &[Message]) -> Result<Parts, String> {
     let one = |messages: &[Message]| {
         reply(messages, "").map_err(|_| {
-            "after the prompt, `chosen` and `rejected` must be one assistant message each".to_owned()
+            "after the prompt, `chosen` and `rejected` must be one assistant message each"
+                .to_owned()
         })
     };
     Ok((PromptText::Messages(asked), one(a)?, one(b)?))
@@ -109,7 +114,11 @@ fn shared_beginning(chosen: &str, rejected: &str) -> Result<Parts, String> {
         return Err("there is no `prompt`, and `chosen` and `rejected` do not begin alike".into());
     }
     let rest = |text: &str| text[prompt.len()..].to_owned();
-    Ok((PromptText::Text(prompt.into()), rest(chosen), rest(rejected)))
+    Ok((
+        PromptText::Text(prompt.into()),
+        rest(chosen),
+        rest(rejected),
+    ))
 }
 
 /// Writes a pair whose prompt is text.

@@ -7,7 +7,7 @@
 
 use super::judged::{Answer, Judged, Said};
 use super::value::{Object, as_object, field, has, list, name_if, object, text};
-use crate::feedback::item::{PromptText, MAX_CANDIDATES};
+use crate::feedback::item::{MAX_CANDIDATES, PromptText};
 use serde_json::Value;
 
 /// True if the row is one.

@@ -69,7 +69,8 @@ pub fn write(judged: &Judged) -> Option<Vec<Value>> {
         PromptText::Text(text) => json!(text),
         PromptText::Messages(messages) => json!(messages),
     };
-    let row = |text, label| json!({"prompt": prompt, "completion": completion(text), "label": label});
+    let row =
+        |text, label| json!({"prompt": prompt, "completion": completion(text), "label": label});
     Some(vec![row(chosen, true), row(rejected, false)])
 }
 
@@ -86,13 +87,17 @@ impl Matcher {
     pub fn add(&mut self, half: Half) -> Option<Judged> {
         let key = half.prompt.sha256();
         let mut waiting = self.waiting.iter();
-        let fits =
-            |(other, waiting): &(Sha256, Half)| *other == key && waiting.label != half.label;
-        if let Some((_, other)) =
-            waiting.position(fits).and_then(|index| self.waiting.remove(index))
+        let fits = |(other, waiting): &(Sha256, Half)| *other == key && waiting.label != half.label;
+        if let Some((_, other)) = waiting
+            .position(fits)
+            .and_then(|index| self.waiting.remove(index))
         {
             self.bytes -= size(&other);
-            let (chosen, rejected) = if half.label { (half, other) } else { (other, half) };
+            let (chosen, rejected) = if half.label {
+                (half, other)
+            } else {
+                (other, half)
+            };
             let pair = Judged::pair(chosen.prompt, chosen.completion, rejected.completion);
             return Some(pair);
         }
@@ -151,7 +156,10 @@ mod tests {
         let expected = |good: &str, bad: &str| {
             Judged::pair(PromptText::Text("p".into()), good.into(), bad.into())
         };
-        assert_eq!(pairs, [expected("good 1", "bad 1"), expected("good 2", "bad 2")]);
+        assert_eq!(
+            pairs,
+            [expected("good 1", "bad 1"), expected("good 2", "bad 2")]
+        );
         assert_eq!(matcher.alone(), 2);
     }
 

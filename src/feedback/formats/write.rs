@@ -188,10 +188,9 @@ impl OutFormat {
             Self::Alpaca => InFormat::Alpaca,
             Self::ShareGpt => InFormat::ShareGpt,
             Self::LabelStudio | Self::LabelStudioTasks => InFormat::LabelStudio,
-            Self::Prompts
-            | Self::PromptsConversational
-            | Self::Sft
-            | Self::SftConversational => return None,
+            Self::Prompts | Self::PromptsConversational | Self::Sft | Self::SftConversational => {
+                return None;
+            }
         })
     }
 
@@ -209,9 +208,7 @@ impl OutFormat {
             Self::TrlConversationalImplicit => {
                 one(trl::write_conversational(judged, Form::Implicit))
             }
-            Self::TrlConversationalMargin => {
-                one(trl::write_conversational(judged, Form::Margin))
-            }
+            Self::TrlConversationalMargin => one(trl::write_conversational(judged, Form::Margin)),
             Self::Unpaired => is_text.then(|| unpaired::write(judged))?,
             Self::UnpairedConversational => (!is_text).then(|| unpaired::write(judged))?,
             // The writer checks itself: a conversation comes back as its transcript.
@@ -239,7 +236,9 @@ impl OutFormat {
         if format == InFormat::Unpaired {
             let halves = objects.map(|row| unpaired::read(&row?));
             let prompts = halves.map(|half| half.map(|half| half.prompt));
-            return prompts.into_iter().all(|prompt| prompt.as_ref() == Ok(&judged.prompt));
+            return prompts
+                .into_iter()
+                .all(|prompt| prompt.as_ref() == Ok(&judged.prompt));
         }
         let detected = InFormat::of;
         let back = objects.next().and_then(Result::ok);
@@ -264,7 +263,11 @@ fn meaning(judged: &Judged) -> (Vec<(&str, &str, bool)>, bool) {
         .into_iter()
         .map(|(a, b, tie)| {
             let (a, b) = (text(a), text(b));
-            if tie && a > b { (b, a, tie) } else { (a, b, tie) }
+            if tie && a > b {
+                (b, a, tie)
+            } else {
+                (a, b, tie)
+            }
         })
         .collect();
     all.sort_unstable();

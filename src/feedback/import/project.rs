@@ -176,7 +176,9 @@ impl<'a> Project<'a> {
             return Ok(());
         }
         // A record refers to the text by its hash.
-        item.candidates.iter_mut().for_each(|candidate| candidate.text.clear());
+        item.candidates
+            .iter_mut()
+            .for_each(|candidate| candidate.text.clear());
         self.waiting.push(Waiting {
             item,
             annotator,
@@ -233,7 +235,11 @@ impl<'a> Project<'a> {
                 }
             }
         }
-        *self.written.annotators.entry(waiting.annotator).or_default() += 1;
+        *self
+            .written
+            .annotators
+            .entry(waiting.annotator)
+            .or_default() += 1;
         Ok(())
     }
 

@@ -155,6 +155,9 @@ mod tests {
         let found = rows(&format!("{}\n{line}\n", names.join(",")));
         let (_, text) = found[0].clone().unwrap();
         let value: Value = serde_json::from_str(&text).unwrap();
-        assert_eq!((value["c2"].as_str(), value["c99"].as_str()), (Some(long.as_str()), Some("z")));
+        assert_eq!(
+            (value["c2"].as_str(), value["c99"].as_str()),
+            (Some(long.as_str()), Some("z"))
+        );
     }
 }

@@ -146,7 +146,11 @@ fn supported(group: &RowGroupMetaData) -> Result<(), String> {
 
 fn object(record: &Record) -> Value {
     let fields = record.get_column_iter();
-    Value::Object(fields.map(|(name, field)| (name.clone(), value(field))).collect())
+    Value::Object(
+        fields
+            .map(|(name, field)| (name.clone(), value(field)))
+            .collect(),
+    )
 }
 
 /// A value as JSON. Bytes are text here: old writers do not mark strings as such.

@@ -83,7 +83,9 @@ impl Bulk {
         let mut bytes = Vec::new();
         for line in 1.. {
             bytes.clear();
-            let read = reader.read_until(b'\n', &mut bytes).map_err(StoreError::io(path))?;
+            let read = reader
+                .read_until(b'\n', &mut bytes)
+                .map_err(StoreError::io(path))?;
             if read == 0 {
                 break;
             }
@@ -117,7 +119,9 @@ impl Bulk {
 
     /// True if the item and slot have an answer that counts.
     pub fn is_answered(&self, item: &str, slot: u8) -> bool {
-        self.answered.get(&answer_key(item, slot)).is_some_and(|&count| count > 0)
+        self.answered
+            .get(&answer_key(item, slot))
+            .is_some_and(|&count| count > 0)
     }
 
     /// Writes a judgement.

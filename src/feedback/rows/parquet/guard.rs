@@ -40,7 +40,9 @@ pub fn footer(mut file: &File) -> io::Result<()> {
     let [a, b, c, d, magic @ ..] = tail;
     let size = u64::from(u32::from_le_bytes([a, b, c, d]));
     if magic != *b"PAR1" || size > length - 12 {
-        return Err(wrong("Parquet: the file is cut off: it does not end in its footer"));
+        return Err(wrong(
+            "Parquet: the file is cut off: it does not end in its footer",
+        ));
     }
     if size > MAX_FOOTER {
         return Err(wrong("Parquet: the footer is longer than 64 MiB"));
