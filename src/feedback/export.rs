@@ -40,7 +40,6 @@ pub enum Ties {
 #[derive(Debug, Clone, Serialize)]
 pub struct Options {
     /// Format of the rows.
-    #[serde(serialize_with = "format_name")]
     pub format: OutFormat,
     /// Which judgements.
     pub filters: Filter,
@@ -48,10 +47,6 @@ pub struct Options {
     pub aggregate: Aggregate,
     /// What becomes of ties.
     pub ties: Ties,
-}
-
-fn format_name<S: serde::Serializer>(format: &OutFormat, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(format.name())
 }
 
 /// Options that contradict each other.

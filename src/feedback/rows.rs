@@ -7,6 +7,8 @@ mod array;
 mod csv;
 mod parquet;
 
+pub use parquet::is_decoding;
+
 use super::item::MAX_ROW_BYTES;
 use super::lines::{Lines, Row, RowError};
 use std::fs::File;

@@ -130,8 +130,8 @@ fn decision(item: &Item, opinion: &Opinion) -> Decision {
         }
         Opinion::Ranking(ranks) => {
             let mut groups: BTreeMap<usize, Vec<String>> = BTreeMap::new();
-            for index in 0..item.candidates.len() {
-                groups.entry(ranks[index]).or_default().push(id(index));
+            for (candidate, rank) in item.candidates.iter().zip(ranks) {
+                groups.entry(*rank).or_default().push(candidate.id.clone());
             }
             (
                 Verdict::Ranking(groups.into_values().collect()),

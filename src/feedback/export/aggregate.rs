@@ -37,7 +37,7 @@ pub struct Votes {
     n: usize,
     both_bad: usize,
     /// For answers `a < b`: strengths, positive if `a` is better.
-    votes: BTreeMap<(usize, usize), Vec<i8>>,
+    by_pair: BTreeMap<(usize, usize), Vec<i8>>,
     known_strength: bool,
 }
 
@@ -55,25 +55,25 @@ impl Votes {
             } else {
                 ((worse, better), -size)
             };
-            self.votes.entry(pair).or_default().push(vote);
+            self.by_pair.entry(pair).or_default().push(vote);
         }
     }
 
     /// Every two answers that somebody compared.
     pub fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
-        self.votes.keys().copied()
+        self.by_pair.keys().copied()
     }
 
     /// True if the item is out because its answers are bad.
     pub fn are_both_bad(&self, how: Aggregate) -> bool {
         let most = self
-            .votes
+            .by_pair
             .values()
             .map(|votes| *counts(votes).iter().max().unwrap_or(&0))
             .max();
         match how {
             Aggregate::Majority => self.both_bad > most.unwrap_or(0),
-            _ => self.votes.is_empty(),
+            _ => self.by_pair.is_empty(),
         }
     }
 
@@ -116,7 +116,7 @@ impl Votes {
 
     /// Positive if `a` is better.
     fn score(&self, a: usize, b: usize, how: Aggregate) -> Option<f64> {
-        let votes = self.votes.get(&(a, b))?;
+        let votes = self.by_pair.get(&(a, b))?;
         if how == Aggregate::Mean {
             let sum: f64 = votes.iter().map(|&vote| f64::from(vote)).sum();
             return Some(sum / votes.len() as f64 + 0.0);

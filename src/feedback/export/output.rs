@@ -32,7 +32,8 @@ pub fn write_file<T>(
         .unwrap_or_default()
         .to_string_lossy()
         .to_lowercase();
-    let plain = name.strip_suffix(".gz").unwrap_or(&name);
+    let gzipped = name.strip_suffix(".gz");
+    let plain = gzipped.unwrap_or(&name);
     let extension = plain.rsplit_once('.').map(|(_, extension)| extension);
     if matches!(
         extension,
@@ -43,7 +44,7 @@ pub fn write_file<T>(
     let array = extension == Some("json");
     let mut result = None;
     write_atomic_with(path, |file| {
-        result = Some(if name.ends_with(".gz") {
+        result = Some(if gzipped.is_some() {
             let mut encoder = GzEncoder::new(file, Compression::default());
             let result = write_rows(&mut encoder, array, rows)?;
             encoder.finish()?;

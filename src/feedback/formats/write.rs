@@ -52,6 +52,12 @@ pub enum OutFormat {
     SftConversational,
 }
 
+impl serde::Serialize for OutFormat {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
 /// Something that a judgement may have and a format may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Detail {

@@ -7,7 +7,7 @@ use crate::feedback::item::{Candidate, Item, ItemError, Prompt, Selector};
 use crate::feedback::record::{Scale, Time};
 use crate::feedback::store::bulk::key;
 use crate::feedback::store::decision::{Decision, Verdict};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// An item and what was said about it.
 pub struct Labelled {
@@ -95,13 +95,11 @@ fn verdict(said: &Said, ids: &[String]) -> Option<(Verdict, Scale)> {
             Some((Verdict::Prefer { winner, strength }, scale))
         }
         Said::Ranking(groups) => {
-            let mut seen = std::collections::HashSet::new();
-            let fresh = |&&index: &&usize| seen.insert(&ids[index]);
+            let mut seen = HashSet::new();
             let mut named: Vec<Vec<String>> = Vec::new();
-            let mut fresh = fresh;
             for group in groups {
-                let group = group.iter().filter(&mut fresh);
-                named.push(group.map(|&index| ids[index].clone()).collect());
+                let ids = group.iter().map(|&index| &ids[index]);
+                named.push(ids.filter(|id| seen.insert(*id)).cloned().collect());
             }
             named.retain(|group| !group.is_empty());
             Some((Verdict::Ranking(named), Scale::KWay))
@@ -114,7 +112,11 @@ fn verdict(said: &Said, ids: &[String]) -> Option<(Verdict, Scale)> {
 
 /// How often each annotator has judged each item in this file.
 #[derive(Default)]
-pub struct Slots(HashMap<u64, u8>);
+pub struct Slots {
+    seen: HashSet<u64>,
+    /// The last number of those that were seen more than once; most are not.
+    repeats: HashMap<u64, u8>,
+}
 
 impl Slots {
     /// Numbers a judgement among those of the same answers by the same annotator.
@@ -126,13 +128,13 @@ impl Slots {
             return Ok(());
         }
         let key = key(&[&labelled.annotator, &labelled.item.id]);
-        labelled.slot = match self.0.get(&key) {
-            None => 0,
-            Some(slot) => slot
-                .checked_add(1)
-                .ok_or("more than 256 judgements of the same answers by one annotator")?,
-        };
-        self.0.insert(key, labelled.slot);
+        if self.seen.insert(key) {
+            return Ok(());
+        }
+        let last = self.repeats.entry(key).or_default();
+        let next = last.checked_add(1);
+        *last = next.ok_or("more than 256 judgements of the same answers by one annotator")?;
+        labelled.slot = *last;
         Ok(())
     }
 }

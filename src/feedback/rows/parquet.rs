@@ -10,11 +10,12 @@ use super::at;
 use crate::feedback::item::MAX_ROW_BYTES;
 use crate::feedback::lines::{Row, RowError};
 use parquet::basic::Compression;
-use parquet::file::metadata::RowGroupMetaData;
+use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::{ReaderIter, TreeBuilder};
 use parquet::record::{Field, Row as Record};
 use serde_json::{Map, Value};
+use std::cell::Cell;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -126,14 +127,25 @@ fn bad(path: &Path, line: usize, reason: &str) -> RowError {
     }
 }
 
+thread_local! {
+    static DECODING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// True while this thread decodes a file, when a panic is the file's fault and is caught.
+pub fn is_decoding() -> bool {
+    DECODING.get()
+}
+
 /// The decoder asserts what a sound file promises; on a damaged one that is an error like others.
 fn sound<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
-    let damaged = || Err("the file is damaged: its pages contradict its footer".to_owned());
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| damaged())
+    DECODING.set(true);
+    let result = catch_unwind(AssertUnwindSafe(read));
+    DECODING.set(false);
+    result.unwrap_or_else(|_| Err("the file is damaged: its pages contradict its footer".into()))
 }
 
 fn supported(group: &RowGroupMetaData) -> Result<(), String> {
-    let mut codecs = group.columns().iter().map(|column| column.compression());
+    let mut codecs = group.columns().iter().map(ColumnChunkMetaData::compression);
     match codecs.find(|codec| matches!(codec, Compression::ZSTD(_) | Compression::LZO)) {
         None => Ok(()),
         Some(codec) => Err(format!(

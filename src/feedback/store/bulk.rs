@@ -124,7 +124,8 @@ impl Bulk {
             .is_some_and(|&count| count > 0)
     }
 
-    /// Writes a judgement.
+    /// Writes a judgement. The caller numbers its own repeats: [`Bulk::is_answered`] does not learn of
+    /// it, which halves what an import holds.
     ///
     /// # Errors
     /// As [`super::session::Session::judge`].
@@ -140,7 +141,8 @@ impl Bulk {
         self.append(record)
     }
 
-    /// Writes a record from another store under a new id of this session; its time stays.
+    /// Writes a record from another store under a new id of this session; its time stays. From now on
+    /// [`Bulk::is_answered`] knows it.
     ///
     /// # Errors
     /// As [`super::session::Session::judge`].
@@ -148,6 +150,11 @@ impl Bulk {
         let header = self.header();
         (record.id, record.session) = (header.id, header.session);
         record.annotator = header.annotator;
+        if let Some(item) = &record.item {
+            let key = answer_key(item, record.slot.unwrap_or(0));
+            let count = self.answered.entry(key).or_default();
+            *count = count.saturating_add(1);
+        }
         self.append(record)
     }
 
@@ -161,13 +168,8 @@ impl Bulk {
             // The first record was made before the session had its first line.
             record.id = self.header().id;
         }
-        let (item, slot) = (record.item.clone(), record.slot.unwrap_or(0));
         let id = record.id;
         self.write(record, false)?;
-        if let Some(item) = item {
-            let count = self.answered.entry(answer_key(&item, slot)).or_default();
-            *count = count.saturating_add(1);
-        }
         Ok(id)
     }
 
