@@ -222,26 +222,13 @@ fn ms(clock: Instant) -> f64 {
     clock.elapsed().as_secs_f64() * 1000.0
 }
 
-fn setup() -> Setup {
-    Setup {
-        annotator: person(0),
-        scale: Scale::Nine,
-        auto_commit: true,
-        show_rate: true,
-        question: "Which answer is better?".into(),
-        guidelines: None,
-        hand_over: None,
-    }
-}
-
 /// Key to screen, as the driver does it, for every pair that is left; milliseconds each.
 fn cycles(open: Open) -> Result<Vec<f64>, Failure> {
     let mut terminal = Terminal::new(TestBackend::new(120, 36))?;
-    let mut app = App::new(setup(), (120, 36), 0);
+    let mut app = App::new(Setup::new(person(0)), (120, 36), 0);
     let mut session = open.session;
-    let theme = Theme::from_env();
     update(&mut app, Event::Opened(open.desk, 0));
-    terminal.draw(|frame| draw(&app, theme, frame.buffer_mut()))?;
+    terminal.draw(|frame| draw(&app, frame.buffer_mut()))?;
     let mut times = Vec::new();
     for n in 1..=90 {
         let clock = Instant::now();
@@ -252,10 +239,10 @@ fn cycles(open: Open) -> Result<Vec<f64>, Failure> {
                 update(&mut app, Event::Committed(id, n * 1000));
             }
         }
-        terminal.draw(|frame| draw(&app, theme, frame.buffer_mut()))?;
+        terminal.draw(|frame| draw(&app, frame.buffer_mut()))?;
         times.push(ms(clock));
     }
-    assert_eq!(app.this_session().len(), 90, "every key was a judgement");
+    assert_eq!(app.this_session().count(), 90, "every key was a judgement");
     session.close()?;
     Ok(times)
 }

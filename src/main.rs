@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use color_eyre::config::{HookBuilder, Theme};
+use rlhf::feedback::rows::is_decoding;
 use rlhf::run::control::{Interrupt, interrupt};
 use rlhf::{cli, tui};
 
@@ -24,6 +25,9 @@ fn install_reports() -> color_eyre::Result<()> {
     panic_hook.install();
     let report = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        if is_decoding() {
+            return; // Caught, and reported as an error about the file.
+        }
         tui::terminal::restore();
         // `println!` panics when its reader, such as `head`, has seen enough; that is no bug.
         if panic

@@ -5,7 +5,7 @@ mod items;
 mod live;
 mod moderate;
 mod plan;
-mod screen;
+pub mod screen;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -59,7 +59,7 @@ enum RewardCommand {
   rlhf reward train --model FOLDER --data train.jsonl --eval-data test.jsonl --center-rewards-coefficient 0.01
   rlhf reward train --resume runs/reward-001
 
---data takes files of preference pairs (TRL's and hh-rlhf's formats, see rlhf feedback import) and project directories. The
+--data takes files of preference pairs in any format that rlhf feedback import reads, and project directories. The
 result is a Hugging Face sequence classifier, runs/reward-<n>/model; how good it is, in runs/reward-<n>/reward_report.json.")]
 pub struct TrainArgs {
     #[command(flatten)]

@@ -3,10 +3,11 @@
 //! JSONL rows `{"prompt": string | messages, "responses": [string, …], "models"?: [string, …],
 //! "id"?: string}`; other keys are ignored.
 
-use super::item::{BatchFile, Candidate, Item, MAX_ROW_BYTES, Prompt, SamplesError, Selector};
-use super::lines::{Lines, Row, RowError};
+use super::item::{BatchFile, Candidate, Item, Prompt, SamplesError, Selector};
+use super::lines::{Row, RowError};
 use super::prompts::TextOrMessages;
 use super::queue::drop_duplicates;
+use super::rows::Rows;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::Path;
@@ -38,7 +39,7 @@ pub struct Answers {
 /// [`RowError`] naming file and line: malformed rows, an empty prompt, more than nine answers, a
 /// number of models that is not the number of responses, two rows that are the same item.
 pub fn read(path: &Path, batch: &str) -> Result<Answers, RowError> {
-    let mut lines = Lines::open(path, MAX_ROW_BYTES)?;
+    let mut lines = Rows::open(path)?;
     let mut answers = Answers {
         items: Vec::new(),
         duplicates: 0,

@@ -1,32 +1,50 @@
-//! Other tools' preference files as items and judgements of a project.
+//! Other tools' files as items and judgements of a project.
+//!
+//! Rows stream: text goes to `samples/` and is synced before the judgements about it are written, a
+//! few megabytes at a time. What is held of a row afterwards are two hashes of eight bytes, of its item
+//! and of its judgement, to know what is there already.
 
-use super::answers::add_new;
-use super::item::{Candidate, Item, ItemError, Prompt, SamplesError, Selector};
+mod labelled;
+mod names;
+mod native;
+mod project;
+
+use super::formats::InFormat;
+use super::item::{ItemError, SamplesError};
+use super::judgements::{Content, Judgements, Read};
 use super::lines::RowError;
-use super::pairs::{PairsError, PreferencePair, read_file};
-use super::record::{Origin, Purpose, Scale};
+use super::record::SIM_PREFIX;
 use super::store::StoreError;
-use super::store::decision::{Decision, Shown, Verdict};
-use super::store::session::Session;
 use super::store::stamps::Stamps;
+use labelled::{Labelled, Slots};
+use project::Project;
 use serde::Serialize;
-use std::collections::HashMap;
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// Most errors that are kept when bad rows are skipped; the others are counted.
+pub const MAX_ERRORS: usize = 100;
 
 /// Why a file was not imported.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The file.
+    /// A row that is not usable, or a file that cannot be read.
     #[error(transparent)]
-    Pairs(#[from] PairsError),
-    /// A row that is a pair and cannot be an item.
-    #[error("{origin}: {source}")]
-    Item {
-        /// File and line.
-        origin: String,
-        /// What is wrong with it.
-        source: ItemError,
-    },
+    Row(#[from] RowError),
+    /// A file without a row.
+    #[error(
+        "{path}: no rows; expected JSON lines, a JSON array, CSV or Parquet with preference pairs, \
+         for example {{\"prompt\": \"The sky is\", \"chosen\": \" blue.\", \"rejected\": \" green.\"}}",
+        path = .0.display()
+    )]
+    Empty(PathBuf),
+    /// The file is read twice, to write nothing if a row is bad.
+    #[error(
+        "{path} is a pipe, and a file is read twice (first to check it): save it to a file, or \
+         give --skip-bad",
+        path = .0.display()
+    )]
+    Pipe(PathBuf),
     /// The samples file.
     #[error(transparent)]
     Samples(#[from] SamplesError),
@@ -39,20 +57,31 @@ pub enum ImportError {
          simulated annotators of this program"
     )]
     Simulated(String),
-    /// The number of a repeat has one byte.
-    #[error("{0}: more than 256 judgements of the same two answers")]
-    TooManyRepeats(String),
+    /// Our own rows say who judged.
+    #[error("rows of format native name their annotators; leave --annotator out")]
+    NativeNames,
+    /// One lock and one open file each.
+    #[error(
+        "the file has more than {} annotators; bring them under one name with --annotator NAME",
+        project::MAX_ANNOTATORS
+    )]
+    TooManyAnnotators,
+    /// One set of ids each.
+    #[error("the file has rows of more than {} batches", project::MAX_BATCHES)]
+    TooManyBatches,
 }
 
 /// Where a file goes.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
     /// The project.
     pub dir: &'a Path,
     /// Name of the samples file.
     pub batch: &'a str,
-    /// Who judged.
-    pub annotator: &'a str,
+    /// Who judged, whatever the rows say; without it the rows' own names, else `import`.
+    pub annotator: Option<&'a str>,
+    /// The format of the rows; without it the first row tells.
+    pub format: Option<InFormat>,
     /// Leave bad rows out instead of refusing the file.
     pub skip_bad: bool,
 }
@@ -60,17 +89,27 @@ pub struct Target<'a> {
 /// What became of a file.
 #[derive(Debug, Default, Serialize)]
 pub struct Imported {
-    /// Rows that were pairs.
+    /// Name of the rows' format.
+    pub format: &'static str,
+    /// Rows that were understood.
     pub rows: usize,
     /// Items that are new in `samples/`.
     pub new_items: usize,
     /// Judgements that were written.
     pub judgements: usize,
-    /// Rows that an earlier import had brought.
+    /// The same by annotator.
+    pub annotators: BTreeMap<String, usize>,
+    /// Judgements that an earlier import had brought.
     pub already_there: usize,
-    /// Rows whose two answers are the same but for white space.
+    /// Judgements whose answers are the same but for white space.
     pub duplicates: usize,
+    /// Answers that nobody had judged: items only.
+    pub unjudged: usize,
+    /// Rows of the unpaired format whose counterpart was not found.
+    pub alone: usize,
     /// Bad rows that were skipped.
+    pub bad_rows: usize,
+    /// Why; the first [`MAX_ERRORS`] of them.
     #[serde(serialize_with = "as_text")]
     pub skipped: Vec<RowError>,
 }
@@ -79,111 +118,131 @@ fn as_text<S: serde::Serializer>(errors: &[RowError], serializer: S) -> Result<S
     serializer.collect_seq(errors.iter().map(ToString::to_string))
 }
 
-/// Reads a preference file into a project: text to `samples/`, judgements, with origin `import`, to
-/// `feedback/`. The same pair in several rows is several judgements; a second import of the same
-/// file adds nothing.
+/// How far an import is: the part of the work that is done, 0..1.
+pub type Progress<'a> = &'a mut dyn FnMut(f64);
+
+/// Reads a file of any format into a project: text to `samples/`, judgements, with origin `import`,
+/// to `feedback/`. The same judgement in several rows is several judgements; a second import of the
+/// same file adds nothing.
 ///
 /// # Errors
 /// [`ImportError`]; nothing is written if a row is bad and not to be skipped.
-pub fn import(file: &Path, target: &Target, stamps: Stamps) -> Result<Imported, ImportError> {
-    if target.annotator.starts_with(super::record::SIM_PREFIX) {
-        return Err(ImportError::Simulated(target.annotator.to_owned()));
+pub fn import(
+    file: &Path,
+    target: &Target,
+    stamps: &mut dyn FnMut() -> Stamps,
+    progress: Progress,
+) -> Result<Imported, ImportError> {
+    if let Some(name) = target.annotator.filter(|name| name.starts_with(SIM_PREFIX)) {
+        return Err(ImportError::Simulated(name.to_owned()));
     }
-    let read = read_file(file, target.skip_bad)?;
-    let mut imported = Imported {
-        rows: read.pairs.len(),
-        skipped: read.skipped,
-        ..Imported::default()
+    if !target.skip_bad {
+        if std::fs::metadata(file).is_ok_and(|file| !file.is_file() && !file.is_dir()) {
+            return Err(ImportError::Pipe(file.to_owned()));
+        }
+        let mut ignore = |_: Incoming| Ok(());
+        each(file, target, &mut ignore, &mut |part| progress(part / 2.0))?;
+    }
+    let mut project = Project::new(target, stamps);
+    let mut counts = Imported::default();
+    let passes = if target.skip_bad { 1.0 } else { 2.0 };
+    let mut further = |part: f64| progress(((passes - 1.0) + part) / passes);
+    let mut take = |incoming: Incoming| match incoming {
+        Incoming::Duplicate => {
+            counts.duplicates += 1;
+            Ok(())
+        }
+        Incoming::Labelled(labelled) => project.add(*labelled),
+        Incoming::Native(native) => project.add_native(*native),
     };
-    let mut rows = Vec::new();
-    let mut judged: HashMap<String, u8> = HashMap::new();
-    for pair in &read.pairs {
-        if pair
-            .chosen
-            .split_whitespace()
-            .eq(pair.rejected.split_whitespace())
-        {
-            imported.duplicates += 1;
-        } else {
-            rows.push(Labelled::new(pair, target.batch, &mut judged)?);
-        }
-    }
-    let feedback = target.dir.join("feedback");
-    let mut session = Session::open(&feedback, target.annotator, stamps)?.synced_on_close();
-    let new = rows.iter().filter(|row| row.slot == 0);
-    let new: Vec<Item> = new.map(|row| row.item.clone()).collect();
-    imported.new_items = add_new(&target.dir.join("samples"), target.batch, &new)?;
-    for row in rows {
-        let there = session
-            .history()
-            .effective(&row.item.id, row.slot)
-            .is_some();
-        if !there {
-            row.judge(&mut session)?;
-        }
-        imported.already_there += usize::from(there);
-        imported.judgements += usize::from(!there);
-    }
-    session.close()?;
-    Ok(imported)
+    let read = each(file, target, &mut take, &mut further)?;
+    let written = project.close()?;
+    Ok(Imported {
+        format: read.format,
+        rows: read.rows,
+        alone: read.alone,
+        bad_rows: read.bad_rows,
+        skipped: read.skipped,
+        new_items: written.new_items,
+        judgements: written.annotators.values().sum(),
+        annotators: written.annotators,
+        already_there: written.already_there,
+        unjudged: written.unjudged,
+        ..counts
+    })
 }
 
-/// A row as an item and a judgement of it.
-struct Labelled {
-    item: Item,
-    winner: String,
-    /// How often the same two answers were judged on earlier rows.
-    slot: u8,
+/// What one row brings.
+enum Incoming {
+    Duplicate,
+    Labelled(Box<Labelled>),
+    Native(Box<super::formats::native::Native>),
 }
 
-impl Labelled {
-    fn new(
-        pair: &PreferencePair,
-        batch: &str,
-        judged: &mut HashMap<String, u8>,
-    ) -> Result<Self, ImportError> {
-        let failed = |source| ImportError::Item {
-            origin: pair.origin.clone(),
-            source,
+type Take<'a> = &'a mut dyn FnMut(Incoming) -> Result<(), ImportError>;
+
+/// Reads every row and hands it on.
+fn each(
+    file: &Path,
+    target: &Target,
+    take: Take,
+    progress: Progress,
+) -> Result<Imported, ImportError> {
+    const EVERY: usize = 512;
+    let mut judgements = Judgements::open(file, target.format)?;
+    let (mut slots, mut read) = (Slots::default(), Imported::default());
+    loop {
+        let next = match judgements.next_read() {
+            Ok(None) => break,
+            Ok(Some(row)) => hand_on(row, target, &mut slots, take),
+            Err(error) => Err(error.into()),
         };
-        let policy = pair.source.as_deref().unwrap_or(batch);
-        let answers = [&pair.chosen, &pair.rejected];
-        let mut candidates = answers.map(|text| Candidate::new(text.clone(), policy));
-        let winner = candidates[0].id.clone();
-        // The canonical order must not tell which answer was preferred.
-        candidates.sort_by(|a, b| a.id.cmp(&b.id));
-        let prompt = Prompt::new(None, pair.prompt.clone()).map_err(failed)?;
-        let selector = Selector {
-            name: "all".into(),
-            score: None,
-            seed: 0,
-        };
-        let item = Item::new(batch, 0, prompt, candidates.into(), selector).map_err(failed)?;
-        let slot = match judged.get(&item.id) {
-            None => 0,
-            Some(slot) => {
-                let next = slot.checked_add(1);
-                next.ok_or_else(|| ImportError::TooManyRepeats(pair.origin.clone()))?
+        match next {
+            Ok(()) => read.rows += 1,
+            Err(ImportError::Row(error @ RowError::Bad { .. })) if target.skip_bad => {
+                read.bad_rows += 1;
+                if read.skipped.len() < MAX_ERRORS {
+                    read.skipped.push(error);
+                }
             }
-        };
-        judged.insert(item.id.clone(), slot);
-        Ok(Self { item, winner, slot })
+            Err(error) => return Err(error),
+        }
+        if (read.rows + read.bad_rows).is_multiple_of(EVERY) {
+            progress(judgements.part_read());
+        }
     }
+    if read.rows + read.bad_rows == 0 {
+        return Err(ImportError::Empty(file.to_owned()));
+    }
+    read.format = judgements.format().map_or("unknown", InFormat::name);
+    read.alone = judgements.alone();
+    Ok(read)
+}
 
-    fn judge(self, session: &mut Session) -> Result<(), StoreError> {
-        let shown = Shown {
-            item: &self.item,
-            slot: self.slot,
-            purpose: Purpose::Train,
-            origin: Origin::Import,
-            display: None,
-            time: None,
-        };
-        let verdict = Verdict::Prefer {
-            winner: self.winner,
-            strength: None,
-        };
-        session.judge(&shown, Decision::new(verdict, Scale::Binary))?;
-        Ok(())
+fn hand_on(
+    Read { row, content }: Read,
+    target: &Target,
+    slots: &mut Slots,
+    take: Take,
+) -> Result<(), ImportError> {
+    let bad = |error: ItemError| row.error(error);
+    match content {
+        Content::Native(_) if target.annotator.is_some() => Err(ImportError::NativeNames),
+        Content::Native(native) => take(Incoming::Native(native)),
+        Content::Judged(all) => {
+            for judged in all {
+                let incoming = match Labelled::new(judged, target).map_err(bad)? {
+                    None => Incoming::Duplicate,
+                    Some(mut labelled) => {
+                        slots
+                            .number(&mut labelled)
+                            .map_err(|reason| row.error(reason))?;
+                        Incoming::Labelled(Box::new(labelled))
+                    }
+                };
+                take(incoming)?;
+            }
+            Ok(())
+        }
     }
 }

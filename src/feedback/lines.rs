@@ -116,7 +116,7 @@ pub(super) fn json_reason(error: &serde_json::Error) -> String {
 /// Reader of the non-blank lines of a file.
 pub struct Lines {
     path: PathBuf,
-    reader: Box<dyn BufRead>,
+    reader: Box<dyn BufRead + Send>,
     line: usize,
     max_bytes: usize,
 }
@@ -139,17 +139,22 @@ impl Lines {
             )));
         }
         let gzip = path.extension().is_some_and(|extension| extension == "gz");
-        let reader: Box<dyn BufRead> = if gzip {
+        let reader: Box<dyn BufRead + Send> = if gzip {
             Box::new(BufReader::new(flate2::read::MultiGzDecoder::new(file)))
         } else {
             Box::new(BufReader::with_capacity(1 << 16, file))
         };
-        Ok(Self {
+        Ok(Self::over(path, reader, max_bytes))
+    }
+
+    /// The lines of what was opened by another; `path` is for messages.
+    pub(super) fn over(path: &Path, reader: Box<dyn BufRead + Send>, max_bytes: usize) -> Self {
+        Self {
             path: path.to_owned(),
             reader,
             line: 0,
             max_bytes,
-        })
+        }
     }
 
     /// Opens a part of a plain file that begins and ends with a line; line numbers count from its
@@ -197,11 +202,23 @@ impl Lines {
                 return Ok(None);
             }
             self.line += 1;
+            if bytes.len() > self.max_bytes && bytes.last() != Some(&b'\n') {
+                self.skip_line()?;
+            }
             let row = self.row(bytes)?;
             if !row.text.trim().is_empty() {
                 return Ok(Some(row));
             }
         }
+    }
+
+    /// Leaves the rest of a line that is too long, so that the next one is counted right.
+    fn skip_line(&mut self) -> Result<(), RowError> {
+        let skipped = self.reader.skip_until(b'\n');
+        skipped.map(|_| ()).map_err(|source| RowError::Io {
+            path: self.path.clone(),
+            source,
+        })
     }
 
     fn row(&self, mut bytes: Vec<u8>) -> Result<Row, RowError> {

@@ -13,7 +13,10 @@
 //! | [`pairs`] | preference pairs, from a project or from a file: what reward training reads |
 //! | [`labels`] | what counts: effective judgements with the text they are about |
 //! | [`report`], [`check`] | what the labels say, and whether the files are sound |
-//! | [`import`], [`export`] | TRL and hh-rlhf files |
+//! | [`rows`] | the rows of any file: JSON lines, JSON array, CSV, Parquet, gzip |
+//! | [`formats`] | the interchange formats, one file each: reader beside writer |
+//! | [`judgements`] | the judgements of a file of any format, one row at a time |
+//! | [`import`], [`export`] | from such files to a project and back |
 //!
 //! Invariants: text lives in `samples/` only, and records point to it by id and SHA-256; a record
 //! is appended and never changed; [`record`] does no I/O and reads no clock.
@@ -23,9 +26,11 @@ pub mod check;
 pub mod digest;
 pub mod disputes;
 pub mod export;
+pub mod formats;
 pub mod gold;
 pub mod import;
 pub mod item;
+pub mod judgements;
 pub mod known;
 pub mod labels;
 pub mod lines;
@@ -34,5 +39,6 @@ pub mod prompts;
 pub mod queue;
 pub mod record;
 pub mod report;
+pub mod rows;
 pub mod sim;
 pub mod store;

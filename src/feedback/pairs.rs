@@ -1,22 +1,15 @@
 //! Preference pairs: what a reward model learns from, whoever wrote them down.
 //!
-//! A folder is a project: the effective labels of all its annotators. A file is JSONL, plain or
-//! gzip, and each row tells its own format:
-//!
-//! | row | prompt |
-//! |---|---|
-//! | `{"prompt", "chosen", "rejected"}` | explicit: all text, or all lists of messages (TRL) |
-//! | `{"chosen", "rejected"}`, lists | the messages that both begin with (TRL) |
-//! | `{"chosen", "rejected"}`, text | what both begin with (TRL) |
-//! | the same, beginning with `"\n\nHuman: "` | all up to the last shared `"\n\nAssistant:"` (hh-rlhf) |
-//!
-//! `source` is kept; other keys (`margin`, `score_chosen`, …) are ignored.
+//! A folder is a project: the effective labels of all its annotators. A file may be of any format
+//! that [`super::formats`] reads and any kind that [`super::rows`] opens.
 
-pub mod row;
-
-use super::item::{Item, MAX_ROW_BYTES, PromptText};
+use super::formats::InFormat;
+use super::formats::judged::{Judged, of_ranking, ties};
+use super::formats::native::judged;
+use super::item::PromptText;
+use super::judgements::Judgements;
 use super::labels::{Folders, Label, Labels, LabelsError};
-use super::lines::{Lines, RowError};
+use super::lines::{Row, RowError};
 use super::record::{Kind, Outcome, Purpose, Record};
 use serde::Serialize;
 use std::fmt;
@@ -62,9 +55,9 @@ pub struct PreferencePair {
     pub rejected: String,
     /// Equally good: then chosen and rejected mean nothing.
     pub tie: bool,
-    /// 1 barely … 4 much; unknown for files.
+    /// 1 barely … 4 much; unknown for most files.
     pub strength: Option<u8>,
-    /// Who judged; unknown for files.
+    /// Who judged; unknown for most files.
     pub annotator: Option<String>,
     /// Where the text is from: the row's `source`, or the batch of a project.
     pub source: Option<String>,
@@ -88,7 +81,7 @@ pub struct PairFile {
 /// [`PairsError`]: the first bad row or label by file and line, or no pair at all.
 pub fn read(path: &Path) -> Result<Vec<PreferencePair>, PairsError> {
     if !path.is_dir() {
-        return Ok(read_file(path, false)?.pairs);
+        return Ok(read_file(path, None, false)?.pairs);
     }
     let (pairs, dropped) = of_project(&Labels::read(&Folders::of(path))?, &[]);
     if pairs.is_empty() {
@@ -98,17 +91,28 @@ pub fn read(path: &Path) -> Result<Vec<PreferencePair>, PairsError> {
     Ok(pairs)
 }
 
-/// Reads a file of pairs; with `skip_bad`, rows that are no pair are collected, not an error.
+/// Reads a file of pairs, of this format or of the one its first row has; with `skip_bad`, rows that
+/// are no pair are collected, not an error.
 ///
 /// # Errors
 /// [`PairsError::Row`] for a bad row or an unreadable file; [`PairsError::Empty`] without any row.
-pub fn read_file(path: &Path, skip_bad: bool) -> Result<PairFile, PairsError> {
-    let mut lines = Lines::open(path, MAX_ROW_BYTES)?;
+pub fn read_file(
+    path: &Path,
+    format: Option<InFormat>,
+    skip_bad: bool,
+) -> Result<PairFile, PairsError> {
+    let mut judgements = Judgements::open(path, format)?;
     let mut file = PairFile::default();
-    while let Some(row) = lines.next_row()? {
-        match row::parse(&row) {
-            Ok(pair) => file.pairs.push(pair),
-            Err(error) if skip_bad => file.skipped.push(error),
+    loop {
+        match judgements.next_read() {
+            Ok(None) => break,
+            Ok(Some(read)) => {
+                let origin = origin(&read.row);
+                for judged in read.judged() {
+                    file.pairs.extend(pairs_of(&judged, &origin));
+                }
+            }
+            Err(error @ RowError::Bad { .. }) if skip_bad => file.skipped.push(error),
             Err(error) => return Err(error.into()),
         }
     }
@@ -116,6 +120,10 @@ pub fn read_file(path: &Path, skip_bad: bool) -> Result<PairFile, PairsError> {
         return Err(PairsError::Empty(path.to_owned()));
     }
     Ok(file)
+}
+
+fn origin(row: &Row) -> String {
+    format!("{}:{}", row.path.display(), row.line)
 }
 
 /// Labels that did not become rows, by reason.
@@ -133,6 +141,8 @@ pub struct Dropped {
     pub not_for_training: usize,
     /// Replaced by an adjudication.
     pub settled: usize,
+    /// Those who judged disagree, and none of the verdicts has most votes.
+    pub no_majority: usize,
     /// The format cannot carry the prompt or the answers unchanged.
     pub not_expressible: usize,
 }
@@ -143,7 +153,7 @@ impl Dropped {
         self.parts().iter().map(|(count, _)| count).sum()
     }
 
-    fn parts(&self) -> [(usize, &'static str); 7] {
+    fn parts(&self) -> [(usize, &'static str); 8] {
         [
             (self.ties, "ties"),
             (self.both_bad, "both bad"),
@@ -151,6 +161,7 @@ impl Dropped {
             (self.skipped, "skipped"),
             (self.not_for_training, "not for training"),
             (self.settled, "settled by adjudication"),
+            (self.no_majority, "without a majority"),
             (self.not_expressible, "not expressible in this format"),
         ]
     }
@@ -187,13 +198,14 @@ pub fn of_project(labels: &Labels, annotators: &[String]) -> (Vec<PreferencePair
             *reason += 1;
             continue;
         }
-        pairs.extend(pairs_of(record, labels.item(label)));
+        let judged = judged(labels.item(label), record);
+        pairs.extend(pairs_of(&judged, &record.id.to_string()));
     }
     (pairs, dropped)
 }
 
 /// The counter of the reason why a label is no pair for training.
-fn why_not<'a>(label: &Label, dropped: &'a mut Dropped) -> Option<&'a mut usize> {
+pub fn why_not<'a>(label: &Label, dropped: &'a mut Dropped) -> Option<&'a mut usize> {
     let record = &label.record;
     if record.kind != Kind::Judgement {
         return Some(&mut dropped.skipped);
@@ -211,21 +223,22 @@ fn why_not<'a>(label: &Label, dropped: &'a mut Dropped) -> Option<&'a mut usize>
     }
 }
 
-fn pairs_of(record: &Record, item: &Item) -> Vec<PreferencePair> {
-    let text = |id: &str| item.candidate(id).map(|candidate| candidate.text.clone());
-    let pair = |(better, worse, tie): (&str, &str, bool)| {
-        Some(PreferencePair {
-            prompt: item.prompt.text.clone(),
-            chosen: text(better)?,
-            rejected: text(worse)?,
-            tie,
-            strength: record.strength,
-            annotator: Some(record.annotator.clone()),
-            source: Some(item.batch.clone()),
-            origin: record.id.to_string(),
-        })
+fn pairs_of(judged: &Judged, origin: &str) -> Vec<PreferencePair> {
+    let pair = |(better, worse, tie): (usize, usize, bool)| PreferencePair {
+        prompt: judged.prompt.clone(),
+        chosen: judged.answers[better].text.clone(),
+        rejected: judged.answers[worse].text.clone(),
+        tie,
+        strength: judged.strength(),
+        annotator: judged.annotator.clone(),
+        source: judged.source.clone(),
+        origin: origin.to_owned(),
     };
-    comparisons(record).into_iter().filter_map(pair).collect()
+    judged.comparisons().into_iter().map(pair).collect()
+}
+
+fn names(group: &[String]) -> Vec<&str> {
+    group.iter().map(String::as_str).collect()
 }
 
 /// What a judgement says about two candidates at a time: better, worse, and whether they tie.
@@ -233,33 +246,14 @@ pub fn comparisons(record: &Record) -> Vec<(&str, &str, bool)> {
     let all: Vec<&str> = record.candidates.iter().map(|c| c.id.as_str()).collect();
     match (&record.ranking, record.winner.as_deref(), record.outcome) {
         (Some(groups), ..) => {
-            let each = groups.iter().enumerate();
-            each.flat_map(|(rank, group)| {
-                let group: Vec<&str> = group.iter().map(String::as_str).collect();
-                let worse = groups[rank + 1..].iter().flatten().map(String::as_str);
-                let mut found = equals(&group);
-                for worse in worse {
-                    found.extend(group.iter().map(|&better| (better, worse, false)));
-                }
-                found
-            })
-            .collect()
+            let groups: Vec<Vec<&str>> = groups.iter().map(|group| names(group)).collect();
+            of_ranking(&groups)
         }
         (None, Some(winner), _) => {
             let others = all.into_iter().filter(|&id| id != winner);
             others.map(|other| (winner, other, false)).collect()
         }
-        (None, None, Some(Outcome::Tie)) => equals(&all),
+        (None, None, Some(Outcome::Tie)) => ties(&all),
         _ => Vec::new(),
     }
-}
-
-fn equals<'a>(group: &[&'a str]) -> Vec<(&'a str, &'a str, bool)> {
-    let each = group.iter().enumerate();
-    each.flat_map(|(index, &one)| {
-        group[index + 1..]
-            .iter()
-            .map(move |&other| (one, other, true))
-    })
-    .collect()
 }

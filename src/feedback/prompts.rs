@@ -2,8 +2,9 @@
 //!
 //! Other keys are ignored, so a preference file or a TRL prompt-only file is a prompt file too.
 
-use super::item::{MAX_ROW_BYTES, Message, Prompt, PromptText};
-use super::lines::{Lines, RowError};
+use super::item::{Message, Prompt, PromptText};
+use super::lines::RowError;
+use super::rows::Rows;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -54,7 +55,7 @@ impl From<TextOrMessages> for PromptText {
 /// # Errors
 /// [`PromptsError`]: malformed row, empty prompt, an id used for two prompts, or an empty file.
 pub fn read_prompts(path: &Path) -> Result<Vec<Prompt>, PromptsError> {
-    let mut lines = Lines::open(path, MAX_ROW_BYTES)?;
+    let mut lines = Rows::open(path)?;
     let mut prompts = Vec::new();
     let mut seen: HashMap<String, usize> = HashMap::new();
     while let Some(row) = lines.next_row()? {

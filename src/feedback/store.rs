@@ -11,13 +11,14 @@
 //! 4. A line cut off at the end of a file is copied aside and reported; any other damage is an
 //!    error that names file and line.
 
-mod bulk;
+pub mod bulk;
 pub mod decision;
 pub mod history;
 pub mod load;
 pub mod lock;
 pub(in crate::feedback) mod log;
 pub mod progress;
+mod records;
 pub mod session;
 pub mod stamps;
 

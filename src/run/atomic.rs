@@ -1,7 +1,7 @@
 //! Files that another process may read appear whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 /// A file could not be written.
@@ -26,15 +26,26 @@ impl WriteError {
 
 /// Replaces `path` by `bytes`: written beside it under a temporary name, synced, renamed.
 pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), WriteError> {
-    replace(path, bytes).map_err(WriteError::at(path))
+    write_atomic_with(path, |file| file.write_all(bytes))
 }
 
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Replaces `path` by what `write` writes, in the same way; for files too large to be held.
+pub fn write_atomic_with(
+    path: &Path,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), WriteError> {
+    replace(path, write).map_err(WriteError::at(path))
+}
+
+fn replace(path: &Path, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let folder = parent(path);
     let mut file = tempfile::Builder::new()
         .prefix(".tmp-")
         .tempfile_in(folder)?;
-    file.write_all(bytes)?;
+    let mut buffered = BufWriter::new(file.as_file_mut());
+    write(&mut buffered)?;
+    buffered.flush()?;
+    drop(buffered);
     make_readable(file.as_file())?;
     file.as_file().sync_all()?;
     file.persist(path)?;

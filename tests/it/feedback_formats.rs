@@ -2,11 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
-use proptest::prelude::*;
-use rlhf::feedback::export::{Format, rows};
+use rlhf::feedback::formats::OutFormat;
+use rlhf::feedback::formats::judged::{Judged, Said};
 use rlhf::feedback::import::{ImportError, Imported, Target, import};
 use rlhf::feedback::item::{Message, PromptText, read_all};
-use rlhf::feedback::pairs::{Dropped, PreferencePair, read, read_file};
+use rlhf::feedback::pairs::{PreferencePair, read, read_file};
 use rlhf::feedback::record::{Origin, Outcome, Scale};
 use rlhf::feedback::store::load::load;
 use rlhf::feedback::store::stamps::Stamps;
@@ -53,10 +53,11 @@ fn import_into(dir: &Path, file: &Path, skip_bad: bool) -> Result<Imported, Box<
     let target = Target {
         dir,
         batch: "mine",
-        annotator: "ann",
+        annotator: Some("ann"),
+        format: None,
         skip_bad,
     };
-    import(file, &target, Stamps::system()).map_err(Box::new)
+    import(file, &target, &mut Stamps::system, &mut |_| ()).map_err(Box::new)
 }
 
 #[test]
@@ -180,7 +181,7 @@ fn bad_rows_can_be_skipped_and_are_counted() {
         "{\"prompt\": \"p\", \"chosen\": \"a\", \"rejected\": \"b\"}\nnonsense\n\
          {\"prompt\": \"p\", \"chosen\": \"c\", \"rejected\": \" c \"}\n",
     );
-    let read = read_file(&path, true).unwrap();
+    let read = read_file(&path, None, true).unwrap();
     assert_eq!((read.pairs.len(), read.skipped.len()), (2, 1));
     assert!(import_into(dir.path(), &path, false).is_err());
     assert!(!dir.path().join("samples").exists() && !dir.path().join("feedback").exists());
@@ -257,10 +258,17 @@ fn imports_by_a_simulated_name_are_refused() {
     let target = Target {
         dir: dir.path(),
         batch: "mine",
-        annotator: "sim:gold",
+        annotator: Some("sim:gold"),
+        format: None,
         skip_bad: false,
     };
-    let error = import(&fixture("hh.jsonl"), &target, Stamps::system()).unwrap_err();
+    let error = import(
+        &fixture("hh.jsonl"),
+        &target,
+        &mut Stamps::system,
+        &mut |_| (),
+    )
+    .unwrap_err();
     assert!(
         error.to_string().contains("does not start with `sim:`"),
         "{error}"
@@ -269,89 +277,20 @@ fn imports_by_a_simulated_name_are_refused() {
 
 #[test]
 fn hh_export_leaves_out_what_it_would_change() {
-    let pair = |prompt: PromptText, chosen: &str| PreferencePair {
-        prompt,
-        chosen: chosen.into(),
-        rejected: "no".into(),
-        tie: false,
-        strength: None,
-        annotator: None,
-        source: None,
-        origin: String::new(),
-    };
     let chat = messages(&[("user", "Hi"), ("assistant", "Hello."), ("user", "Bye")]);
-    let pairs = [
-        pair(chat.clone(), "Goodbye."),
-        pair(chat, "Well.\n\nHuman: Bye."),
-        pair(messages(&[("system", "Be brief."), ("user", "Hi")]), "Hi."),
-        pair(text("The sky is"), " blue."),
-        PreferencePair {
-            tie: true,
-            ..pair(messages(&[("user", "Hi")]), "Hi.")
-        },
-    ];
-    let mut dropped = Dropped::default();
-    let rows = rows(&pairs, Format::Hh, &mut dropped);
+    let write = |prompt: PromptText, chosen: &str| {
+        OutFormat::Hh.write(&Judged::pair(prompt, chosen.into(), "no".into()))
+    };
     let start = "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: Bye\n\nAssistant: ";
     let row = json!({"chosen": format!("{start}Goodbye."), "rejected": format!("{start}no")});
-    assert_eq!(rows, [format!("{row}\n")]);
-    assert_eq!((dropped.not_expressible, dropped.ties), (3, 1));
-    assert_eq!(
-        dropped.to_string(),
-        "dropped: 1 ties, 3 not expressible in this format"
-    );
-}
-
-/// Rows with two answers that differ in more than white space, and with a prompt.
-fn any_rows() -> impl Strategy<Value = Vec<(String, String, String)>> {
-    let row = ("\\PC{0,12}[a-z]", "\\PC{0,9}", "\\PC{0,9}");
-    let differ =
-        |(_, a, b): &(String, String, String)| !a.split_whitespace().eq(b.split_whitespace());
-    proptest::collection::vec(row.prop_filter("two answers", differ), 1..6)
-}
-
-/// Imports lines and exports the project again.
-fn there_and_back(lines: &[String], format: Format) -> Vec<String> {
-    let (dir, path) = file(&lines.concat());
-    import_into(dir.path(), &path, false).unwrap();
-    let mut dropped = Dropped::default();
-    let back = rows(&read(dir.path()).unwrap(), format, &mut dropped);
-    assert_eq!(dropped, Dropped::default());
-    back
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
-
-    #[test]
-    fn trl_standard_survives_import_and_export(rows in any_rows()) {
-        let line = |(prompt, chosen, rejected): &(String, String, String)| {
-            json!({"prompt": prompt, "chosen": chosen, "rejected": rejected}).to_string() + "\n"
-        };
-        let lines: Vec<_> = rows.iter().map(line).collect();
-        prop_assert_eq!(there_and_back(&lines, Format::Trl), lines);
-    }
-
-    #[test]
-    fn trl_conversational_survives_import_and_export(rows in any_rows()) {
-        let said = |role: &str, text: &str| json!({"role": role, "content": text});
-        let line = |(prompt, chosen, rejected): &(String, String, String)| {
-            let prompt = [said("system", "s"), said("user", prompt)];
-            let (chosen, rejected) = ([said("assistant", chosen)], [said("assistant", rejected)]);
-            json!({"prompt": prompt, "chosen": chosen, "rejected": rejected}).to_string() + "\n"
-        };
-        let lines: Vec<_> = rows.iter().map(line).collect();
-        prop_assert_eq!(there_and_back(&lines, Format::TrlConversational), lines);
-    }
-
-    #[test]
-    fn hh_survives_import_and_export(rows in any_rows()) {
-        let line = |(prompt, chosen, rejected): &(String, String, String)| {
-            let start = format!("\n\nHuman: {prompt}\n\nAssistant: ");
-            json!({"chosen": format!("{start}{chosen}"), "rejected": format!("{start}{rejected}")})
-                .to_string() + "\n"
-        };
-        let lines: Vec<_> = rows.iter().map(line).collect();
-        prop_assert_eq!(there_and_back(&lines, Format::Hh), lines);
-    }
+    assert_eq!(write(chat.clone(), "Goodbye."), Some(vec![row]));
+    assert_eq!(write(chat.clone(), "Well.\n\nHuman: Bye."), None);
+    let system = messages(&[("system", "Be brief."), ("user", "Hi")]);
+    assert_eq!(write(system, "Hi."), None);
+    assert_eq!(write(text("The sky is"), " blue."), None);
+    let tie = Judged {
+        said: Said::Tie,
+        ..Judged::pair(chat, "a".into(), "b".into())
+    };
+    assert_eq!(OutFormat::Hh.write(&tie), None);
 }

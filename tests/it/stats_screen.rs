@@ -20,7 +20,7 @@ fn app(report: Report, size: (u16, u16)) -> App {
 fn screen(app: &App) -> String {
     let (width, height) = app.size;
     let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
-    draw(app, Theme::new(false), &mut buffer);
+    draw(app, Theme::PLAIN, &mut buffer);
     let row = |y: u16| {
         let row: String = (0..width).map(|x| buffer[(x, y)].symbol()).collect();
         row.trim_end().to_owned() + "\n"

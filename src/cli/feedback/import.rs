@@ -1,12 +1,16 @@
-//! `rlhf feedback import`: a preference file of another tool becomes items and judgements.
+//! `rlhf feedback import`: a file of another tool becomes items and judgements.
 
+use std::fmt::Write as _;
+use std::io::{IsTerminal, stderr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
 use color_eyre::Result;
+use indicatif::{ProgressBar, ProgressStyle};
 
 use super::print;
+use crate::feedback::formats::InFormat;
 use crate::feedback::import::{Imported, Target, import};
 use crate::feedback::item::batch_name;
 use crate::feedback::store::stamps::Stamps;
@@ -16,32 +20,50 @@ const IMPORT_EXAMPLES: &str = "\
 Examples:
   rlhf feedback import pairs.jsonl
   rlhf feedback import harmless-base.jsonl.gz --batch hh --annotator anthropic --skip-bad
+  rlhf feedback import train-00000.parquet --format ultrafeedback --dir my-project
+  rlhf feedback import label-studio-export.json
 
-Rows may be TRL preference, {\"prompt\", \"chosen\", \"rejected\"} with text or messages, the prompt
-optional; or hh-rlhf, {\"chosen\", \"rejected\"} with transcripts. The text goes to samples/, the
-judgements to feedback/. Importing a file again adds nothing.";
+Files: .jsonl, .json (an array), .csv, .parquet (snappy, gzip, brotli, LZ4), also gzipped. The first row tells the format:
+preference pairs of TRL (explicit, implicit, with margin, conversational, unpaired), hh-rlhf, OpenAI, NeMo-RL, LLaMA-Factory
+(alpaca, sharegpt), axolotl and DeepSpeed-Chat; UltraFeedback, RewardBench 1 and 2, summarize-from-feedback, Chatbot-Arena-55k;
+Label Studio, Argilla; answers to be judged; and native, which rlhf feedback export writes.
+
+The text goes to samples/, the judgements to feedback/. Annotators keep the names that the rows give them, made safe as folder
+names. Importing a file again adds nothing.";
 
 /// Arguments of `rlhf feedback import`.
 #[derive(Debug, Args)]
 #[command(after_help = IMPORT_EXAMPLES)]
 pub struct ImportArgs {
-    /// Preference file: .jsonl or .jsonl.gz
+    /// File of judgements
     pub file: PathBuf,
     /// Project directory; made if missing
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub dir: PathBuf,
+    /// Format of the rows [default: the first row tells]
+    #[arg(long, value_name = "FORMAT", value_parser = in_format)]
+    pub format: Option<InFormat>,
     /// Name of the file in samples/ [default: the file's name]
     #[arg(long, value_name = "NAME")]
     pub batch: Option<String>,
-    /// Who judged
-    #[arg(long, value_name = "NAME", default_value = "import")]
-    pub annotator: String,
+    /// Who judged, whatever the rows say [default: the rows' own names, else `import`]
+    #[arg(long, value_name = "NAME")]
+    pub annotator: Option<String>,
     /// Leave bad rows out and count them
     #[arg(long)]
     pub skip_bad: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+fn in_format(name: &str) -> Result<InFormat, String> {
+    let mut all = InFormat::all();
+    let found = all.find(|(_, known)| *known == name);
+    found.map(|(format, _)| format).ok_or_else(|| {
+        let names: Vec<&str> = InFormat::all().map(|(_, name)| name).collect();
+        format!("expected one of {}", names.join(", "))
+    })
 }
 
 /// Runs the command.
@@ -53,33 +75,68 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode> {
     let target = Target {
         dir: &args.dir,
         batch: &batch,
-        annotator: &args.annotator,
+        annotator: args.annotator.as_deref(),
+        format: args.format,
         skip_bad: args.skip_bad,
     };
-    let imported = import(&args.file, &target, Stamps::system())?;
+    let bar = bar();
+    let mut progress = |part: f64| bar.set_position((part * 1000.0) as u64);
+    let imported = import(&args.file, &target, &mut Stamps::system, &mut progress);
+    bar.finish_and_clear();
+    let imported = imported?;
     for error in &imported.skipped {
         eprintln!("skipped: {}", sanitise(&error.to_string()));
     }
-    print(args.json, &imported, || import_text(&imported, &target))
+    if imported.bad_rows > imported.skipped.len() {
+        let more = imported.bad_rows - imported.skipped.len();
+        eprintln!("skipped: {more} more bad rows");
+    }
+    print(args.json, &imported, || import_text(&imported, &batch))
 }
 
-fn import_text(imported: &Imported, target: &Target) -> String {
+/// A bar with the time left, on a terminal.
+fn bar() -> ProgressBar {
+    if !stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let style =
+        ProgressStyle::with_template("importing [{bar:30}] {percent} % {elapsed}, {eta} left");
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(1000).with_style(style.progress_chars("##-"))
+}
+
+fn import_text(imported: &Imported, batch: &str) -> String {
     let Imported {
+        format,
         rows,
         new_items,
         judgements,
-        already_there,
-        duplicates,
-        skipped,
+        ..
     } = imported;
-    let Target {
-        batch, annotator, ..
-    } = target;
-    format!(
-        "{rows} pairs read: {new_items} new items in samples/{batch}.jsonl, {judgements} new \
-         judgements by {annotator}.\n\
-         {already_there} were there already, {duplicates} had two equal answers, {} bad rows were \
-         skipped.\n",
-        skipped.len()
-    )
+    let mut text = format!(
+        "{rows} rows of format {format} read: {new_items} new items in samples/{batch}.jsonl, \
+         {judgements} new judgements"
+    );
+    let names: Vec<&str> = imported.annotators.keys().map(String::as_str).collect();
+    match names[..] {
+        [] => {}
+        [name] => {
+            let _ = write!(text, " by {name}");
+        }
+        _ => {
+            let _ = write!(text, " by {} annotators", names.len());
+        }
+    }
+    text += ".\n";
+    let rest = [
+        (imported.already_there, "judgements were there already"),
+        (imported.duplicates, "had equal answers"),
+        (imported.unjudged, "items are not judged yet"),
+        (imported.alone, "rows had no counterpart of the other label"),
+        (imported.bad_rows, "bad rows were skipped"),
+    ];
+    for (count, what) in rest.into_iter().filter(|(count, _)| *count > 0) {
+        let _ = writeln!(text, "{count} {what}.");
+    }
+    text
 }

@@ -7,6 +7,7 @@ use clap::Args;
 use color_eyre::Result;
 
 use super::{print, project};
+use crate::cli::label::screen::theme_of;
 use crate::feedback::report::Report;
 use crate::tui::stats::{self, StatsError, rows};
 use crate::tui::terminal;
@@ -41,7 +42,8 @@ pub struct StatsArgs {
 pub fn run(args: &StatsArgs) -> Result<ExitCode> {
     let folders = project(&args.dir)?;
     if args.watch {
-        return match stats::run(args.dir.display().to_string(), &folders) {
+        let theme = theme_of(&args.dir)?;
+        return match stats::run(args.dir.display().to_string(), &folders, theme) {
             Err(error @ StatsError::NoTerminal) => {
                 eprintln!("error: {error}");
                 Ok(ExitCode::from(2))

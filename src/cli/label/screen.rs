@@ -102,6 +102,16 @@ pub fn setup(annotator: String, dir: &Path, settings: &LabelConfig) -> color_eyr
     })
 }
 
+/// The theme of a project's screens.
+///
+/// # Errors
+/// As [`personal`].
+pub fn theme_of(dir: &Path) -> color_eyre::Result<Theme> {
+    let project = config::resolve(&config::File::of_project(dir)?, &Overrides::default())?;
+    let settings = personal(project, &Overrides::default())?;
+    Ok(theme(settings.theme).unless_refused())
+}
+
 fn theme(name: ThemeName) -> Theme {
     match name {
         ThemeName::Terminal => Theme::TERMINAL,

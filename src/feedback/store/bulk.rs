@@ -1,80 +1,210 @@
-//! Reading many records in full: each file is opened once per thread, not once per record.
+//! Many judgements of one annotator at once, by a program: memory that hardly grows with them.
+//!
+//! A [`super::session::Session`] keeps every event, for undo and history. An import needs one question
+//! answered, whether this was judged before; eight bytes of hash per answer do that. Records are
+//! known to be on disk after [`Bulk::close`].
 
-use super::StoreError;
-use super::history::{Event, History};
-use crate::feedback::record::Record;
-use crate::feedback::record::line::from_line;
+use super::decision::{Decision, Shown};
+use super::load::session_files;
+use super::lock::Lock;
+use super::log::{Log, create_file, sync_folder};
+use super::stamps::Stamps;
+use super::{StoreError, annotator_folder};
+use crate::feedback::record::glance::Glance;
+use crate::feedback::record::{Header, Kind, QUESTION, Record};
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
-use std::num::NonZero;
-use std::thread;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use ulid::Ulid;
 
-/// Fewest records that are worth a thread.
-const WORTH_A_THREAD: usize = 500;
+/// The open file of one annotator. It is created by the first record.
+pub struct Bulk {
+    id: Ulid,
+    annotator: String,
+    folder: PathBuf,
+    stamps: Stamps,
+    /// Answers that count, by hash of item and slot: those given less those taken back.
+    answered: HashMap<u64, u16>,
+    log: Option<Log>,
+    seq: u64,
+    last_id: Ulid,
+    _lock: Lock,
+}
 
-impl History {
-    /// Reads the records of `events` in full, in their order. Quick if they lie in the order of the
-    /// files, as those of [`History::all_effective`] do.
+/// A hash of names that is the same for the same names in one process.
+pub fn key(names: &[&str]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    names.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn answer_key(item: &str, slot: u8) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (item, slot).hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Bulk {
+    /// Locks the annotator's folder in `feedback` (made if missing) and reads what is answered.
     ///
     /// # Errors
-    /// As [`History::record`], for the first that fails.
-    pub fn records(&self, events: &[&Event]) -> Result<Vec<Record>, StoreError> {
-        let cores = thread::available_parallelism().map_or(1, NonZero::get);
-        let share = events.len().div_ceil(cores).max(WORTH_A_THREAD);
-        thread::scope(|scope| {
-            let read = |share| move || Reader::default().read(self, share);
-            let threads: Vec<_> = events.chunks(share).map(|s| scope.spawn(read(s))).collect();
-            let mut records = Vec::with_capacity(events.len());
-            for thread in threads {
-                match thread.join() {
-                    Ok(share) => records.append(&mut share?),
-                    Err(panic) => std::panic::resume_unwind(panic),
+    /// [`StoreError`]: a name that is no folder, a lock held elsewhere, damage, or no write access.
+    pub fn open(feedback: &Path, annotator: &str, stamps: Stamps) -> Result<Self, StoreError> {
+        let folder = annotator_folder(feedback, annotator)?;
+        std::fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
+        sync_folder(feedback).map_err(StoreError::io(feedback))?;
+        let lock = Lock::take(&folder, annotator)?;
+        let mut bulk = Self {
+            id: Ulid::nil(),
+            annotator: annotator.to_owned(),
+            folder,
+            stamps,
+            answered: HashMap::new(),
+            log: None,
+            seq: 0,
+            last_id: Ulid::nil(),
+            _lock: lock,
+        };
+        for (session, path) in session_files(&bulk.folder)? {
+            bulk.last_id = bulk.last_id.max(session);
+            bulk.read(&path)?;
+        }
+        bulk.id = bulk.stamps.id_after(bulk.last_id);
+        bulk.last_id = bulk.id;
+        Ok(bulk)
+    }
+
+    /// Counts the answers of a session file. A line cut off at its end is none.
+    fn read(&mut self, path: &Path) -> Result<(), StoreError> {
+        let file = File::open(path).map_err(StoreError::io(path))?;
+        let mut reader = BufReader::with_capacity(1 << 18, file);
+        let mut bytes = Vec::new();
+        for line in 1.. {
+            bytes.clear();
+            let read = reader
+                .read_until(b'\n', &mut bytes)
+                .map_err(StoreError::io(path))?;
+            if read == 0 {
+                break;
+            }
+            let whole = bytes.pop_if(|last| *last == b'\n').is_some();
+            match Glance::at(&bytes) {
+                Ok(glance) => self.count(&glance),
+                Err(_) if !whole => break,
+                Err(source) => {
+                    return Err(StoreError::Line {
+                        path: path.to_owned(),
+                        line,
+                        source,
+                    });
                 }
             }
-            Ok(records)
-        })
-    }
-}
-
-/// The file that is open, and how far it was read.
-#[derive(Default)]
-struct Reader {
-    open: Option<(usize, BufReader<File>)>,
-    offset: u64,
-    line: Vec<u8>,
-}
-
-impl Reader {
-    fn read(mut self, history: &History, events: &[&Event]) -> Result<Vec<Record>, StoreError> {
-        let mut records = Vec::with_capacity(events.len());
-        for event in events {
-            let path = &history.files[event.file];
-            self.fill(history, event).map_err(StoreError::io(path))?;
-            let record = from_line(&self.line).map_err(|source| StoreError::Line {
-                path: path.clone(),
-                line: event.line,
-                source,
-            });
-            records.push(record?);
         }
-        Ok(records)
-    }
-
-    /// Reads the bytes of `event` into `line`.
-    fn fill(&mut self, history: &History, event: &Event) -> io::Result<()> {
-        let is_open = |(file, _): &(usize, _)| *file == event.file;
-        if !self.open.as_ref().is_some_and(is_open) {
-            let file = File::open(&history.files[event.file])?;
-            self.open = Some((event.file, BufReader::with_capacity(1 << 18, file)));
-            self.offset = 0;
-        }
-        let Some((_, reader)) = &mut self.open else {
-            return Ok(());
-        };
-        reader.seek_relative(event.offset as i64 - self.offset as i64)?;
-        self.line.resize(event.len, 0);
-        reader.read_exact(&mut self.line)?;
-        self.offset = event.offset + event.len as u64;
         Ok(())
+    }
+
+    fn count(&mut self, glance: &Glance) {
+        self.last_id = self.last_id.max(glance.id);
+        let Some(item) = &glance.item else { return };
+        let key = answer_key(item, glance.slot.unwrap_or(0));
+        let count = self.answered.entry(key).or_default();
+        match glance.kind {
+            Kind::Judgement | Kind::Skip | Kind::Defer => *count = count.saturating_add(1),
+            Kind::Retract => *count = count.saturating_sub(1),
+            Kind::SessionStart | Kind::SessionEnd => {}
+        }
+    }
+
+    /// True if the item and slot have an answer that counts.
+    pub fn is_answered(&self, item: &str, slot: u8) -> bool {
+        self.answered
+            .get(&answer_key(item, slot))
+            .is_some_and(|&count| count > 0)
+    }
+
+    /// Writes a judgement. The caller numbers its own repeats: [`Bulk::is_answered`] does not learn of
+    /// it, which halves what an import holds.
+    ///
+    /// # Errors
+    /// As [`super::session::Session::judge`].
+    pub fn judge(&mut self, shown: &Shown, decision: Decision) -> Result<Ulid, StoreError> {
+        let header = self.header();
+        let mut record = Record::new(Kind::Judgement, header).about(shown.item, shown.slot);
+        record.purpose = Some(shown.purpose);
+        record.origin = Some(shown.origin);
+        record.question = Some(QUESTION.to_owned());
+        record.display.clone_from(&shown.display);
+        record.time = shown.time;
+        decision.write_to(&mut record);
+        self.append(record)
+    }
+
+    /// Writes a record from another store under a new id of this session; its time stays. From now on
+    /// [`Bulk::is_answered`] knows it.
+    ///
+    /// # Errors
+    /// As [`super::session::Session::judge`].
+    pub fn add(&mut self, mut record: Record) -> Result<Ulid, StoreError> {
+        let header = self.header();
+        (record.id, record.session) = (header.id, header.session);
+        record.annotator = header.annotator;
+        if let Some(item) = &record.item {
+            let key = answer_key(item, record.slot.unwrap_or(0));
+            let count = self.answered.entry(key).or_default();
+            *count = count.saturating_add(1);
+        }
+        self.append(record)
+    }
+
+    fn append(&mut self, mut record: Record) -> Result<Ulid, StoreError> {
+        record.check()?;
+        if self.log.is_none() {
+            let path = self.folder.join(format!("{}.jsonl", self.id));
+            self.log = Some(Log::create(path, create_file)?);
+            let start = Record::new(Kind::SessionStart, self.header());
+            self.write(start, false)?;
+            // The first record was made before the session had its first line.
+            record.id = self.header().id;
+        }
+        let id = record.id;
+        self.write(record, false)?;
+        Ok(id)
+    }
+
+    fn write(&mut self, mut record: Record, sync: bool) -> Result<(), StoreError> {
+        record.seq = self.seq;
+        let Some(log) = &mut self.log else {
+            return Err(StoreError::ReadOnly {
+                reason: "the session has no file".into(),
+            });
+        };
+        log.append(&mut record, sync)?;
+        self.seq += 1;
+        Ok(())
+    }
+
+    /// Ends the session; all its records are on disk then.
+    ///
+    /// # Errors
+    /// As [`super::session::Session::judge`].
+    pub fn close(mut self) -> Result<(), StoreError> {
+        if self.log.is_none() {
+            return Ok(());
+        }
+        let end = Record::new(Kind::SessionEnd, self.header());
+        self.write(end, true)
+    }
+
+    fn header(&mut self) -> Header {
+        self.last_id = self.stamps.id_after(self.last_id);
+        Header {
+            id: self.last_id,
+            session: self.id,
+            seq: self.seq,
+            ts: self.stamps.now(),
+            annotator: self.annotator.clone(),
+        }
     }
 }

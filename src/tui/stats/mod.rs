@@ -52,14 +52,14 @@ pub enum StatsError {
 ///
 /// # Errors
 /// [`StatsError`].
-pub fn run(title: String, folders: &Folders) -> Result<(), StatsError> {
+pub fn run(title: String, folders: &Folders, theme: Theme) -> Result<(), StatsError> {
     if !terminal::is_interactive() {
         return Err(StatsError::NoTerminal);
     }
     let seen = folders.stamp();
     // Before the terminal is taken: a damaged store is reported on the ordinary screen.
     let (_, report) = Report::read(folders)?;
-    let mut screen = Screen::enter()?;
+    let mut screen = Screen::enter(false)?;
     let app = App::new(title, report, screen.size()?);
     Driver {
         app,
@@ -68,7 +68,7 @@ pub fn run(title: String, folders: &Folders) -> Result<(), StatsError> {
         seen,
         looked: Instant::now(),
     }
-    .stay(&mut screen)
+    .stay(&mut screen, theme)
 }
 
 struct Driver<'a> {
@@ -81,8 +81,8 @@ struct Driver<'a> {
 }
 
 impl Driver<'_> {
-    fn stay(mut self, screen: &mut Screen) -> Result<(), StatsError> {
-        let (stop, theme) = (StopFlag::on_ctrl_c(), Theme::from_env());
+    fn stay(mut self, screen: &mut Screen, theme: Theme) -> Result<(), StatsError> {
+        let stop = StopFlag::on_ctrl_c();
         let mut dirty = true;
         loop {
             if dirty {

@@ -1,0 +1,117 @@
+//! Our own interchange rows: an item and one record about it, each in full, so that nothing is lost.
+//!
+//! `{"rlhf": 1, "settled": false, "item": {…}, "record": {…}}`. A settled judgement is one that an
+//! adjudication replaced.
+
+use super::judged::{Answer, Judged, Said};
+use super::value::{Object, has};
+use crate::feedback::item::Item;
+use crate::feedback::record::{Kind, Outcome, Purpose, Record};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Version of the row.
+const VERSION: u32 = 1;
+
+/// An item and what one annotator last said about it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Native {
+    rlhf: u32,
+    /// True if an adjudication replaced this judgement.
+    pub settled: bool,
+    /// The text.
+    pub item: Item,
+    /// The event.
+    pub record: Record,
+}
+
+/// True if the row is one.
+pub fn is(row: &Object) -> bool {
+    has(row, &["item", "record"])
+}
+
+impl Native {
+    /// A row.
+    pub fn new(item: Item, record: Record, settled: bool) -> Self {
+        Self {
+            rlhf: VERSION,
+            settled,
+            item,
+            record,
+        }
+    }
+
+    /// Reads a row and checks that item and record are sound and belong together.
+    pub fn read(row: Object) -> Result<Self, String> {
+        let native: Self =
+            serde_json::from_value(Value::Object(row)).map_err(|error| error.to_string())?;
+        if native.rlhf != VERSION {
+            let found = native.rlhf;
+            return Err(format!(
+                "row version {found} is not supported (expected {VERSION})"
+            ));
+        }
+        let (item, record) = (&native.item, &native.record);
+        item.check().map_err(|error| error.to_string())?;
+        record.check().map_err(|error| error.to_string())?;
+        let ids = |ids: &mut dyn Iterator<Item = &String>| ids.cloned().collect::<Vec<_>>();
+        let judged = ids(&mut record.candidates.iter().map(|c| &c.id));
+        let there = ids(&mut item.candidates.iter().map(|c| &c.id));
+        let is_answer = matches!(record.kind, Kind::Judgement | Kind::Skip | Kind::Defer);
+        if !is_answer || record.item.as_ref() != Some(&item.id) || judged != there {
+            return Err("`record` is not an answer about `item`".into());
+        }
+        Ok(native)
+    }
+
+    /// The row as JSON.
+    pub fn write(&self) -> Option<Value> {
+        serde_json::to_value(self).ok()
+    }
+
+    /// The judgement as other formats carry it; nothing if it is none for training.
+    pub fn judged(&self) -> Judged {
+        let train = matches!(
+            self.record.purpose,
+            Some(Purpose::Train | Purpose::Adjudication)
+        );
+        let counts = train && !self.settled && self.record.kind == Kind::Judgement;
+        let mut judged = judged(&self.item, &self.record);
+        if !counts {
+            judged.said = Said::Nothing;
+        }
+        judged
+    }
+}
+
+/// A judgement of an item as other formats carry it.
+pub fn judged(item: &Item, record: &Record) -> Judged {
+    let place = |id: &str| item.candidates.iter().position(|c| c.id == id);
+    let group = |group: &Vec<String>| group.iter().filter_map(|id| place(id)).collect();
+    let winner = record.winner.as_deref().and_then(place);
+    let said = match (&record.ranking, winner, record.outcome) {
+        (Some(groups), ..) => Said::Ranking(groups.iter().map(group).collect()),
+        (None, Some(winner), _) => Said::Prefer {
+            winner,
+            strength: record.strength,
+        },
+        (None, None, Some(Outcome::Tie)) => Said::Tie,
+        (None, None, Some(Outcome::BothBad)) => Said::BothBad,
+        (None, None, Some(Outcome::CannotJudge)) => Said::CannotJudge,
+        (None, None, Some(Outcome::Prefer) | None) => Said::Nothing,
+    };
+    let answer = |candidate: &crate::feedback::item::Candidate| Answer {
+        text: candidate.text.clone(),
+        model: Some(candidate.policy.clone()),
+    };
+    Judged {
+        prompt: item.prompt.text.clone(),
+        prompt_id: Some(item.prompt.id.clone()),
+        answers: item.candidates.iter().map(answer).collect(),
+        said,
+        annotator: Some(record.annotator.clone()),
+        source: Some(item.batch.clone()),
+        note: record.note.clone(),
+        active_ms: record.time.map(|time| time.active_ms),
+    }
+}

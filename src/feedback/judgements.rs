@@ -1,0 +1,121 @@
+//! The judgements of a file of any format, one row at a time.
+
+use super::formats::judged::Judged;
+use super::formats::native::Native;
+use super::formats::unpaired::Matcher;
+use super::formats::value::Object;
+use super::formats::{InFormat, row_of, unpaired};
+use super::lines::{Row, RowError};
+use super::rows::Rows;
+use std::path::Path;
+
+/// What a row of a file holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Content {
+    /// Judgements, or answers to be judged.
+    Judged(Vec<Judged>),
+    /// A row of our own format.
+    Native(Box<Native>),
+}
+
+/// One row that was understood.
+#[derive(Debug)]
+pub struct Read {
+    /// File and line, for what the content turns out to lack; the text is gone.
+    pub row: Row,
+    /// What it holds.
+    pub content: Content,
+}
+
+impl Read {
+    /// The judgements of the row, whatever its format.
+    pub fn judged(self) -> Vec<Judged> {
+        match self.content {
+            Content::Judged(judged) => judged,
+            Content::Native(native) => vec![native.judged()],
+        }
+    }
+}
+
+/// Reader of a file of judgements. The first row that has a format decides for all, unless the
+/// caller did.
+pub struct Judgements {
+    rows: Rows,
+    format: Option<InFormat>,
+    matcher: Matcher,
+}
+
+impl Judgements {
+    /// Opens a file; see [`Rows`] for what it may be.
+    ///
+    /// # Errors
+    /// [`RowError`] if it cannot be opened.
+    pub fn open(path: &Path, format: Option<InFormat>) -> Result<Self, RowError> {
+        Ok(Self {
+            rows: Rows::open(path)?,
+            format,
+            matcher: Matcher::default(),
+        })
+    }
+
+    /// The format, once it is known.
+    pub fn format(&self) -> Option<InFormat> {
+        self.format
+    }
+
+    /// The part of the file that was read, 0..1.
+    pub fn part_read(&self) -> f64 {
+        self.rows.part_read()
+    }
+
+    /// Rows of the unpaired format whose counterpart was not found.
+    pub fn alone(&self) -> usize {
+        self.matcher.alone()
+    }
+
+    /// The next row, or `None` at the end.
+    ///
+    /// # Errors
+    /// [`RowError::Bad`] about one row, after which reading goes on; [`RowError::Io`].
+    pub fn next_read(&mut self) -> Result<Option<Read>, RowError> {
+        let Some(mut row) = self.rows.next_row()? else {
+            return Ok(None);
+        };
+        let content = self.content(&row)?;
+        row.text = String::new();
+        Ok(Some(Read { row, content }))
+    }
+
+    fn content(&mut self, row: &Row) -> Result<Content, RowError> {
+        let object: Object = row_of(row.parse()?).map_err(|reason| row.error(reason))?;
+        let format = match self.format {
+            Some(format) => format,
+            None => *self
+                .format
+                .insert(InFormat::of(&object).map_err(|e| row.error(e))?),
+        };
+        let expected = |reason: String| {
+            let (name, example) = (format.name(), format.example());
+            row.error(format!("{reason} (format {name}: {example})"))
+        };
+        match format {
+            InFormat::Native => {
+                let native = Native::read(object).map_err(expected)?;
+                Ok(Content::Native(Box::new(native)))
+            }
+            InFormat::Unpaired => {
+                let half = unpaired::read(&object).map_err(expected)?;
+                Ok(Content::Judged(
+                    self.matcher.add(half).into_iter().collect(),
+                ))
+            }
+            other => {
+                let judged = other.read(object).map_err(expected)?;
+                if judged.iter().any(|judged| judged.prompt.is_empty()) {
+                    return Err(row.error("the prompt is empty"));
+                }
+                Ok(Content::Judged(judged))
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+//! Export: filters, aggregation, ties, what is counted, and the manifest.
+
+use std::path::Path;
+
+use rlhf::feedback::export::aggregate::Aggregate;
+use rlhf::feedback::export::filter::Labellers;
+use rlhf::feedback::export::manifest::Manifest;
+use rlhf::feedback::export::{Exported, Options, Ties, export, write_file};
+use rlhf::feedback::formats::OutFormat;
+use rlhf::feedback::formats::judged::{Judged, Said};
+use rlhf::feedback::import::{Target, import};
+use rlhf::feedback::item::PromptText;
+use rlhf::feedback::labels::{Folders, Labels};
+use rlhf::feedback::store::stamps::Stamps;
+use serde_json::{Value, json};
+
+/// A project in which three people judged one item, two of them for "good", and one item is a tie.
+fn project() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let row = |winner: u32, other: u32| {
+        let completion = |rank: u32, text: &str| json!({"rank": rank, "completion": [{"role": "assistant", "content": text}]});
+        let completions = [completion(winner, "good"), completion(other, "bad")];
+        let context = [json!({"role": "user", "content": "Which?"})];
+        json!({"context": context, "completions": completions}).to_string()
+    };
+    for (name, lines) in [
+        ("mia", vec![row(0, 1)]),
+        ("tom", vec![row(0, 1)]),
+        ("eve", vec![row(1, 0), row(0, 0)]),
+    ] {
+        let path = dir.path().join(format!("{name}.jsonl"));
+        std::fs::write(&path, lines.join("\n")).unwrap();
+        let target = Target {
+            dir: dir.path(),
+            batch: "b",
+            annotator: Some(name),
+            format: None,
+            skip_bad: false,
+        };
+        import(&path, &target, &mut Stamps::system, &mut |_| ()).unwrap();
+    }
+    dir
+}
+
+fn rows(dir: &Path, options: &Options) -> (Vec<Value>, Exported) {
+    options.check().unwrap();
+    let labels = Labels::read(&Folders::of(dir)).unwrap();
+    let mut rows = Vec::new();
+    let mut take = |row: &Value| {
+        rows.push(row.clone());
+        Ok(())
+    };
+    let exported = export(&labels, options, &mut take).unwrap();
+    (rows, exported)
+}
+
+fn chosen(rows: &[Value]) -> Vec<&str> {
+    let text = |row: &'_ Value| row["chosen"][0]["content"].as_str().map(str::to_owned);
+    rows.iter()
+        .map(|row| {
+            assert!(text(row).is_some());
+            row["chosen"][0]["content"].as_str().unwrap()
+        })
+        .collect()
+}
+
+#[test]
+fn filters_aggregation_and_ties() {
+    let dir = project();
+    let mut options = Options::new(OutFormat::TrlConversational);
+    let (all, exported) = rows(dir.path(), &options);
+    assert_eq!(chosen(&all), ["bad", "good", "good"]);
+    assert_eq!((exported.judgements, exported.dropped.ties), (4, 1));
+    assert_eq!(exported.not_carried["annotator"], 3);
+
+    options.ties = Ties::Half;
+    let (all, _) = rows(dir.path(), &options);
+    let wins = chosen(&all).iter().filter(|text| **text == "good").count();
+    assert_eq!((all.len(), wins), (5, 3));
+
+    options.filters.annotators = vec!["mia".into()];
+    let (all, exported) = rows(dir.path(), &options);
+    assert_eq!((chosen(&all), exported.filtered_out), (vec!["good"], 3));
+    options.filters.annotators.clear();
+    options.filters.labellers = Labellers::Simulated;
+    assert_eq!(rows(dir.path(), &options).1.filtered_out, 4);
+    options.filters.labellers = Labellers::People;
+    options.filters.batches = vec!["other".into()];
+    assert_eq!(rows(dir.path(), &options).0.len(), 0);
+}
+
+#[test]
+fn the_majority_of_three_is_one_row() {
+    let dir = project();
+    let mut options = Options::new(OutFormat::TrlConversational);
+    options.aggregate = Aggregate::Majority;
+    // Votes on the one item: good, good, bad, and eve's second judgement, a tie.
+    let (all, exported) = rows(dir.path(), &options);
+    assert_eq!((chosen(&all), exported.dropped.total()), (vec!["good"], 0));
+    options.filters.annotators = vec!["mia".into(), "eve".into()];
+    let (all, exported) = rows(dir.path(), &options);
+    assert_eq!((all.len(), exported.dropped.no_majority), (0, 1));
+    options.aggregate = Aggregate::Mean;
+    assert_eq!(rows(dir.path(), &options).1.dropped.ties, 1);
+}
+
+#[test]
+fn what_a_format_cannot_do_is_refused_with_what_it_can() {
+    let error = |format, ties, aggregate| {
+        let mut options = Options::new(format);
+        (options.ties, options.aggregate) = (ties, aggregate);
+        options.check().unwrap_err().to_string()
+    };
+    let keep = error(OutFormat::Trl, Ties::Keep, Aggregate::All);
+    assert!(
+        keep.starts_with("format trl cannot keep ties; it can halve"),
+        "{keep}"
+    );
+    let half = error(OutFormat::Nemo, Ties::Half, Aggregate::All);
+    assert_eq!(
+        half,
+        "format nemo cannot halve ties; it can keep or drop them"
+    );
+    assert!(
+        error(OutFormat::Native, Ties::Keep, Aggregate::Mean).contains("--aggregate must be all")
+    );
+}
+
+#[test]
+fn the_manifest_says_how_the_file_came_about() {
+    let dir = project();
+    let options = Options::new(OutFormat::Nemo);
+    let folders = Folders::of(dir.path());
+    let labels = Labels::read(&folders).unwrap();
+    let out = dir.path().join("ranks.jsonl");
+    let exported = write_file(&out, |take| export(&labels, &options, take)).unwrap();
+    let manifest = Manifest::new(&out, &folders, options, exported).unwrap();
+    let value = serde_json::to_value(&manifest).unwrap();
+    assert_eq!(
+        Manifest::path_of(&out),
+        dir.path().join("ranks.jsonl.manifest.json")
+    );
+    assert_eq!(
+        (&value["format"], &value["ties"], &value["aggregate"]),
+        (&json!("nemo"), &json!("keep"), &json!("all"))
+    );
+    assert_eq!(
+        (&value["rows"], &value["dropped"]["ties"]),
+        (&json!(4), &json!(0))
+    );
+    assert_eq!(value["tool"]["name"], "rlhf");
+    let (sha256, bytes) = rlhf::run::hash::contents([&out]).unwrap();
+    assert_eq!(
+        value["output"],
+        json!({"path": "ranks.jsonl", "sha256": sha256, "bytes": bytes})
+    );
+    let inputs: Vec<&str> = value["inputs"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|i| i["path"].as_str().unwrap())
+        .collect();
+    assert_eq!(inputs.len(), 4);
+    assert_eq!(inputs[0], "samples/b.jsonl");
+    assert!(inputs[1].starts_with("feedback/eve/"), "{inputs:?}");
+}
+
+#[test]
+fn files_are_arrays_or_gzip_by_their_name() {
+    let dir = project();
+    let labels = Labels::read(&Folders::of(dir.path())).unwrap();
+    for name in ["a.json", "a.json.gz", "a.jsonl", "a.jsonl.gz"] {
+        let out = dir.path().join(name);
+        let options = Options::new(OutFormat::OpenAi);
+        let exported = write_file(&out, |take| export(&labels, &options, take)).unwrap();
+        assert_eq!(exported.rows, 3);
+        assert_eq!(
+            rlhf::feedback::pairs::read(&out).unwrap().len(),
+            3,
+            "{name}"
+        );
+    }
+    let array: Value =
+        serde_json::from_slice(&std::fs::read(dir.path().join("a.json")).unwrap()).unwrap();
+    assert_eq!(array.as_array().unwrap().len(), 3);
+    let error = write_file(&dir.path().join("a.parquet"), |_| Ok(())).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("name a .jsonl, .jsonl.gz or .json file")
+    );
+}
+
+#[test]
+fn prompts_and_good_answers_are_written_for_trl() {
+    let dir = project();
+    let (prompts, _) = rows(dir.path(), &Options::new(OutFormat::PromptsConversational));
+    let which = json!([{"role": "user", "content": "Which?"}]);
+    assert_eq!(prompts, [json!({"prompt": which})]);
+    let mut options = Options::new(OutFormat::SftConversational);
+    options.filters.annotators = vec!["tom".into()];
+    let good =
+        json!([{"role": "user", "content": "Which?"}, {"role": "assistant", "content": "good"}]);
+    assert_eq!(rows(dir.path(), &options).0, [json!({"messages": good})]);
+    let tasks = rows(dir.path(), &Options::new(OutFormat::LabelStudioTasks)).0;
+    assert_eq!(
+        (tasks.len(), tasks[0]["data"]["prompt"].as_str()),
+        (1, Some("Which?"))
+    );
+}
+
+#[test]
+fn an_implicit_prompt_that_would_be_read_otherwise_is_left_out() {
+    let pair = |a: &str, b: &str| Judged::pair(PromptText::Text("Sky".into()), a.into(), b.into());
+    assert!(
+        OutFormat::TrlImplicit
+            .write(&pair(" blue", " green"))
+            .is_some()
+    );
+    // Both begin alike: the reader would take " b" for the prompt's.
+    assert_eq!(OutFormat::TrlImplicit.write(&pair(" blue", " black")), None);
+    let ranking = Judged {
+        said: Said::Ranking(vec![vec![0], vec![1]]),
+        ..pair("a", "b")
+    };
+    assert_eq!(OutFormat::Trl.write(&ranking), None);
+}
