@@ -26,6 +26,7 @@ use crate::feedback::store::stamps::Stamps;
 use crate::tui::label::header::duration;
 use crate::tui::label::state::{Ending, Guidelines};
 use crate::tui::label::{self, Job, LabelError, Report, Supply};
+use crate::tui::text::sanitise;
 
 use self::live::LiveArgs;
 
@@ -197,7 +198,10 @@ pub fn print_report(report: &Report) -> ExitCode {
     }
     match &report.ending {
         Ending::WriteFailed(error) => {
-            eprintln!("error: the last judgement was NOT saved: {error}");
+            eprintln!(
+                "error: the last judgement was NOT saved: {}",
+                sanitise(error)
+            );
             ExitCode::FAILURE
         }
         Ending::TakenOver => {
@@ -207,7 +211,7 @@ pub fn print_report(report: &Report) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ending::Locked(holder) => {
-            eprintln!("error: {holder}");
+            eprintln!("error: {}", sanitise(holder));
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,

@@ -35,6 +35,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use color_eyre::{Report, Result};
 
 use crate::config::{ConfigError, trl};
+use crate::tui::text::sanitise;
 
 /// Exit code after wrong usage or configuration.
 pub const USAGE: u8 = 2;
@@ -210,7 +211,8 @@ fn explain_trl_flag(error: clap::Error, arguments: &[OsString]) -> clap::Error {
     }
 }
 
-/// Prints an error once, with its causes, and chooses the exit code.
+/// Prints an error once, with its causes, and chooses the exit code. An error quotes files and their
+/// names, so what a terminal would obey is made visible.
 pub fn fail(report: &Report) -> ExitCode {
     let broken_pipe = |e: &io::Error| e.kind() == io::ErrorKind::BrokenPipe;
     if report
@@ -220,7 +222,7 @@ pub fn fail(report: &Report) -> ExitCode {
     {
         return ExitCode::SUCCESS; // The reader, such as `head`, has seen enough.
     }
-    eprintln!("error: {}", message(report));
+    eprintln!("error: {}", sanitise(&message(report)));
     let usage = report.chain().any(<dyn Error>::is::<ConfigError>);
     if usage {
         ExitCode::from(USAGE)

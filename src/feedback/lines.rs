@@ -55,13 +55,53 @@ impl Row {
         }
     }
 
-    /// The row as JSON.
+    /// The row as JSON. Half of a surrogate pair, which JSON can escape (`"\\ud800"`) and no text
+    /// can hold, is read as the mark that the screen would show for it: `⟨U+D800⟩`.
     ///
     /// # Errors
     /// [`RowError::Bad`] with the column.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, RowError> {
-        serde_json::from_str(&self.text).map_err(|error| self.error(json_reason(&error)))
+        serde_json::from_str(&self.text).or_else(|error| match name_surrogates(&self.text) {
+            Some(named) => serde_json::from_str(&named).map_err(|e| self.error(json_reason(&e))),
+            None => Err(self.error(json_reason(&error))),
+        })
     }
+}
+
+/// The row with a mark in the place of every escaped surrogate that has no partner, if there is one.
+///
+/// Python writes such rows (`json.dumps` of text decoded with `surrogateescape`); refusing them would
+/// keep a whole file from being judged, and a replacement character would make different texts equal.
+fn name_surrogates(json: &str) -> Option<String> {
+    let mut named = String::with_capacity(json.len());
+    let mut rest = json;
+    let mut found = false;
+    while let Some(at) = rest.find('\\') {
+        let (before, escape) = rest.split_at(at);
+        named.push_str(before);
+        let second = escape.get(6..).and_then(surrogate);
+        let length = match (surrogate(escape), second) {
+            (Some(0xd800..=0xdbff), Some(0xdc00..=0xdfff)) => 12,
+            (Some(code), _) => {
+                found = true;
+                named.extend([format!("⟨U+{code:04X}⟩")]);
+                rest = &escape[6..];
+                continue;
+            }
+            (None, _) => 1 + escape[1..].chars().next().map_or(0, char::len_utf8),
+        };
+        named.push_str(&escape[..length]);
+        rest = &escape[length..];
+    }
+    named.push_str(rest);
+    found.then_some(named)
+}
+
+/// The surrogate that a text begins with as a JSON escape.
+fn surrogate(text: &str) -> Option<u32> {
+    let digits = text.strip_prefix("\\u")?.get(..4)?;
+    let code = u32::from_str_radix(digits, 16).ok()?;
+    (0xd800..=0xdfff).contains(&code).then_some(code)
 }
 
 /// serde's message with the column only: within one row its line number is always 1 and would
@@ -217,6 +257,29 @@ mod tests {
         assert_eq!(lines.next_row().unwrap().unwrap().text, "41");
         assert_eq!(lines.next_row().unwrap().unwrap().line, 2);
         assert!(lines.next_row().unwrap().is_none());
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_named_and_a_whole_one_is_read() {
+        let text = r#"["\ud800", "a\udc00\uD83D\uDE00b", "\ud83d\ud83d\ude00", "\\ud800", "\ud8"]"#;
+        let (_dir, path) = file("a.jsonl", text.replace(r#", "\ud8""#, "").as_bytes());
+        let row = Lines::open(&path, 1000)
+            .unwrap()
+            .next_row()
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            row.parse::<Vec<String>>().unwrap(),
+            ["⟨U+D800⟩", "a⟨U+DC00⟩😀b", "⟨U+D83D⟩😀", "\\ud800"]
+        );
+        let (_dir, path) = file("a.jsonl", text.as_bytes());
+        let row = Lines::open(&path, 1000)
+            .unwrap()
+            .next_row()
+            .unwrap()
+            .unwrap();
+        let error = row.parse::<Vec<String>>().unwrap_err().to_string();
+        assert!(error.contains("a.jsonl:1: invalid escape"), "{error}");
     }
 
     #[test]

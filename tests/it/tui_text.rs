@@ -36,6 +36,8 @@ fn control_and_hidden_characters_become_visible_marks() {
         ("a\u{200d}b", "a⟨U+200D⟩b"),
         ("soft\u{ad}hyphen\u{2028}", "soft⟨U+00AD⟩hyphen⟨U+2028⟩"),
         ("tag\u{e0041}\u{e0042}", "tag⟨U+E0041⟩⟨U+E0042⟩"),
+        ("\u{200b}🏽", "⟨U+200B⟩◌🏽"),
+        ("\u{1161}🏽", "⟨U+1161⟩⟨U+1F3FD⟩"),
         ("\u{301}accent", "◌\u{301}accent"),
         ("\u{200b}\u{301}", "⟨U+200B⟩◌\u{301}"),
         ("中\u{200d}国 👩\u{200d}", "中⟨U+200D⟩国 👩⟨U+200D⟩"),

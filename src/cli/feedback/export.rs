@@ -16,6 +16,7 @@ use crate::feedback::labels::Labels;
 use crate::feedback::pairs::{Dropped, of_project};
 use crate::feedback::record::SIM_PREFIX;
 use crate::run::atomic::write_atomic;
+use crate::tui::text::sanitise;
 
 const EXPORT_EXAMPLES: &str = "\
 Examples:
@@ -110,7 +111,7 @@ pub fn run(args: &ExportArgs) -> Result<ExitCode> {
         return print(args.json, &exported, || summary);
     }
     io::stdout().write_all(text.as_bytes())?;
-    eprint!("{summary}");
+    eprint!("{}", sanitise(&summary));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,6 +10,7 @@ use super::print;
 use crate::feedback::import::{Imported, Target, import};
 use crate::feedback::item::batch_name;
 use crate::feedback::store::stamps::Stamps;
+use crate::tui::text::sanitise;
 
 const IMPORT_EXAMPLES: &str = "\
 Examples:
@@ -57,7 +58,7 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode> {
     };
     let imported = import(&args.file, &target, Stamps::system())?;
     for error in &imported.skipped {
-        eprintln!("skipped: {error}");
+        eprintln!("skipped: {}", sanitise(&error.to_string()));
     }
     print(args.json, &imported, || import_text(&imported, &target))
 }

@@ -15,6 +15,7 @@ use color_eyre::eyre::{WrapErr, bail};
 use serde::Serialize;
 
 use crate::feedback::labels::Folders;
+use crate::tui::text::sanitise;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -71,11 +72,13 @@ fn project(dir: &Path) -> Result<Folders> {
     Ok(folders)
 }
 
+/// Prints a report as JSON, or as text for people: names and errors come from files, so the text is
+/// sanitised wherever it goes, because a log is read on a terminal too.
 fn print(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<ExitCode> {
     let text = if json {
         serde_json::to_string(value).wrap_err("cannot write JSON")? + "\n"
     } else {
-        text()
+        sanitise(&text())
     };
     io::stdout().write_all(text.as_bytes())?;
     Ok(ExitCode::SUCCESS)

@@ -27,13 +27,16 @@ pub(super) struct Canvas<'a> {
 }
 
 impl Canvas<'_> {
-    /// Writes text that was sanitised before, cut to the columns there are; returns the column
-    /// after it.
+    /// Writes one line of text, cut to the columns there are; returns the column after it.
+    ///
+    /// Everything on the screen passes here, so this is where nothing unsafe passes, whatever was
+    /// sanitised before.
     pub(super) fn put(&mut self, area: Rect, x: u16, text: &str, style: Style) -> u16 {
         if area.is_empty() || x >= area.right() {
             return x;
         }
         let room = usize::from(area.right() - x);
+        let text = sanitise(text).replace('\n', "␊");
         self.buffer.set_stringn(x, area.y, text, room, style).0
     }
 

@@ -111,6 +111,10 @@ mod tests {
         assert_eq!(rows[0].text(), "外の one");
         let at = |row, columns| Place { row, columns };
         assert_eq!(places(&rows, &found[0]), [at(0, 5..8), at(1, 0..3)]);
-        assert_eq!(places(&rows, &(17..19)), [at(2, 1..3)]);
+        assert_eq!(
+            places(&rows, &(17..19)),
+            [at(2, 2..4)],
+            "the r and e of three"
+        );
     }
 }

@@ -26,6 +26,9 @@ const TAB: usize = 4;
 /// megabyte of stacked accents would otherwise be one cell.
 const CLUSTER_CHARS: usize = 16;
 
+/// What stands under a combining mark that has nothing to stand on.
+const CIRCLE: char = '\u{25cc}';
+
 /// `text` without anything a terminal might interpret or hide: only printable graphemes and `\n`.
 pub fn sanitise(text: &str) -> String {
     Sanitised::of(text).text
@@ -91,7 +94,9 @@ impl Sanitised {
     }
 
     fn push_cluster(&mut self, cluster: &str) {
-        let chars: Vec<char> = cluster.chars().take(CLUSTER_CHARS).collect();
+        // The circle that was put under an accent does not count: sanitising twice changes nothing.
+        let limit = CLUSTER_CHARS + usize::from(cluster.starts_with(CIRCLE));
+        let chars: Vec<char> = cluster.chars().take(limit).collect();
         // What was drawn since the last mark: nothing joins a mark, or the second of two hidden
         // characters would stay hidden.
         let mut drawn = String::new();
@@ -106,7 +111,7 @@ impl Sanitised {
             }
         }
         self.push_drawn(&drawn);
-        let left_out = cluster.chars().skip(CLUSTER_CHARS).count();
+        let left_out = cluster.chars().skip(limit).count();
         if left_out > 0 {
             self.push_mark(&format!("⟨+{left_out}⟩"));
         }
@@ -114,17 +119,28 @@ impl Sanitised {
 
     fn push_drawn(&mut self, drawn: &str) {
         for cluster in drawn.graphemes(true) {
-            if columns_of(cluster) > 0 {
-                self.text.push_str(cluster);
-            } else {
+            let first = cluster.chars().next().map_or(0, char::len_utf8);
+            let bare = columns_of(&cluster[..first]) == 0;
+            if bare || self.would_join_a_mark(cluster) {
                 self.push_based(cluster);
+            } else {
+                self.text.push_str(cluster);
             }
         }
     }
 
-    /// Makes a cluster of no width visible: on a dotted circle, or as marks if it will not join one.
+    /// Whether a cluster, such as a skin tone, would become one with the mark written last.
+    fn would_join_a_mark(&self, cluster: &str) -> bool {
+        let after_mark = self
+            .marks
+            .last()
+            .is_some_and(|mark| mark.end == self.text.len());
+        after_mark && format!("⟩{cluster}").graphemes(true).count() == 1
+    }
+
+    /// Makes a cluster visible that begins with a character of no width: on a dotted circle, or as marks if it will not join one.
     fn push_based(&mut self, bare: &str) {
-        let based = format!("\u{25cc}{bare}");
+        let based = format!("{CIRCLE}{bare}");
         if based.graphemes(true).count() == 1 {
             self.text.push_str(&based);
         } else {
