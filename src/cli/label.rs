@@ -18,7 +18,7 @@ use crate::config::{self, LabelConfig};
 use crate::feedback::digest::Sha256;
 use crate::feedback::gold;
 use crate::feedback::item::Item;
-use crate::feedback::queue::Plan;
+use crate::feedback::queue::{Plan, Queue};
 use crate::feedback::record::SIM_PREFIX;
 use crate::feedback::sim::Simulated;
 use crate::feedback::store::session::Session;
@@ -143,12 +143,12 @@ fn simulate(
     let mut session = session.synced_on_close();
     let now_ms = u64::try_from(Stamps::system().now().0).unwrap_or(0);
     let plan = plan.divided(&feedback, items, session.history(), now_ms)?;
+    let total = Queue::new(items, session.history(), &plan).total();
     let judged = simulated.annotate(&mut session, items, &plan, gold::score)?;
     session.close()?;
     println!(
-        "{name}, a simulated annotator, judged {judged} of {} items; its records are marked as \
-         simulated.",
-        items.len()
+        "{name}, a simulated annotator, judged {judged} of {total} items; its records are marked as \
+         simulated."
     );
     Ok(ExitCode::SUCCESS)
 }

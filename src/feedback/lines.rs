@@ -2,7 +2,8 @@
 
 use serde::de::DeserializeOwned;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// What is wrong with a row, and where.
@@ -149,6 +150,34 @@ impl Lines {
             line: 0,
             max_bytes,
         })
+    }
+
+    /// Opens a part of a plain file that begins and ends with a line; line numbers count from its
+    /// beginning.
+    ///
+    /// # Errors
+    /// [`RowError::Io`].
+    pub fn part(path: &Path, max_bytes: usize, part: Range<u64>) -> Result<Self, RowError> {
+        let open = || {
+            let mut file = File::open(path)?;
+            file.seek(SeekFrom::Start(part.start))?;
+            Ok(file.take(part.end - part.start))
+        };
+        let file = open().map_err(|source| RowError::Io {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            path: path.to_owned(),
+            reader: Box::new(BufReader::with_capacity(1 << 16, file)),
+            line: 0,
+            max_bytes,
+        })
+    }
+
+    /// How many lines were read.
+    pub fn count(&self) -> usize {
+        self.line
     }
 
     /// The next line that is not blank, or `None` at the end.

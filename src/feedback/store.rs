@@ -51,21 +51,6 @@ pub enum StoreError {
         /// Who holds the lock, if it could be read.
         holder: Option<Holder>,
     },
-    /// The process that has the lock was asked to yield and did not.
-    #[error(
-        "annotator {annotator:?} is still open elsewhere{}: it was asked to save and yield, and did \
-         not within {seconds} s; end that process (everything it called saved is on disk), then \
-         start again",
-        .holder.as_ref().map(|holder| format!(" ({holder})")).unwrap_or_default()
-    )]
-    NotYielded {
-        /// Whose files are locked.
-        annotator: String,
-        /// How long it was waited for.
-        seconds: u64,
-        /// Who holds the lock, if it could be read.
-        holder: Option<Holder>,
-    },
     /// A damaged line.
     #[error("{path}:{line}: {source}", path = .path.display())]
     Line {

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{Read, Write};
 use std::num::NonZero;
 use std::path::Path;
+use std::process::Command;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -39,9 +40,21 @@ impl Person {
     }
 
     pub fn start(project: &Path, arguments: &[&str], columns: u16, rows: u16) -> Self {
+        Self::start_on("here", project, arguments, columns, rows)
+    }
+
+    /// The same on a machine with this name.
+    pub fn start_on(
+        host: &str,
+        project: &Path,
+        arguments: &[&str],
+        columns: u16,
+        rows: u16,
+    ) -> Self {
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_rlhf"));
         command.args(arguments);
         command.cwd(project);
+        command.env("HOSTNAME", host);
         Self::run(command, project, columns, rows)
     }
 
@@ -93,6 +106,23 @@ impl Person {
         self.keys.write_all(keys.as_bytes()).unwrap();
         self.keys.flush().unwrap();
         self
+    }
+
+    /// `kill -9`; returns the last screen.
+    pub fn dies(mut self) -> String {
+        let process = self.child.process_id().unwrap().to_string();
+        let kill = Command::new("kill").args(["-9", &process]).status();
+        assert!(kill.unwrap().success());
+        self.child.wait().unwrap();
+        while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
+            self.screen.process(&bytes);
+        }
+        self.screen.screen().contents()
+    }
+
+    /// What is on the screen.
+    pub fn looks(&self) -> String {
+        self.screen.screen().contents()
     }
 
     /// Waits for the end; the terminal must be as it was.

@@ -1,19 +1,24 @@
 //! From keys to records: what the labelling screen writes, and what it finds when it comes back.
 
+use std::cell::RefCell;
+use std::fs::File;
+use std::io;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::LazyLock;
 
 use rlhf::feedback::item::Item;
 use rlhf::feedback::item::PromptText;
 use rlhf::feedback::queue::Plan;
 use rlhf::feedback::record::{Kind, Layout, Origin, Outcome, Record, Scale};
+use rlhf::feedback::store::Disk;
 use rlhf::feedback::store::load::load;
 use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
 use rlhf::tui::label::desk::{Rules, lay_out};
 use rlhf::tui::label::draft::Draft;
-use rlhf::tui::label::state::Desk;
-use rlhf::tui::label::update::Event;
+use rlhf::tui::label::state::{Desk, Screen};
+use rlhf::tui::label::update::{Effect, Event, update};
 
 use crate::tui_stage::{Stage, guidelines, item, setup};
 
@@ -204,5 +209,144 @@ fn a_line_that_a_crash_cut_off_is_told_and_comes_up_again() {
     assert_eq!(
         desk.notice,
         format!("A crash cut off {place}; that judgement comes up again.")
+    );
+}
+
+/// What happened on the disk, in order; and the disk.
+type Tape = Rc<RefCell<Vec<&'static str>>>;
+
+struct Recorder {
+    file: File,
+    tape: Tape,
+}
+
+impl Disk for Recorder {
+    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        assert_eq!(
+            bytes.iter().position(|&b| b == b'\n'),
+            Some(bytes.len() - 1)
+        );
+        self.tape.borrow_mut().push("write");
+        Disk::append(&mut self.file, bytes)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        self.tape.borrow_mut().push("sync");
+        Disk::sync(&mut self.file)
+    }
+}
+
+fn recorded(feedback: &Path, tape: &Tape) -> Session {
+    let tape = Rc::clone(tape);
+    open(feedback).writing_through(move |path| {
+        let file = File::options().append(true).create_new(true).open(path)?;
+        let tape = Rc::clone(&tape);
+        Ok(Box::new(Recorder { file, tape }))
+    })
+}
+
+#[test]
+fn saved_is_on_the_screen_after_write_and_sync_and_not_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = items(3);
+    let tape = Tape::default();
+    let mut session = recorded(dir.path(), &tape);
+    let mut stage = Stage::locked(setup(), (120, 36));
+    let desk = lay_out(&items, session.history(), rules()).unwrap();
+    stage.event(Event::Opened(desk, 0));
+    for n in 0..3_u64 {
+        let at = 1000 * (n + 1);
+        let key = Event::Key(rlhf::tui::keys::Key::Char('7'), at);
+        let Some(Effect::Commit(draft)) = update(&mut stage.app, key).pop() else {
+            panic!("nothing to commit");
+        };
+        // The person sees this as long as the disk takes.
+        let waiting = stage.screen();
+        assert!(
+            waiting.contains(&format!("{n}/3")) && waiting.contains("saving…"),
+            "{waiting}"
+        );
+        let id = draft.save(&mut session).unwrap();
+        let mut expected = vec!["write", "sync"];
+        if n == 0 {
+            // The first line of the session.
+            expected.extend(["write", "sync"]);
+        }
+        assert_eq!(tape.borrow_mut().drain(..).collect::<Vec<_>>(), expected);
+        update(&mut stage.app, Event::Committed(id, at));
+        let shown = stage.screen();
+        assert!(!shown.contains("saving…"), "{shown}");
+        assert!(
+            n == 2 || shown.contains(&format!("{}/3", n + 1)) && shown.contains("saved"),
+            "{shown}"
+        );
+        assert!(load(dir.path(), "mia").unwrap().event(id).is_some());
+    }
+    session.close().unwrap();
+    assert_eq!(tape.take(), ["write", "sync"]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_stops_the_screen_and_loses_nothing_that_was_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = items(3);
+    let full = |_: &Path| -> io::Result<Box<dyn Disk>> {
+        Ok(Box::new(File::options().write(true).open("/dev/full")?))
+    };
+    label(dir.path(), &items, "7");
+    let mut session = open(dir.path()).writing_through(full);
+    let desk = lay_out(&items, session.history(), rules()).unwrap();
+    let mut stage = Stage::locked(setup(), (120, 36));
+    stage.event(Event::Opened(desk, 0));
+    let key = Event::Key(rlhf::tui::keys::Key::Char('8'), 1000);
+    let Some(Effect::Commit(draft)) = update(&mut stage.app, key).pop() else {
+        panic!("nothing to commit");
+    };
+    let error = draft.save(&mut session).unwrap_err().to_string();
+    assert!(error.contains("No space left on device"), "{error}");
+    update(&mut stage.app, Event::CommitFailed(error));
+    let screen = stage.screen();
+    assert!(
+        screen.contains("NOT SAVED") && screen.contains("No space left"),
+        "{screen}"
+    );
+    assert!(
+        draft
+            .save(&mut session)
+            .unwrap_err()
+            .to_string()
+            .contains("read-only")
+    );
+    drop(session);
+    assert_eq!(desk_left(dir.path(), &items), 2);
+}
+
+fn desk_left(feedback: &Path, items: &[Item]) -> usize {
+    desk(feedback, items).pairs.len()
+}
+
+#[test]
+fn more_pairs_are_waited_for_and_an_empty_supply_ends_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let items = items(3);
+    let mut first = desk(dir.path(), &items);
+    let late = first.pairs.split_off(1);
+    first.more = true;
+    let mut stage = Stage::locked(setup(), (120, 36));
+    stage.event(Event::Opened(first, 0));
+    stage.press("7");
+    assert_eq!(stage.app.screen, Screen::WaitingForSamples);
+    let question = late[0].prompt_text();
+    stage.event(Event::Supply(late, 5000));
+    stage.now = 5000;
+    assert!(stage.screen().contains(&question), "{}", stage.screen());
+    stage.press("7 7");
+    assert_eq!(stage.app.screen, Screen::WaitingForSamples);
+    stage.event(Event::Supply(vec![], 9000));
+    assert!(
+        stage.screen().contains("Nothing is left to judge."),
+        "{}",
+        stage.screen()
     );
 }

@@ -29,7 +29,7 @@ pub struct LiveArgs {
     /// Where to compute: auto, cpu, wgpu, wgpu:N, cuda or cuda:N
     #[arg(long, value_name = "DEVICE", requires = "live")]
     pub device: Option<String>,
-    /// How many pairs to prepare in advance at most
+    /// How many pairs to prepare in advance
     #[arg(long, value_name = "N", default_value_t = 8, requires = "live")]
     pub ahead: usize,
     /// Round of the loop that the pairs belong to

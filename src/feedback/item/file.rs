@@ -5,8 +5,12 @@ use crate::feedback::lines::{Lines, RowError, jsonl_files};
 use crate::feedback::store::log::sync_folder;
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::num::NonZero;
+use std::ops::Range;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 /// Why a samples file could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -46,35 +50,114 @@ pub fn batch_name(file: &Path) -> String {
     safe.trim_start_matches(['.', '-']).to_owned()
 }
 
-/// Reads one batch, in file order. A last line that a crash cut off is left out: it was shown to
-/// nobody.
+/// Reads one batch, in file order, on all cores. A last line that a crash cut off is left out: it was
+/// shown to nobody.
 ///
 /// # Errors
 /// [`SamplesError`] naming file and line: malformed rows, wrong hashes, an item that occurs twice.
 pub fn read_batch(path: &Path) -> Result<Vec<Item>, SamplesError> {
-    let stem = path
-        .file_stem()
-        .unwrap_or_default()
-        .to_string_lossy()
-        .into_owned();
-    let mut lines = Lines::open(path, MAX_ROW_BYTES)?;
-    let mut items: Vec<Item> = Vec::new();
-    let mut seen = HashMap::new();
-    while let Some(row) = lines.next_row()? {
-        let item: Item = match row.parse() {
-            Err(_) if is_cut_off(path)? && lines.next_row()?.is_none() => break,
-            item => item?,
-        };
-        item.check().map_err(|e| row.error(e))?;
-        if item.batch != stem {
-            return Err(row.error(ItemError::Batch(item.batch)).into());
+    let bounds = bounds(path).map_err(failed(path))?;
+    let last = bounds.len() - 1;
+    let read = |(n, part): (usize, &Range<u64>)| read_part(path, part.clone(), n == last);
+    let parts: Vec<Part> = thread::scope(|scope| {
+        let all: Vec<_> = bounds.iter().enumerate().collect();
+        let others = all[1..].iter().map(|&part| scope.spawn(move || read(part)));
+        let others: Vec<_> = others.collect();
+        let mut parts = vec![read(all[0])];
+        for other in others {
+            parts.push(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
-        if let Some(line) = seen.insert(item.id.clone(), row.line) {
-            return Err(row
-                .error(format!("item {} is already on line {line}", item.id))
-                .into());
+        parts
+    });
+    join(path, parts)
+}
+
+/// Parts of a file that begin and end with a line, about as large as each other: one per core, and
+/// one for a small file.
+fn bounds(path: &Path) -> io::Result<Vec<Range<u64>>> {
+    const WORTH_A_THREAD: u64 = 1 << 20;
+    let mut file = BufReader::new(File::open(path)?);
+    let len = file.get_ref().metadata()?.len();
+    let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let shares = cores.min(len / WORTH_A_THREAD).max(1);
+    let mut starts = vec![0];
+    for share in 1..shares {
+        let middle = len / shares * share;
+        let start = file.seek(SeekFrom::Start(middle))? + file.skip_until(b'\n')? as u64;
+        if starts.last() < Some(&start) {
+            starts.push(start);
         }
-        items.push(item);
+    }
+    let ends = starts[1..].iter().copied().chain([u64::MAX]);
+    Ok(starts
+        .iter()
+        .copied()
+        .zip(ends)
+        .map(|(a, b)| a..b)
+        .collect())
+}
+
+/// The items of a part with their line numbers within it, how many lines it has, and the first error.
+struct Part {
+    items: Vec<(usize, Item)>,
+    lines: usize,
+    error: Option<SamplesError>,
+}
+
+fn read_part(path: &Path, part: Range<u64>, is_last: bool) -> Part {
+    let mut items = Vec::new();
+    let read = || {
+        let mut lines = Lines::part(path, MAX_ROW_BYTES, part)?;
+        while let Some(row) = lines.next_row()? {
+            let item = match row.parse::<Item>() {
+                Err(_) if is_last && is_cut_off(path)? && lines.next_row()?.is_none() => break,
+                item => item?,
+            };
+            item.check().map_err(|e| row.error(e))?;
+            items.push((row.line, item));
+        }
+        Ok(lines.count())
+    };
+    let (lines, error) = match read() {
+        Ok(lines) => (lines, None),
+        Err(error) => (0, Some(error)),
+    };
+    Part {
+        items,
+        lines,
+        error,
+    }
+}
+
+/// Puts parts together: true line numbers, and what no part can see for itself.
+fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let mut items: Vec<Item> = Vec::with_capacity(parts.iter().map(|p| p.items.len()).sum());
+    let (mut seen, mut before) = (HashMap::new(), 0);
+    let bad = |line, reason: String| RowError::Bad {
+        path: path.to_owned(),
+        line,
+        reason,
+    };
+    for part in parts {
+        for (line, item) in part.items {
+            let line = before + line;
+            if item.batch != stem {
+                return Err(bad(line, ItemError::Batch(item.batch).to_string()).into());
+            }
+            if let Some(first) = seen.insert(item.id.clone(), line) {
+                let reason = format!("item {} is already on line {first}", item.id);
+                return Err(bad(line, reason).into());
+            }
+            items.push(item);
+        }
+        match part.error {
+            Some(SamplesError::Row(RowError::Bad { line, reason, .. })) => {
+                return Err(bad(before + line, reason).into());
+            }
+            Some(error) => return Err(error),
+            None => before += part.lines,
+        }
     }
     Ok(items)
 }
@@ -88,8 +171,7 @@ fn is_cut_off(path: &Path) -> Result<bool, SamplesError> {
         file.read_exact(&mut last)?;
         Ok(last != *b"\n")
     };
-    let gzip = path.extension().is_some_and(|extension| extension == "gz");
-    Ok(!gzip && last().map_err(failed(path))?)
+    last().map_err(failed(path))
 }
 
 /// Reads every `samples/*.jsonl` of a project, batches in name order. A missing folder has none.

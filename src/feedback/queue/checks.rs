@@ -36,6 +36,9 @@ impl Checks {
         history: &History,
         seed: u64,
     ) -> Vec<Task> {
+        if self.gold_share <= 0.0 && self.repeat_share <= 0.0 {
+            return tasks;
+        }
         let mut known = self.shuffled(items, &history.annotator, seed);
         let mut mixed = Vec::with_capacity(tasks.len());
         let mut again: VecDeque<(usize, Task)> = VecDeque::new();

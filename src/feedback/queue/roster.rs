@@ -98,30 +98,33 @@ impl Roster {
             !p.annotator.starts_with(SIM_PREFIX) || self.annotators.contains(&p.annotator)
         };
         let done: Vec<&Progress> = progress.iter().filter(counts).collect();
+        let answers = answers(items, &done);
+        let starts = starts(items, &answers);
         let members = self.members(annotator, &done, seed);
-        let starts = starts(items, &done);
-        let mine = |item: &&Item| {
-            let judged = done.iter().filter(|p| has_judged(p, &item.id)).count();
+        let mine = |(index, item): (usize, &Item)| {
+            let answers = &answers[index];
+            let judged = answers.iter().filter(|(_, answer)| answer.judged).count();
             let start = starts.get(item.batch.as_str()).copied();
             let free = |member: &Member| {
-                let silent = self.is_silent(member, start, now_ms);
-                !silent
-                    && !member
-                        .progress
-                        .is_some_and(|p| p.answers.contains_key(&item.id))
+                let answered = answers.iter().any(|(who, _)| Some(*who) == member.place);
+                !answered && !self.is_silent(member, start, now_ms)
             };
             let open = self.overlap.saturating_sub(judged);
-            top(&members, key(seed, "", &item.id), open, free)
+            let mine = top(&members, key(seed, "", &item.id), open, free);
+            mine.then(|| item.id.clone())
         };
-        let mine = items.iter().filter(mine);
-        mine.map(|item| item.id.clone()).collect()
+        items.iter().enumerate().filter_map(mine).collect()
     }
 
-    fn members<'a>(&self, me: &str, done: &[&'a Progress], seed: u64) -> Vec<Member<'a>> {
-        let member = |name: &String| Member {
-            is_me: name == me,
-            key: key(seed, "roster", name),
-            progress: done.iter().find(|p| p.annotator == *name).copied(),
+    fn members(&self, me: &str, done: &[&Progress], seed: u64) -> Vec<Member> {
+        let member = |name: &String| {
+            let place = done.iter().position(|p| p.annotator == *name);
+            Member {
+                is_me: name == me,
+                key: key(seed, "roster", name),
+                place,
+                last_ms: place.and_then(|place| done[place].last_ms).unwrap_or(0),
+            }
         };
         self.annotators.iter().map(member).collect()
     }
@@ -130,28 +133,23 @@ impl Roster {
         let (Some(limit), Some(start)) = (self.reassign_after_ms, start) else {
             return false;
         };
-        let last = member.progress.and_then(|p| p.last_ms).unwrap_or(0);
-        !member.is_me && now_ms.saturating_sub(last.max(start)) > limit
+        !member.is_me && now_ms.saturating_sub(member.last_ms.max(start)) > limit
     }
 }
 
-struct Member<'a> {
+struct Member {
     is_me: bool,
     key: u64,
-    progress: Option<&'a Progress>,
-}
-
-fn has_judged(progress: &Progress, item: &str) -> bool {
-    progress
-        .answers
-        .get(item)
-        .is_some_and(|answer| answer.judged)
+    /// Index of their progress, if there is any.
+    place: Option<usize>,
+    last_ms: u64,
 }
 
 /// Whether I am among the `open` free members with the greatest weights.
 fn top(members: &[Member], item: u64, open: usize, free: impl Fn(&Member) -> bool) -> bool {
     let weight = |member: &Member| mix(item ^ member.key);
-    let Some(me) = members.iter().find(|member| member.is_me && free(member)) else {
+    let me = members.iter().find(|member| member.is_me);
+    let Some(me) = me.filter(|me| open > 0 && free(me)) else {
         return false;
     };
     let mine = weight(me);
@@ -159,12 +157,29 @@ fn top(members: &[Member], item: u64, open: usize, free: impl Fn(&Member) -> boo
     before.take(open).count() < open
 }
 
-/// When work on each batch began: its first record by anybody.
-fn starts<'a>(items: &'a [Item], done: &[&Progress]) -> HashMap<&'a str, u64> {
+/// For each item, who answered it (an index into `done`) and how.
+fn answers(items: &[Item], done: &[&Progress]) -> Vec<Vec<(usize, Answer)>> {
+    let places = items
+        .iter()
+        .enumerate()
+        .map(|(at, item)| (item.id.as_str(), at));
+    let places: HashMap<&str, usize> = places.collect();
+    let mut answers = vec![Vec::new(); items.len()];
+    for (who, progress) in done.iter().enumerate() {
+        for (item, answer) in &progress.answers {
+            if let Some(&at) = places.get(item.as_str()) {
+                answers[at].push((who, *answer));
+            }
+        }
+    }
+    answers
+}
+
+/// When work on each batch began: its first answer by anybody.
+fn starts<'a>(items: &'a [Item], answers: &[Vec<(usize, Answer)>]) -> HashMap<&'a str, u64> {
     let mut starts = HashMap::new();
-    for item in items {
-        let times = done.iter().filter_map(|p| p.answers.get(&item.id));
-        if let Some(first) = times.map(|answer| answer.ms).min() {
+    for (item, answers) in items.iter().zip(answers) {
+        if let Some(first) = answers.iter().map(|(_, answer)| answer.ms).min() {
             let start = starts.entry(item.batch.as_str()).or_insert(first);
             *start = first.min(*start);
         }
@@ -176,6 +191,7 @@ fn starts<'a>(items: &'a [Item], done: &[&Progress]) -> HashMap<&'a str, u64> {
 mod tests {
     use super::*;
     use crate::feedback::queue::tests::item;
+    use std::slice;
 
     const HOUR: u64 = 3_600_000;
 
@@ -253,7 +269,7 @@ mod tests {
         let old = holders(&roster, &items, &[], 0);
         let at = old.iter().position(|names| names == &["bob"]).unwrap();
         let skipped = progress("bob", &[(&items[at], false, 1)]);
-        let new = holders(&roster, &items, &[skipped.clone()], 2);
+        let new = holders(&roster, &items, slice::from_ref(&skipped), 2);
         assert!(new[at] == ["ann"] || new[at] == ["cem"], "{:?}", new[at]);
         let by_guest = progress("zoe", &[(&items[at], true, 2)]);
         let by_program = progress("sim:gold", &[(&items[at], true, 2)]);
@@ -275,8 +291,8 @@ mod tests {
             duty.len()
         };
         let mine = old.iter().filter(|names| names == &&["ann"]).count() - 1;
-        assert_eq!(count(&[begun.clone()], 172), mine);
-        assert_eq!(count(&[begun.clone()], 173), 59);
+        assert_eq!(count(slice::from_ref(&begun), 172), mine);
+        assert_eq!(count(slice::from_ref(&begun), 173), 59);
         let back = progress("bob", &[(&items[at], false, 150 * HOUR)]);
         assert_eq!(count(&[begun, back], 173), mine);
     }

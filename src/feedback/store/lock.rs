@@ -18,11 +18,6 @@ use std::fmt;
 use std::fs::{File, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
-
-/// How often [`Lock::wait`] tries.
-const PAUSE: Duration = Duration::from_millis(20);
 
 /// Who holds a lock, or asks for one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,8 +32,8 @@ impl Holder {
     fn this() -> Self {
         let file = || std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
         let variable = |name| std::env::var(name).ok();
-        let host = file()
-            .or_else(|| variable("HOSTNAME"))
+        let host = variable("HOSTNAME")
+            .or_else(file)
             .or_else(|| variable("COMPUTERNAME"));
         let host = host.map_or_else(|| "unknown host".into(), |host| host.trim().to_owned());
         Self {
@@ -86,6 +81,8 @@ impl Lock {
                     holder,
                 });
             }
+            // A file system without locks: see the top of this file.
+            Err(TryLockError::Error(error)) if error.kind() == io::ErrorKind::Unsupported => {}
             Err(TryLockError::Error(source)) => return Err(failed()(source)),
         }
         let json = Holder::this().json();
@@ -96,34 +93,6 @@ impl Lock {
             folder: folder.to_owned(),
             _file: file,
         })
-    }
-
-    /// Asks the holder to yield, and locks as soon as it has, within `patience`.
-    ///
-    /// # Errors
-    /// [`StoreError::NotYielded`] if the holder does not react; the request is withdrawn then.
-    pub fn wait(folder: &Path, annotator: &str, patience: Duration) -> Result<Self, StoreError> {
-        let deadline = Instant::now() + patience;
-        let mut asked = false;
-        loop {
-            let holder = match Self::take(folder, annotator) {
-                Err(StoreError::Locked { holder, .. }) => holder,
-                other => return other,
-            };
-            if !asked {
-                request_takeover(folder).map_err(StoreError::io(folder))?;
-                asked = true;
-            }
-            if Instant::now() >= deadline {
-                withdraw(folder).map_err(StoreError::io(folder))?;
-                return Err(StoreError::NotYielded {
-                    annotator: annotator.to_owned(),
-                    seconds: patience.as_secs(),
-                    holder,
-                });
-            }
-            sleep(PAUSE);
-        }
     }
 
     /// True once somebody asks for this lock.
@@ -137,7 +106,8 @@ fn request(folder: &Path) -> PathBuf {
 }
 
 /// Asks whoever has the lock of this annotator's folder to save, end and yield. Then try to open the
-/// session again until it works, or use [`super::session::Session::take_over`], which waits.
+/// session again until it works, and say so if it does not for some seconds: then the other process
+/// hangs or is suspended, and somebody has to end it.
 ///
 /// # Errors
 /// If the request cannot be written.
@@ -170,31 +140,5 @@ mod tests {
         assert!(first.is_wanted());
         drop(first);
         assert!(!Lock::take(dir.path(), "mia").unwrap().is_wanted());
-    }
-
-    #[test]
-    fn the_lock_goes_over_when_the_holder_lets_go() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = Lock::take(dir.path(), "mia").unwrap();
-        let folder = dir.path().to_owned();
-        let second =
-            std::thread::spawn(move || Lock::wait(&folder, "mia", Duration::from_secs(30)));
-        while !first.is_wanted() {
-            std::thread::yield_now();
-        }
-        drop(first);
-        assert!(!second.join().unwrap().unwrap().is_wanted());
-    }
-
-    #[test]
-    fn a_holder_that_hangs_is_named_and_not_waited_for() {
-        let dir = tempfile::tempdir().unwrap();
-        let first = Lock::take(dir.path(), "mia").unwrap();
-        let error = Lock::wait(dir.path(), "mia", Duration::ZERO).unwrap_err();
-        let pid = std::process::id();
-        let text = error.to_string();
-        assert!(text.contains(&format!("process {pid} on ")), "{text}");
-        assert!(text.contains("end that process"), "{text}");
-        assert!(!first.is_wanted());
     }
 }

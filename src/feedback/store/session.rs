@@ -12,7 +12,6 @@ use crate::feedback::record::{Header, Kind, Origin, Purpose, QUESTION, Record};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 use ulid::Ulid;
 
 type Create = Box<dyn FnMut(&Path) -> std::io::Result<Box<dyn Disk>>>;
@@ -43,35 +42,11 @@ impl Session {
     ///
     /// # Errors
     /// [`StoreError`]: a name that is no folder, a lock held elsewhere, damage, or no write access.
-    pub fn open(feedback: &Path, annotator: &str, stamps: Stamps) -> Result<Self, StoreError> {
-        Self::open_with(feedback, annotator, stamps, Lock::take)
-    }
-
-    /// The same; if another process has the annotator's files, asks it to yield and waits for that
-    /// at most `patience`.
-    ///
-    /// # Errors
-    /// As [`Session::open`], and [`StoreError::NotYielded`].
-    pub fn take_over(
-        feedback: &Path,
-        annotator: &str,
-        stamps: Stamps,
-        patience: Duration,
-    ) -> Result<Self, StoreError> {
-        let wait = |folder: &Path, annotator: &str| Lock::wait(folder, annotator, patience);
-        Self::open_with(feedback, annotator, stamps, wait)
-    }
-
-    fn open_with(
-        feedback: &Path,
-        annotator: &str,
-        mut stamps: Stamps,
-        lock: impl FnOnce(&Path, &str) -> Result<Lock, StoreError>,
-    ) -> Result<Self, StoreError> {
+    pub fn open(feedback: &Path, annotator: &str, mut stamps: Stamps) -> Result<Self, StoreError> {
         let folder = annotator_folder(feedback, annotator)?;
         std::fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
         sync_folder(feedback).map_err(StoreError::io(feedback))?;
-        let lock = lock(&folder, annotator)?;
+        let lock = Lock::take(&folder, annotator)?;
         let history = load::load(feedback, annotator)?;
         history.torn.iter().try_for_each(keep_torn)?;
         let session = stamps.id_after(history.last_id());

@@ -117,7 +117,13 @@ fn earlier(items: &[Item], history: &History, rules: Rules<'_>) -> Result<Vec<Do
         .rev()
         .filter(|e| e.is_answer() && !e.retracted);
     let mut earlier = Vec::new();
-    for event in answers.take(EARLIER) {
+    // A moderator takes back rulings of this session only, never what they said as an annotator.
+    let reach = if rules.plan.disputes.is_some() {
+        0
+    } else {
+        EARLIER
+    };
+    for event in answers.take(reach) {
         let item = event.item.as_deref().and_then(|id| by_id.get(id).copied());
         let effective = event
             .item

@@ -1,0 +1,304 @@
+//! How fast labelling opens and goes on in a large project: 100,000 judgements by 20 people.
+//!
+//! ```text
+//! cargo bench --bench labelling              # a project of 26,000 items, in a temporary folder
+//! cargo bench --bench labelling -- /work/x   # the same on another file system
+//! ```
+//!
+//! Opening is what `rlhf label` does before its first screen: read the samples, lock and load the
+//! annotator's judgements, divide the work by what the others did, lay out the queue. A cycle is what
+//! happens between a key and the next pair on the screen: update, write, sync, update, draw. Exits
+//! with 1 if opening takes 300 ms or a cycle 16 ms (the median of the runs, all warm). The last scene,
+//! where one person made all judgements, is there to compare and has no limit on opening.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Instant;
+
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use rlhf::feedback::item::{
+    Candidate, Item, Prompt, PromptText, SamplesError, Selector, append_batch, read_all,
+};
+use rlhf::feedback::queue::roster::Roster;
+use rlhf::feedback::queue::{Plan, side_order};
+use rlhf::feedback::record::{Display, Layout, Origin, Purpose, Scale, Time};
+use rlhf::feedback::store::StoreError;
+use rlhf::feedback::store::decision::{Decision, Shown, Verdict};
+use rlhf::feedback::store::session::Session;
+use rlhf::feedback::store::stamps::Stamps;
+use rlhf::tui::keys::Key;
+use rlhf::tui::label::desk::{Rules, lay_out};
+use rlhf::tui::label::draw::draw;
+use rlhf::tui::label::state::{App, Desk, Setup};
+use rlhf::tui::label::update::{Effect, Event, update};
+use rlhf::tui::theme::Theme;
+
+const PEOPLE: usize = 20;
+const JUDGEMENTS: usize = 100_000;
+const SEED: u64 = 42;
+const RUNS: usize = 15;
+
+type Failure = Box<dyn std::error::Error>;
+
+/// A way to divide 100,000 judgements among 20 people, and what is left to do.
+struct Scene {
+    name: &'static str,
+    items: usize,
+    /// Milliseconds that opening may take.
+    limit: f64,
+    plan: Plan,
+    /// Who judged how many.
+    share: fn(usize) -> usize,
+}
+
+fn person(n: usize) -> String {
+    format!("person-{n:02}")
+}
+
+fn scenes() -> [Scene; 3] {
+    let mut divided = Plan::seeded(SEED);
+    divided.roster = Roster {
+        annotators: (0..PEOPLE).map(person).collect(),
+        overlap: 4,
+        reassign_after_ms: Some(72 * 3_600_000),
+    };
+    let equal = |_: usize| JUDGEMENTS / PEOPLE;
+    let one = |n: usize| if n == 0 { JUDGEMENTS } else { 0 };
+    [
+        Scene {
+            name: "20 people, 4 per item",
+            items: 26_000,
+            limit: 300.0,
+            plan: divided,
+            share: equal,
+        },
+        Scene {
+            name: "20 people, everybody judges everything",
+            items: 5_100,
+            limit: 300.0,
+            plan: Plan::seeded(SEED),
+            share: equal,
+        },
+        Scene {
+            name: "one person made all judgements",
+            items: 100_100,
+            limit: f64::INFINITY,
+            plan: Plan::seeded(SEED),
+            share: one,
+        },
+    ]
+}
+
+fn item(n: usize) -> Result<Item, Failure> {
+    let text = |what: &str| {
+        format!(
+            "{what} {n}: {}",
+            "words to be compared by people ".repeat(8)
+        )
+    };
+    let prompt = Prompt::new(None, PromptText::Text(text("question")))?;
+    let candidates = ["one", "two"].map(|answer| Candidate::new(text(answer), "policy"));
+    let selector = Selector {
+        name: "all".into(),
+        score: None,
+        seed: SEED,
+    };
+    let item = Item::new("bench", 0, prompt, candidates.to_vec(), selector);
+    Ok(item?)
+}
+
+/// Writes a project: samples and everybody's judgements.
+fn write(project: &Path, scene: &Scene) -> Result<(), Failure> {
+    let items = (0..scene.items).map(item).collect::<Result<Vec<_>, _>>()?;
+    append_batch(&project.join("samples"), "bench", &items)?;
+    let feedback = project.join("feedback");
+    for n in 0..PEOPLE {
+        let session = Session::open(&feedback, &person(n), Stamps::system())?;
+        let mut session = session.synced_on_close();
+        let plan = &scene.plan;
+        let roster = (!plan.roster.annotators.is_empty()).then_some(&plan.roster);
+        let duty = roster.map(|roster| roster.duty(&items, &person(n), &[], SEED, 0));
+        let mine = items
+            .iter()
+            .filter(|item| duty.as_ref().is_none_or(|duty| duty.contains(&item.id)));
+        for item in mine.take((scene.share)(n)) {
+            judge(&mut session, item, &person(n))?;
+        }
+        session.close()?;
+    }
+    Ok(())
+}
+
+fn judge(session: &mut Session, item: &Item, annotator: &str) -> Result<(), StoreError> {
+    let (order_seed, order) = side_order(item, annotator, 0, SEED);
+    let winner = order[0].clone();
+    let viewed = order
+        .iter()
+        .map(|id| (id.clone(), 1.0))
+        .collect::<BTreeMap<_, _>>();
+    let display = Display {
+        order,
+        order_seed,
+        blind: true,
+        size: Some([120, 36]),
+        layout: Layout::Split,
+        viewed,
+    };
+    let time = Time {
+        shown_ms: 21_000,
+        active_ms: 20_500,
+        first_key_ms: Some(900),
+        changes: 0,
+    };
+    let shown = Shown {
+        item,
+        slot: 0,
+        purpose: Purpose::Train,
+        origin: Origin::Screen,
+        display: Some(display),
+        time: Some(time),
+    };
+    let strength = Some(2);
+    let decision = Decision::new(Verdict::Prefer { winner, strength }, Scale::Nine);
+    session.judge(&shown, decision).map(|_| ())
+}
+
+/// Where the time of opening goes, in milliseconds.
+#[derive(Default)]
+struct Opening {
+    samples: f64,
+    session: f64,
+    division: f64,
+    queue: f64,
+}
+
+impl Opening {
+    fn total(&self) -> f64 {
+        self.samples + self.session + self.division + self.queue
+    }
+}
+
+struct Open {
+    session: Session,
+    desk: Desk,
+    took: Opening,
+}
+
+fn open(project: &Path, plan: &Plan) -> Result<Open, Failure> {
+    let mut took = Opening::default();
+    let feedback = project.join("feedback");
+    let clock = Instant::now();
+    let items = samples(project)?;
+    took.samples = ms(clock);
+    let clock = Instant::now();
+    let session = Session::open(&feedback, &person(0), Stamps::system())?;
+    took.session = ms(clock);
+    let clock = Instant::now();
+    let now_ms = u64::try_from(Stamps::system().now().0)?;
+    let plan = plan.divided(&feedback, &items, session.history(), now_ms)?;
+    took.division = ms(clock);
+    let clock = Instant::now();
+    let rules = Rules {
+        plan: &plan,
+        scale: Scale::Nine,
+        guidelines_sha256: None,
+    };
+    let desk = lay_out(&items, session.history(), rules)?;
+    took.queue = ms(clock);
+    Ok(Open {
+        session,
+        desk,
+        took,
+    })
+}
+
+fn samples(project: &Path) -> Result<Vec<Item>, SamplesError> {
+    read_all(&project.join("samples"))
+}
+
+fn ms(clock: Instant) -> f64 {
+    clock.elapsed().as_secs_f64() * 1000.0
+}
+
+fn setup() -> Setup {
+    Setup {
+        annotator: person(0),
+        scale: Scale::Nine,
+        auto_commit: true,
+        show_rate: true,
+        question: "Which answer is better?".into(),
+        guidelines: None,
+        hand_over: None,
+    }
+}
+
+/// Key to screen, as the driver does it, for every pair that is left; milliseconds each.
+fn cycles(open: Open) -> Result<Vec<f64>, Failure> {
+    let mut terminal = Terminal::new(TestBackend::new(120, 36))?;
+    let mut app = App::new(setup(), (120, 36), 0);
+    let mut session = open.session;
+    let theme = Theme::from_env();
+    update(&mut app, Event::Opened(open.desk, 0));
+    terminal.draw(|frame| draw(&app, theme, frame.buffer_mut()))?;
+    let mut times = Vec::new();
+    for n in 1..=90 {
+        let clock = Instant::now();
+        // A key that comes sooner than this after a pair appeared was meant for the pair before.
+        for effect in update(&mut app, Event::Key(Key::Char('7'), n * 1000)) {
+            if let Effect::Commit(draft) = effect {
+                let id = draft.save(&mut session)?;
+                update(&mut app, Event::Committed(id, n * 1000));
+            }
+        }
+        terminal.draw(|frame| draw(&app, theme, frame.buffer_mut()))?;
+        times.push(ms(clock));
+    }
+    assert_eq!(app.this_session().len(), 90, "every key was a judgement");
+    session.close()?;
+    Ok(times)
+}
+
+fn quantile(times: &mut [f64], q: f64) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[((times.len() - 1) as f64 * q).round() as usize]
+}
+
+fn measure(project: &Path, scene: &Scene) -> Result<bool, Failure> {
+    write(project, scene)?;
+    let mut runs = Vec::new();
+    for _ in 0..RUNS {
+        runs.push(open(project, &scene.plan)?.took);
+    }
+    runs.sort_by(|a, b| a.total().total_cmp(&b.total()));
+    let (median, worst) = (&runs[RUNS / 2], &runs[RUNS - 1]);
+    println!("{}", scene.name);
+    println!(
+        "  open        {:6.1} ms (samples {:.1}, own judgements {:.1}, division {:.1}, queue {:.1}); \
+         worst of {RUNS}: {:.1} ms",
+        median.total(),
+        median.samples,
+        median.session,
+        median.division,
+        median.queue,
+        worst.total()
+    );
+    let mut times = cycles(open(project, &scene.plan)?)?;
+    let (half, most) = (quantile(&mut times, 0.5), quantile(&mut times, 0.99));
+    println!(
+        "  next pair   {half:6.1} ms, 99th percentile {most:.1} ms (key, update, write, sync, draw)"
+    );
+    Ok(median.total() < scene.limit && half < 16.0)
+}
+
+fn main() -> Result<ExitCode, Failure> {
+    let place = std::env::args().nth(1).filter(|arg| !arg.starts_with('-'));
+    let place = place.map_or_else(std::env::temp_dir, PathBuf::from);
+    let mut fast = true;
+    for scene in scenes() {
+        let project = tempfile::tempdir_in(&place)?;
+        fast &= measure(project.path(), &scene)?;
+    }
+    Ok(ExitCode::from(u8::from(!fast)))
+}
