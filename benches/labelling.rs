@@ -33,7 +33,6 @@ use rlhf::tui::label::desk::{Rules, lay_out};
 use rlhf::tui::label::draw::draw;
 use rlhf::tui::label::state::{App, Desk, Setup};
 use rlhf::tui::label::update::{Effect, Event, update};
-use rlhf::tui::theme::Theme;
 
 const PEOPLE: usize = 20;
 const JUDGEMENTS: usize = 100_000;

@@ -84,7 +84,7 @@ fn screen() -> Result<Buffer, ItemError> {
     let keys = [Key::Char('c')]
         .into_iter()
         .chain(comment)
-        .chain([Key::Enter, Key::Char('d')]);
+        .chain([Key::Enter]);
     for (at, key) in keys.enumerate() {
         update(&mut app, Event::Key(key, 1000 + at as u64));
     }

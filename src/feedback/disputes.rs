@@ -8,7 +8,7 @@
 use super::labels::{Label, Labels};
 use super::queue::Disputes;
 use super::record::{Kind, Origin, Outcome, Purpose, Record};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// The items on which people's unsettled judgements name different winners or outcomes, with those
 /// judgements. "Cannot judge" is no opinion; strength is no disagreement; simulated annotators,
@@ -62,7 +62,7 @@ pub fn upheld(labels: &Labels, moderator: &str) -> Vec<(String, usize, usize)> {
         .filter(|record| {
             record.origin == Some(Origin::Adjudication) && record.annotator == moderator
         });
-    let by_id: std::collections::HashMap<_, _> = labels
+    let by_id: HashMap<_, _> = labels
         .labels
         .iter()
         .map(|label| (label.record.id, &label.record))

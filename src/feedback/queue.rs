@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`sides`] | left and right, duplicates, one pair of several answers |
+//! | `sides` | left and right, duplicates, one pair of several answers |
 //! | [`order`] | random, round-robin over prompts, most informative first; the random share |
 //! | [`roster`] | which items are whose, without anybody to ask |
 //! | [`checks`] | known answers and repeats, mixed in |

@@ -18,6 +18,7 @@ use ratatui::crossterm::terminal::{
     disable_raw_mode, enable_raw_mode, size,
 };
 use ratatui::crossterm::{cursor, execute, queue};
+use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
 
 pub use self::input::Input;
@@ -130,7 +131,11 @@ impl Screen {
     /// # Errors
     /// If the terminal cannot be written.
     pub fn redraw(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Not `clear`: it asks the terminal where the cursor is, and one that is slow to answer, or
+        // does not, would end the session.
+        let size = self.terminal.size()?;
+        self.terminal
+            .resize(Rect::new(0, 0, size.width, size.height))
     }
 
     /// The next input, or `None` after `timeout` without one.

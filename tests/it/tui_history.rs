@@ -11,6 +11,7 @@ use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
 use rlhf::tui::label::desk::{Rules, lay_out, list};
 use rlhf::tui::label::draft::Draft;
+use rlhf::tui::label::history::Entry;
 use rlhf::tui::label::update::Event;
 
 use crate::tui_stage::{Stage, item, setup};
@@ -62,7 +63,7 @@ impl Desk {
     }
 
     fn found(&self) -> Vec<String> {
-        let words = self.stage.app.history.found().map(|entry| entry.words());
+        let words = self.stage.app.history.found().map(Entry::words);
         words.collect()
     }
 }

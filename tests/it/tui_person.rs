@@ -108,11 +108,6 @@ impl Person {
         self
     }
 
-    /// What is on the screen.
-    pub fn looks(&self) -> String {
-        self.screen.screen().contents()
-    }
-
     /// `kill -9`; returns the last screen.
     pub fn dies(mut self) -> String {
         let process = self.child.process_id().unwrap().to_string();
@@ -122,7 +117,12 @@ impl Person {
         while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
             self.screen.process(&bytes);
         }
-        self.looks()
+        self.screen.screen().contents()
+    }
+
+    /// What is on the screen.
+    pub fn looks(&self) -> String {
+        self.screen.screen().contents()
     }
 
     /// Waits for the end; the terminal must be as it was.

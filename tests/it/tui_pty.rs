@@ -97,6 +97,11 @@ fn the_window_can_be_dragged() {
         mia.master.resize(size).unwrap();
         mia.sees(&[text]);
     }
+    // Ctrl-L draws everything again on a terminal that something else wrote to.
+    mia.screen
+        .process(b"\x1b[2J\x1b[Hwall: the machine goes down at noon");
+    mia.types("\x0c").sees(&["B ─"]);
+    assert!(!mia.screen.screen().contents().contains("wall:"));
     mia.types("q");
     assert!(mia.leaves().0.success());
 }

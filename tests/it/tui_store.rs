@@ -17,7 +17,7 @@ use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
 use rlhf::tui::label::desk::{Rules, lay_out};
 use rlhf::tui::label::draft::Draft;
-use rlhf::tui::label::state::Desk;
+use rlhf::tui::label::state::{Desk, Screen};
 use rlhf::tui::label::update::{Effect, Event, update};
 
 use crate::tui_stage::{Stage, guidelines, item, setup};
@@ -336,21 +336,13 @@ fn more_pairs_are_waited_for_and_an_empty_supply_ends_it() {
     let mut stage = Stage::locked(setup(), (120, 36));
     stage.event(Event::Opened(first, 0));
     stage.press("7");
-    assert!(
-        stage.screen().contains("Waiting for samples"),
-        "{}",
-        stage.screen()
-    );
+    assert_eq!(stage.app.screen, Screen::WaitingForSamples);
     let question = late[0].prompt_text();
     stage.event(Event::Supply(late, 5000));
     stage.now = 5000;
     assert!(stage.screen().contains(&question), "{}", stage.screen());
     stage.press("7 7");
-    assert!(
-        stage.screen().contains("Waiting for samples"),
-        "{}",
-        stage.screen()
-    );
+    assert_eq!(stage.app.screen, Screen::WaitingForSamples);
     stage.event(Event::Supply(vec![], 9000));
     assert!(
         stage.screen().contains("Nothing is left to judge."),

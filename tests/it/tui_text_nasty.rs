@@ -16,7 +16,6 @@ use rlhf::tui::label::draw::draw;
 use rlhf::tui::text::document::Document;
 use rlhf::tui::text::row::Mark;
 use rlhf::tui::text::{Row, diff, find, markdown, sanitise, wrap};
-use rlhf::tui::theme::Theme;
 use serde::Deserialize;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -174,7 +173,7 @@ fn bytes_of(stage: &Stage) -> Vec<u8> {
     let backend = CrosstermBackend::new(wire.clone());
     let mut terminal = Terminal::with_options(backend, TerminalOptions { viewport }).unwrap();
     terminal
-        .draw(|frame| draw(&stage.app, Theme::new(true), frame.buffer_mut()))
+        .draw(|frame| draw(&stage.app, frame.buffer_mut()))
         .unwrap();
     wire.0.take()
 }

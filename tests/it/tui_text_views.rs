@@ -154,7 +154,7 @@ fn matches_are_marked_in_the_rendered_text_too() {
 
 #[test]
 fn without_colour_what_matters_still_stands_out() {
-    let plain = Theme::new(false);
+    let plain = Theme::PLAIN;
     for mark in [
         Mark::Control,
         Mark::Differs,
@@ -168,8 +168,8 @@ fn without_colour_what_matters_still_stands_out() {
     }
     assert_eq!(plain.marked(Marks::default()), Style::new());
     let both = Marks::default().with(Mark::Strong).with(Mark::Match);
-    let style = Theme::new(true).marked(both);
+    let style = Theme::TERMINAL.marked(both);
     assert_eq!(style.add_modifier, Modifier::BOLD | Modifier::REVERSED);
-    let code = Theme::new(true).marked(Marks::default().with(Mark::Code));
+    let code = Theme::TERMINAL.marked(Marks::default().with(Mark::Code));
     assert_eq!(code.fg, Some(Color::Cyan));
 }

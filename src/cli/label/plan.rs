@@ -1,6 +1,6 @@
 //! From `[label]` of `rlhf.toml` to the plan of the queue.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use serde::Deserialize;
@@ -84,8 +84,8 @@ fn checks(
     items: &mut Vec<Item>,
 ) -> Result<Checks, SamplesError> {
     let known = known::prepare(&dir.join("gold"), &dir.join("samples"))?;
-    let ids = known.expected.into_keys().collect();
-    items.retain(|item| !known.items.iter().any(|known| known.id == item.id));
+    let ids: HashSet<String> = known.expected.into_keys().collect();
+    items.retain(|item| !ids.contains(&item.id));
     items.extend(known.items);
     Ok(Checks {
         known: ids,

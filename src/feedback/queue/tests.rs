@@ -236,3 +236,48 @@ fn wherever_one_stops_the_rest_comes_in_the_same_order() {
     }
     assert_eq!(Queue::new(&items, session.history(), &plan).left(), 0);
 }
+
+#[test]
+fn a_daily_target_counts_what_stands_since_the_day_began() {
+    use crate::feedback::record::{Origin, Scale};
+    use crate::feedback::store::decision::{Decision, Shown, Verdict};
+    use crate::feedback::store::session::Session;
+    use crate::feedback::store::stamps::Stamps;
+    const DAY: i64 = 1_700_000_000_000;
+    let dir = tempfile::tempdir().unwrap();
+    let items: Vec<Item> = (0..5).map(item).collect();
+    let judge = |items: &[Item], ms: i64| {
+        let stamps = Stamps::new(move || ms, || 1);
+        let mut session = Session::open(dir.path(), "ann", stamps).unwrap();
+        for item in items {
+            let shown = Shown {
+                item,
+                slot: 0,
+                purpose: Purpose::Train,
+                origin: Origin::Import,
+                display: None,
+                time: None,
+            };
+            session
+                .judge(&shown, Decision::new(Verdict::Tie, Scale::Nine))
+                .unwrap();
+        }
+        session.close().unwrap();
+    };
+    judge(&items[..2], DAY - 1000);
+    judge(&items[1..], DAY + 1000);
+    let mut session = Session::open(dir.path(), "ann", Stamps::system()).unwrap();
+    session.undo().unwrap();
+    let mut plan = Plan::seeded(7);
+    assert_eq!(plan.today(session.history()), None);
+    plan.target = Some(Target {
+        per_day: 50,
+        day_began_ms: DAY as u64,
+    });
+    // Item 0 was yesterday, item 1 was judged again today, item 4 was taken back.
+    let today = Today {
+        done: 3,
+        target: 50,
+    };
+    assert_eq!(plan.today(session.history()), Some(today));
+}

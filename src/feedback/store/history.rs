@@ -197,6 +197,8 @@ impl History {
     /// Registers events whose targets may lie anywhere among them, then applies their retractions.
     pub(super) fn add_all(&mut self, events: Vec<Event>) -> Result<(), StoreError> {
         let first = self.events.len();
+        self.by_id.reserve(events.len());
+        self.by_item.reserve(events.len());
         for event in events {
             self.register(event)?;
         }

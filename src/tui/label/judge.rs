@@ -7,6 +7,7 @@ use ulid::Ulid;
 
 use super::draft::{Act, Draft, display};
 use super::pair::letter;
+use super::pane::Pane;
 use super::scale::Decision;
 use super::state::{App, Done, Pair, Remarks, Screen};
 use super::update::{Effect, show};
@@ -63,13 +64,11 @@ pub(super) fn commit_selected(app: &mut App) -> Vec<Effect> {
         app.hint = format!("Answer {side} has no rank yet: a digit gives it one.");
         return vec![];
     }
-    match app.selected {
-        Some(chosen) => decide(app, chosen),
-        None => {
-            app.hint.push_str("Nothing is selected yet.");
-            vec![]
-        }
+    if let Some(chosen) = app.selected {
+        return decide(app, chosen);
     }
+    app.hint.push_str("Nothing is selected yet.");
+    vec![]
 }
 
 /// Writes a decision about the pair on the screen, if all answers have been on it.
@@ -163,7 +162,7 @@ fn commit(
         (false, false) => Layout::Split,
     };
     let on_screen = app.pair().is_some_and(|shown| shown.is(&pair));
-    let seen = |side: usize| app.view.answers.get(side).map_or(0.0, |pane| pane.seen());
+    let seen = |side: usize| app.view.answers.get(side).map_or(0.0, Pane::seen);
     let seen: Vec<f64> = (0..pair.answers())
         .map(|side| if on_screen { seen(side) } else { 0.0 })
         .collect();

@@ -68,14 +68,13 @@ pub fn aspect_grade(digit: usize) -> i8 {
 
 /// A grade of an aspect in words.
 pub fn aspect_words(grade: i8) -> String {
-    let strength =
-        ["alike", "barely", "slightly", "", "much"][usize::from(grade.unsigned_abs().min(4))];
-    match grade {
-        0 => strength.to_owned(),
-        _ => {
-            let side = if grade > 0 { "A" } else { "B" };
-            format!("{side} {strength} better").replace("  ", " ")
-        }
+    let side = if grade > 0 { "A" } else { "B" };
+    match grade.unsigned_abs() {
+        0 => "alike".to_owned(),
+        1 => format!("{side} barely better"),
+        2 => format!("{side} slightly better"),
+        3 => format!("{side} better"),
+        _ => format!("{side} much better"),
     }
 }
 

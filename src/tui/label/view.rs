@@ -35,6 +35,7 @@ pub struct View {
 
 impl View {
     /// A view of another pair: from its beginning, shown in the same way.
+    #[must_use]
     pub fn afresh(&self) -> Self {
         Self {
             markdown: self.markdown,
@@ -102,11 +103,11 @@ pub(super) fn toggle_diff(app: &mut App) {
     app.view.diff = !app.view.diff;
     app.view.rewrap();
     app.fit();
-    app.hint = match app.view.diff {
-        true => "Words that only one answer has are underlined.",
-        false => "No differences are marked.",
-    }
-    .to_owned();
+    app.hint.push_str(if app.view.diff {
+        "Words that only one answer has are underlined."
+    } else {
+        "No differences are marked."
+    });
 }
 
 /// Shows Markdown as it is meant, or as it is written.
@@ -114,11 +115,11 @@ pub(super) fn toggle_markdown(app: &mut App) {
     app.view.markdown = !app.view.markdown;
     // The text that was searched is another one now.
     super::find::search_again(app);
-    app.hint = match app.view.markdown {
-        true => "Markdown as it is meant, in every answer alike.",
-        false => "The text as it was written.",
-    }
-    .to_owned();
+    app.hint.push_str(if app.view.markdown {
+        "Markdown as it is meant, in every answer alike."
+    } else {
+        "The text as it was written."
+    });
 }
 
 /// Scrolls what is open, or both answers in step.

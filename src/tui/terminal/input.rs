@@ -90,13 +90,13 @@ fn translate(event: Event, at_ms: u64) -> Option<Input> {
             translate_key(&key).map(|key| Input::Key(key, at_ms))
         }
         Event::Paste(text) => Some(Input::Paste(text, at_ms)),
-        Event::Mouse(mouse) => translate_mouse(&mouse, at_ms),
+        Event::Mouse(mouse) => translate_mouse(mouse, at_ms),
         Event::Resize(width, height) => Some(Input::Resize(width, height)),
         _ => None,
     }
 }
 
-fn translate_mouse(mouse: &MouseEvent, at_ms: u64) -> Option<Input> {
+fn translate_mouse(mouse: MouseEvent, at_ms: u64) -> Option<Input> {
     let (x, y) = (mouse.column, mouse.row);
     match mouse.kind {
         MouseEventKind::Down(MouseButton::Left) => Some(Input::Click(x, y, at_ms)),
@@ -169,11 +169,8 @@ mod tests {
             modifiers: KeyModifiers::NONE,
         };
         let left = MouseEventKind::Down(MouseButton::Left);
-        assert_eq!(
-            translate_mouse(&mouse(left), 5),
-            Some(Input::Click(3, 4, 5))
-        );
+        assert_eq!(translate_mouse(mouse(left), 5), Some(Input::Click(3, 4, 5)));
         let right = MouseEventKind::Down(MouseButton::Right);
-        assert_eq!(translate_mouse(&mouse(right), 5), None);
+        assert_eq!(translate_mouse(mouse(right), 5), None);
     }
 }
