@@ -365,9 +365,9 @@ pub fn annotators(report: &Report, width: usize) -> Vec<Row> {
     }
     rows.heading("Annotators");
     rows.faint(&line("", &HEADINGS.map(str::to_owned)));
-    cells
-        .iter()
-        .for_each(|(name, cells)| rows.text(line(name, cells)));
+    for (name, cells) in &cells {
+        rows.text(line(name, cells));
+    }
     rows.faint("agree: with others; gold: right; repeat: judged the same again");
     drift(&mut rows, report);
     rows.0
