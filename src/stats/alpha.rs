@@ -44,7 +44,9 @@ impl Reliability {
         let mut kinds: Vec<(Vec<u32>, usize)> = Vec::new();
         for unit in units.into_iter().filter(|unit| unit.len() > 1) {
             let mut counts = vec![0; categories];
-            unit.iter().for_each(|&category| counts[category] += 1);
+            for &category in unit {
+                counts[category] += 1;
+            }
             let kind = *places.entry(counts.clone()).or_insert_with(|| {
                 kinds.push((counts, 0));
                 kinds.len() - 1

@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn drawing_kinds_together_is_drawing_clusters() {
         // 0.75 ± 1.96 √(0.75·0.25/8000) = [0.7405, 0.7595], whichever way it is drawn.
-        let cluster = |i: usize| (f64::from(u8::from(i % 4 != 0)), 1.0);
+        let cluster = |i: usize| (f64::from(u8::from(!i.is_multiple_of(4))), 1.0);
         let clusters: Vec<(f64, f64)> = (0..8000).map(cluster).collect();
         let interval = ratio(&clusters, 4000, 1);
         let gap = (interval.low - 0.7405)

@@ -300,9 +300,9 @@ mod tests {
     #[test]
     fn the_side_is_estimated_without_policies() {
         let left = |i: usize| Comparison {
-            side: if i % 2 == 0 { 1.0 } else { -1.0 },
+            side: if i.is_multiple_of(2) { 1.0 } else { -1.0 },
             // The left one wins in 60 of 100.
-            score: f64::from(u8::from((i % 2 == 0) == (i % 5 < 3))),
+            score: f64::from(u8::from(i.is_multiple_of(2) == (i % 5 < 3))),
             ..met(0, 0, 0.0, i)
         };
         let games: Vec<_> = (0..100).map(left).collect();

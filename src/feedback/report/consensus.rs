@@ -147,9 +147,10 @@ fn pairs(units: &[Unit]) -> Vec<Pair> {
         for (at, one) in unit.by.iter().enumerate() {
             for other in &unit.by[at + 1..] {
                 // Sorted, so that the same two always stand in the same order.
-                let (a, b) = match one.annotator < other.annotator {
-                    true => (one, other),
-                    false => (other, one),
+                let (a, b) = if one.annotator < other.annotator {
+                    (one, other)
+                } else {
+                    (other, one)
                 };
                 let common = common.entry([a.annotator, b.annotator]).or_default();
                 common.names = [&a.record.annotator, &b.record.annotator];

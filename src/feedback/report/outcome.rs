@@ -316,7 +316,7 @@ impl<'a> League<'a> {
                     "{} and {} were never compared, directly or through others: judge pairs of both",
                     self.names[a], self.names[b]
                 ),
-                other => other.to_string(),
+                other @ RatingError::Logit(_) => other.to_string(),
             })?;
         let mut order: Vec<usize> = (0..self.names.len()).collect();
         order.sort_by(|&a, &b| ratings.theta(b).value.total_cmp(&ratings.theta(a).value));
