@@ -198,7 +198,7 @@ fn imports_keep_people_apart_and_add_nothing_twice() {
     let mut expected = vec![
         "10".into(),
         "11".into(),
-        "gpt-4".into(),
+        "sim:gpt-4".into(),
         "import".into(),
         odd,
         worker,

@@ -46,6 +46,8 @@ pub struct Judged {
     pub said: Said,
     /// Who judged, as the source names them.
     pub annotator: Option<String>,
+    /// A program judged.
+    pub by_program: bool,
     /// Where the text is from.
     pub source: Option<String>,
     /// The annotator's comment.
@@ -64,6 +66,7 @@ impl Judged {
             answers: answers.into_iter().map(answer).collect(),
             said: Said::Nothing,
             annotator: None,
+            by_program: false,
             source: None,
             note: None,
             active_ms: None,

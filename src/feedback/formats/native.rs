@@ -110,6 +110,7 @@ pub fn judged(item: &Item, record: &Record) -> Judged {
         answers: item.candidates.iter().map(answer).collect(),
         said,
         annotator: Some(record.annotator.clone()),
+        by_program: record.is_simulated(),
         source: Some(item.batch.clone()),
         note: record.note.clone(),
         active_ms: record.time.map(|time| time.active_ms),

@@ -3,7 +3,8 @@
 //!
 //! The ratings become a ranking by their mean over the aspects, equal means being equals, as in
 //! Argilla's cleaned binarisation (`overall_score` has known errors). `"N/A"` is no rating; a
-//! completion without any is left out. The annotator is `gpt-4`.
+//! completion without any is left out. The annotator is `sim:gpt-4`, a program: it is never counted
+//! among people.
 
 use super::judged::{Answer, Judged, Said};
 use super::value::{Object, as_object, field, has, list, name_if, object, text};
@@ -42,6 +43,7 @@ pub fn read(row: &Object) -> Result<Judged, String> {
     judged.said = Said::Ranking(by_score(&scores));
     judged.source = name_if(row, "source");
     judged.annotator = Some("gpt-4".into());
+    judged.by_program = true;
     Ok(judged)
 }
 

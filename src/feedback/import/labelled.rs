@@ -4,6 +4,7 @@ use super::Target;
 use super::names::safe_name;
 use crate::feedback::formats::judged::{Answer, Judged, Said};
 use crate::feedback::item::{Candidate, Item, ItemError, Prompt, Selector};
+use crate::feedback::record::SIM_PREFIX;
 use crate::feedback::record::{Scale, Time};
 use crate::feedback::store::bulk::key;
 use crate::feedback::store::decision::{Decision, Verdict};
@@ -49,7 +50,14 @@ impl Labelled {
         };
         let item = Item::new(target.batch, 0, prompt, candidates, selector)?;
         let name = judged.annotator.as_deref().map(safe_name);
-        let annotator = target.annotator.map(str::to_owned).or(name);
+        let name = target.annotator.map(str::to_owned).or(name);
+        let name = name.unwrap_or_else(|| "import".into());
+        let marked = !judged.by_program || name.starts_with(SIM_PREFIX);
+        let annotator = if marked {
+            name
+        } else {
+            format!("{SIM_PREFIX}{name}")
+        };
         let decision = verdict(&judged.said, &ids).map(|(verdict, scale)| Decision {
             note: judged.note,
             ..Decision::new(verdict, scale)
@@ -57,7 +65,7 @@ impl Labelled {
         Ok(Some(Self {
             item,
             decision,
-            annotator: annotator.unwrap_or_else(|| "import".into()),
+            annotator,
             slot: 0,
             time: judged.active_ms.map(|ms| Time {
                 shown_ms: ms,
