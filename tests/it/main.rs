@@ -41,6 +41,7 @@ mod sft;
 mod sft_cli;
 mod tokenizer;
 mod tui_history;
+mod tui_keys;
 mod tui_layout;
 mod tui_lists;
 mod tui_person;
