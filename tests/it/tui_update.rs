@@ -2,6 +2,7 @@
 
 use rlhf::feedback::record::{Layout, Scale, Time};
 
+use rlhf::tui::keys::Key;
 use rlhf::tui::label::draft::Act;
 use rlhf::tui::label::scale::Decision;
 use rlhf::tui::label::state::{Ending, Screen, Setup};
