@@ -40,6 +40,8 @@ Examples:
                                                judge answers as they are written
   rlhf label --order informative --scores scores.jsonl
                                                most informative first; a fifth stays random
+  rlhf label --scale 7 --aspects clear,correct seven grades; two aspects of the project's own
+  rlhf label --theme light --keys undo=z       colours and keys as you like them
   rlhf label --adjudicate                      settle the items on which people disagree
   rlhf label --review mia                      go through what mia judged
   rlhf label --annotator sim:gold:noise=0.25   let a program judge (its records say so)

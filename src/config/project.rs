@@ -79,7 +79,7 @@ settings! {
         pub mouse: bool = true,
         /// Show judgements per minute and the remaining time.
         pub show_rate: bool = true,
-        /// Keys moved: a table of action = "keys", such as undo = "z Ctrl-U"; ? on the screen lists them all.
+        /// Keys moved: a table of action = "keys", such as undo = "z Ctrl-U"; : on the screen lists the actions.
         pub keys: BTreeMap<String, String> = BTreeMap::new(),
     }
 }

@@ -6,9 +6,11 @@
 
 mod keymap;
 mod names;
+mod remap;
 mod table;
 
-pub use keymap::{Context, GAP, Keymap, KeymapError};
+pub use keymap::{Context, GAP, Keymap};
+pub use remap::KeymapError;
 pub use table::{Binding, Footer, TABLE};
 
 /// A key as the screens know it.

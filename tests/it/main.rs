@@ -50,6 +50,7 @@ mod stats_screen;
 mod stats_stage;
 mod tokenizer;
 mod tui_history;
+mod tui_keys;
 mod tui_layout;
 mod tui_lists;
 mod tui_person;

@@ -194,7 +194,7 @@ fn every_state_at_three_sizes() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) })]
 
     /// Whatever is open, a window that is dragged through any sizes never panics, and what was open
     /// is still open when it is large again.

@@ -2,8 +2,8 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`state`], [`setup`], [`pair`], [`view`] | what the screen knows |
-//! | [`mod@update`], `judge` | what happens on each event: pure |
+//! | [`state`], [`setup`], [`work`], [`pair`], [`view`] | what the screen knows |
+//! | [`event`], [`mod@update`], `judge` | what happens on each event: pure |
 //! | `note`, `marks`, `ranking`, [`history`], [`palette`], [`find`], [`mouse`] | one idea each: its state, keys and cells |
 //! | [`layout`] | where everything goes: pure |
 //! | [`draw`], [`header`], `scale_row`, `dialog` | state → cells |
@@ -20,6 +20,7 @@ mod dialog;
 pub mod draft;
 pub mod draw;
 mod driver;
+pub mod event;
 pub mod field;
 pub mod find;
 pub mod header;
@@ -41,6 +42,7 @@ pub mod setup;
 pub mod state;
 pub mod update;
 pub mod view;
+pub mod work;
 
 use std::path::Path;
 use std::sync::mpsc::Receiver;

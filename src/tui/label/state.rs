@@ -3,12 +3,10 @@
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use ulid::Ulid;
-
 use super::clock::Clock;
 use super::draft::Draft;
 use super::field::Field;
-use super::history::{Entry, List};
+use super::history::List;
 use super::layout::{Answers, Regions, inside, layout};
 use super::palette::Palette;
 use super::ranks::Ranks;
@@ -21,23 +19,7 @@ use crate::tui::text::wrap;
 pub use super::pair::Pair;
 pub use super::remarks::Remarks;
 pub use super::setup::{Guidelines, Setup};
-
-/// The work, once nobody else has it open.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Desk {
-    /// What is left to judge, in order.
-    pub pairs: Vec<Pair>,
-    /// The last decisions of earlier sessions, oldest first: undo reaches back to them.
-    pub earlier: Vec<Done>,
-    /// How many pairs were done before those.
-    pub judged: usize,
-    /// These guidelines were shown to this annotator before.
-    pub guidelines_read: bool,
-    /// What the annotator should know about the files, if anything.
-    pub notice: String,
-    /// More pairs are being made and come as [`super::update::Event::Supply`].
-    pub more: bool,
-}
+pub use super::work::{Desk, Done, Ending, Revision};
 
 /// What fills the screen or lies over it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,56 +70,6 @@ impl Screen {
             _ => &[],
         }
     }
-}
-
-/// Why the screen was left.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
-    /// The annotator quit; there is more to judge.
-    Quit,
-    /// Everything is judged.
-    BatchDone,
-    /// The simulated labeller is to judge the rest.
-    HandOver,
-    /// Another session of this annotator took over.
-    TakenOver,
-    /// A judgement could not be written; says why.
-    WriteFailed(String),
-    /// Somebody else has the annotator's judgements open; says who.
-    Locked(String),
-}
-
-/// A decision that is on disk.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Done {
-    /// About what.
-    pub pair: Rc<Pair>,
-    /// The id of its record.
-    pub id: Ulid,
-    /// What was decided.
-    pub decision: Decision,
-    /// What was said beside it.
-    pub remarks: Remarks,
-    /// The judgement that it edits.
-    pub edits: Option<Ulid>,
-    /// The pair had been decided before: it was opened from the history.
-    pub revision: bool,
-}
-
-impl Done {
-    /// Whether a pair of the queue is done by it.
-    pub(super) fn counts(&self) -> bool {
-        !self.revision && self.decision != Decision::Defer
-    }
-}
-
-/// A judgement of the history that is open to be changed.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Revision {
-    /// The judgement.
-    pub entry: Entry,
-    /// What was begun on the pair at the head of the queue.
-    pub aside: (View, Remarks, Option<Decision>),
 }
 
 /// The labelling screen.

@@ -5,13 +5,10 @@
 
 use std::rc::Rc;
 
-use ulid::Ulid;
-
-use super::draft::Draft;
-use super::history::{self, Entry};
+use super::history;
 use super::judge;
 use super::marks;
-use super::mouse::{self, Mouse};
+use super::mouse;
 use super::note;
 use super::palette;
 use super::ranking;
@@ -19,61 +16,7 @@ use super::state::{App, Desk, Ending, Pair, Screen};
 use super::view;
 use crate::tui::keys::{Action, Key, Step};
 
-/// Something that happened. Times are milliseconds of the driver's monotonic clock.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Event {
-    /// A key, and when it was read.
-    Key(Key, u64),
-    /// A text was pasted. It is never taken for keys.
-    Paste(String, u64),
-    /// The mouse was used.
-    Mouse(Mouse, u64),
-    /// The terminal has this many columns and rows.
-    Resize(u16, u16),
-    /// Time passes.
-    Tick(u64),
-    /// The work was opened.
-    Opened(Desk, u64),
-    /// Somebody else has the work open; says who.
-    StillLocked(String),
-    /// More pairs were made; none means that there will be no more.
-    Supply(Vec<Pair>, u64),
-    /// The judgements of this annotator, newest first, and how many older ones are left out.
-    Listed(Vec<Entry>, usize),
-    /// The comment as the editor left it, or why there is none.
-    Edited(Result<String, String>, u64),
-    /// The record being written is on disk, under this id.
-    Committed(Ulid, u64),
-    /// The record could not be written; says why.
-    CommitFailed(String),
-    /// Another session of this annotator asks for the work.
-    TakeOver,
-    /// The process was asked to end.
-    Terminate,
-}
-
-/// What the driver is to do.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Effect {
-    /// Write this record, then report [`Event::Committed`] or [`Event::CommitFailed`].
-    Commit(Draft),
-    /// Try to open the work, then report [`Event::Opened`] or [`Event::StillLocked`].
-    Open,
-    /// The same without the lock: nothing will be written.
-    OpenReadOnly,
-    /// Ask the session that has the work open to end.
-    TakeOver,
-    /// Report the judgements as [`Event::Listed`].
-    List,
-    /// Let the annotator write this text in an editor, then report [`Event::Edited`].
-    Edit(String),
-    /// Draw everything afresh.
-    Redraw,
-    /// Give the terminal to the shell until it brings us back.
-    Suspend,
-    /// Leave the screen.
-    Quit(Ending),
-}
+pub use super::event::{Effect, Event};
 
 /// Applies one event.
 pub fn update(app: &mut App, event: Event) -> Vec<Effect> {
