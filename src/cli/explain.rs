@@ -11,13 +11,15 @@ use crate::cli::USAGE;
 use crate::cli::flags::doc_with_choices;
 use crate::config::{SECTIONS, trl};
 use crate::run::metric_table::METRICS;
+use crate::run::settings::Field;
 
 /// Arguments of `rlhf explain`.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  rlhf explain clip_fraction")]
+#[command(after_help = "Examples:
+  rlhf explain clip_fraction
+  rlhf explain label             every setting of a section")]
 pub struct ExplainArgs {
-    /// Setting of rlhf.toml or field of metrics.jsonl
+    /// Setting or section of rlhf.toml, or field of metrics.jsonl
     name: Option<String>,
 }
 
@@ -46,8 +48,14 @@ pub fn run(args: ExplainArgs) -> Result<ExitCode> {
 fn explanation(name: &str) -> String {
     let mut text = String::new();
     for (section, fields) in SECTIONS {
-        for field in fields.iter().filter(|field| field.name == name) {
-            let _ = writeln!(text, "[{section}] {name}: {}", doc_with_choices(field));
+        let asked = |field: &&Field| field.name == name || *section == name;
+        for field in fields.iter().filter(asked) {
+            let _ = writeln!(
+                text,
+                "[{section}] {}: {}",
+                field.name,
+                doc_with_choices(field)
+            );
         }
     }
     for metric in METRICS.iter().filter(|metric| metric.name == name) {

@@ -116,6 +116,11 @@ fn explain_knows_settings_metrics_and_trl() {
         text.contains("metric kl_coef (ppo): β used in this step's rewards"),
         "{text}"
     );
+    let (_, text, _) = rlhf(here(), &["explain", "label"]);
+    assert!(
+        text.contains("[label] overlap: ") && text.contains("[label] theme: "),
+        "{text}"
+    );
     let (_, text, _) = rlhf(here(), &["explain", "mini_batch_size"]);
     assert!(
         text.starts_with("TRL's mini_batch_size, in [ppo]: use `num_mini_batches`"),
