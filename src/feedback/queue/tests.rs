@@ -246,7 +246,7 @@ fn a_daily_target_counts_what_stands_since_the_day_began() {
     const DAY: i64 = 1_700_000_000_000;
     let dir = tempfile::tempdir().unwrap();
     let items: Vec<Item> = (0..5).map(item).collect();
-    let mut judge = |items: &[Item], ms: i64| {
+    let judge = |items: &[Item], ms: i64| {
         let stamps = Stamps::new(move || ms, || 1);
         let mut session = Session::open(dir.path(), "ann", stamps).unwrap();
         for item in items {
