@@ -199,7 +199,7 @@ proptest! {
     /// Whatever is open, a window that is dragged through any sizes never panics, and what was open
     /// is still open when it is large again.
     #[test]
-    fn resize_storms(sizes in prop::collection::vec((1_u16..=300, 1_u16..=100), 1..12)) {
+    fn resize_storms(sizes in prop::collection::vec((1_u16..=300, 1_u16..=100), 1..6)) {
         for (name, make) in STATES {
             let mut stage = make((120, 36));
             let before = (stage.app.screen.clone(), stage.app.remarks.clone());
