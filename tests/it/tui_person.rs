@@ -133,19 +133,6 @@ impl Person {
         self.screen.screen().contents()
     }
 
-    /// Waits until the screen is as it should be, and returns it.
-    pub fn reads(&mut self, is_there: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
-        while !is_there(&self.looks()) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(bytes) = self.output.recv_timeout(left) else {
-                panic!("waited for something else than:\n{}", self.looks());
-            };
-            self.screen.process(&bytes);
-        }
-        self.looks()
-    }
-
     /// What is on the screen.
     pub fn looks(&self) -> String {
         self.screen.screen().contents()
