@@ -39,6 +39,8 @@ fn install_reports() -> color_eyre::Result<()> {
         report(panic);
     }));
     ctrlc::set_handler(|| match interrupt() {
+        // A screen of ours ends at once and says by itself what is saved.
+        Interrupt::Stopping if tui::terminal::is_entered() => {}
         Interrupt::Stopping => cli::announce_stop(),
         Interrupt::Abort => {
             tui::terminal::restore();

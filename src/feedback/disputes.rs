@@ -21,13 +21,6 @@ pub fn disagreements(labels: &Labels) -> Disputes {
             by_item.entry(label.item).or_default().push(record);
         }
     }
-    let opinion = |record: &Record| {
-        (
-            record.outcome,
-            record.winner.clone(),
-            record.ranking.clone(),
-        )
-    };
     by_item
         .into_iter()
         .filter(|(_, records)| records.iter().any(|r| opinion(r) != opinion(records[0])))
@@ -53,7 +46,6 @@ pub fn judgements_of(labels: &Labels, annotator: &str) -> Disputes {
 /// How often `moderator`'s adjudications came to the same decision as each annotator whose judgements
 /// they settled: (annotator, same, of all), in name order.
 pub fn upheld(labels: &Labels, moderator: &str) -> Vec<(String, usize, usize)> {
-    let decision = |record: &Record| (record.outcome, record.winner.clone());
     let mut tally: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let rulings = labels
         .labels
@@ -70,7 +62,7 @@ pub fn upheld(labels: &Labels, moderator: &str) -> Vec<(String, usize, usize)> {
     for ruling in rulings {
         for settled in ruling.adjudicates.iter().filter_map(|id| by_id.get(id)) {
             let (same, all) = tally.entry(&settled.annotator).or_default();
-            *same += usize::from(decision(settled) == decision(ruling));
+            *same += usize::from(opinion(settled) == opinion(ruling));
             *all += 1;
         }
     }
@@ -78,6 +70,13 @@ pub fn upheld(labels: &Labels, moderator: &str) -> Vec<(String, usize, usize)> {
         .into_iter()
         .map(|(name, (same, all))| (name.to_owned(), same, all))
         .collect()
+}
+
+/// What a record says, strength aside. The answers of a tie group stand in no order.
+fn opinion(record: &Record) -> (Option<Outcome>, Option<String>, Option<Vec<Vec<String>>>) {
+    let mut ranking = record.ranking.clone();
+    ranking.iter_mut().flatten().for_each(|group| group.sort());
+    (record.outcome, record.winner.clone(), ranking)
 }
 
 /// A judgement that an adjudication may settle, and none has.

@@ -3,7 +3,7 @@
 
 use super::item::{Item, SamplesError, read_all};
 use super::lines::jsonl_files;
-use super::record::{Kind, Origin, Record};
+use super::record::{Kind, Origin, Outcome, Record};
 use super::store::history::{Event, History};
 use super::store::load::load_all;
 use super::store::{StoreError, annotator_folder, annotators};
@@ -151,7 +151,9 @@ impl Labels {
         let adjudications = self.labels.iter().map(|label| &label.record);
         let settled: HashSet<_> = adjudications
             .filter(|record| {
-                record.kind == Kind::Judgement && record.origin == Some(Origin::Adjudication)
+                record.kind == Kind::Judgement
+                    && record.origin == Some(Origin::Adjudication)
+                    && record.outcome != Some(Outcome::CannotJudge)
             })
             .flat_map(|record| record.adjudicates.iter().copied())
             .collect();

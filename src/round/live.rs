@@ -4,6 +4,7 @@
 //! over. So a pair appears when both answers are complete, in the order of the prompts, and nothing
 //! that a person can observe depends on which answer was longer in the making.
 
+use std::collections::HashSet;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -65,7 +66,11 @@ impl Source {
     }
 
     fn run(&self, sender: &SyncSender<Result<Item, String>>) -> Result<(), LiveError> {
-        for prompt in &self.prompts {
+        // The session that was taken over may have gone on until a moment ago.
+        let there = BatchFile::open(&self.samples, &self.batch)?.read()?;
+        let answered: HashSet<&str> = there.iter().map(|item| item.prompt.id.as_str()).collect();
+        let open = |prompt: &&Prompt| !answered.contains(prompt.id.as_str());
+        for prompt in self.prompts.iter().filter(open) {
             for item in self.make(prompt)? {
                 if sender.send(Ok(item)).is_err() {
                     return Ok(());

@@ -27,6 +27,11 @@ use self::input::Reader;
 /// Whether the terminal is in our hands right now.
 static ENTERED: AtomicBool = AtomicBool::new(false);
 
+/// Whether a screen of ours has the terminal.
+pub fn is_entered() -> bool {
+    ENTERED.load(Ordering::SeqCst)
+}
+
 /// Whether both ends of the conversation are terminals.
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && stdout().is_terminal()

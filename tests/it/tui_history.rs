@@ -222,3 +222,21 @@ fn a_ranking_and_everything_said_beside_it_come_back_from_the_file() {
     assert_eq!(desk.records()[2].ranking.as_ref().map(Vec::len), Some(1));
     assert_eq!(desk.records()[2].outcome, Some(Outcome::Tie));
 }
+
+#[test]
+fn undo_waits_until_an_open_entry_is_left() {
+    let mut desk = Desk::new(items(4));
+    desk.press("c");
+    desk.stage.write("first");
+    desk.press("<enter> 1 5 H <enter> 8 <enter>");
+    let written = desk.records().len();
+    // The first entry is open with its comment; the pair at hand must not get it.
+    desk.press("H j <enter> u U");
+    assert_eq!(desk.stage.app.hint, "Esc leaves this entry first.");
+    assert_eq!(desk.records().len(), written);
+    desk.press("<esc> 3");
+    assert_eq!(
+        desk.records().last().unwrap().note.as_deref().unwrap_or(""),
+        ""
+    );
+}

@@ -153,3 +153,16 @@ fn deferring_puts_a_pair_at_the_end_and_can_be_taken_back() {
     stage.press("U");
     assert!(stage.describe().starts_with("Judging question 2 "));
 }
+
+#[test]
+fn a_comment_made_after_an_undo_is_kept_by_redo() {
+    let mut stage = Stage::new(setup(), (120, 36), pairs(2));
+    stage
+        .press("3 u c")
+        .write("on second thoughts")
+        .press("<enter> U");
+    assert_eq!(
+        stage.drafts.last().unwrap().remarks.note,
+        "on second thoughts"
+    );
+}

@@ -236,7 +236,7 @@ fn settings_that_cannot_be_are_refused_with_the_place() {
         fs::create_dir_all(project.path().join("config/rlhf")).unwrap();
         fs::write(project.path().join("config/rlhf/config.toml"), mine).unwrap();
         let (status, said) = Person::sit_down(project.path(), 300, 20).leaves();
-        assert_eq!(status.exit_code(), 1, "{said}");
+        assert!(matches!(status.exit_code(), 1 | 2), "{said}");
         said
     };
     let conflict = refused("[label.keys]\nundo = \"s\"\n", "");

@@ -294,6 +294,12 @@ fn a_megabyte_in_one_line_is_drawn_compared_and_searched() {
     }
 }
 
+#[test]
+fn a_sign_before_its_letter_does_not_swallow_a_mark() {
+    assert_eq!(sanitise("\u{110cd}\0"), "\u{110cd}\u{25cc}␀");
+    assert_eq!(sanitise("\u{110cd}a"), "\u{110cd}a");
+}
+
 fn any_text() -> impl Strategy<Value = String> {
     let nasty: Vec<String> = corpus().into_iter().map(|case| case.text).collect();
     let piece = prop_oneof![

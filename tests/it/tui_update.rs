@@ -1,11 +1,11 @@
 //! The labelling screen's core: (state, keys, state).
 
-use rlhf::feedback::record::{Layout, Scale, Time};
+use rlhf::feedback::record::{Layout, Purpose, Scale, Time};
 
 use rlhf::tui::keys::Key;
 use rlhf::tui::label::draft::Act;
 use rlhf::tui::label::scale::Decision;
-use rlhf::tui::label::state::{Ending, Screen, Setup};
+use rlhf::tui::label::state::{Desk, Ending, Pair, Screen, Setup};
 use rlhf::tui::label::update::{Effect, Event};
 
 use crate::tui_stage::{Stage, guidelines, pair, pairs, setup};
@@ -464,4 +464,55 @@ fn tab_reaches_a_prompt_that_overflows_and_only_such_a_one() {
     assert_eq!(stage.press("<tab>").app.view.side, 0);
     stage.press("3 <tab> <tab> <tab>");
     assert!(!stage.app.view.on_prompt);
+}
+
+#[test]
+fn a_pair_that_arrives_under_the_palette_is_there() {
+    let mut stage = Stage::locked(setup(), (120, 36));
+    let desk = Desk {
+        more: true,
+        ..Desk::default()
+    };
+    stage.event(Event::Opened(desk, 0));
+    stage.press(":");
+    stage.event(Event::Supply(pairs(1), 2000));
+    assert!(stage.screen().contains("question 1"));
+    stage.press("<esc> 3");
+    assert_eq!(stage.drafts.len(), 1);
+}
+
+#[test]
+fn guidelines_come_before_the_first_live_pair_too() {
+    let mut asked = setup();
+    asked.guidelines = Some(guidelines("Be fair."));
+    let mut stage = Stage::locked(asked, (120, 36));
+    let desk = Desk {
+        more: true,
+        ..Desk::default()
+    };
+    stage.event(Event::Opened(desk, 0));
+    assert!(stage.screen().contains("Be fair."));
+}
+
+#[test]
+fn the_round_in_the_header_does_not_tell_a_check_from_a_pair() {
+    let mut check = pair("what is two and two?", "four", "five");
+    check.item.round = 0;
+    let mut stage = Stage::new(setup(), (120, 36), vec![pair("q", "a", "b"), check]);
+    assert!(stage.screen().contains("round 3"));
+    stage.press("3");
+    assert!(stage.screen().contains("two and two") && stage.screen().contains("round 3"));
+}
+
+#[test]
+fn a_skipped_pair_does_not_come_back_as_a_repeat() {
+    let first = pair("q", "a", "b");
+    let again = Pair {
+        slot: 1,
+        purpose: Purpose::Repeat,
+        ..first.clone()
+    };
+    let mut stage = Stage::new(setup(), (120, 36), vec![first, again]);
+    stage.press("s 1");
+    assert_eq!((stage.drafts.len(), stage.app.queue.len()), (1, 0));
 }

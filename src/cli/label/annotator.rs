@@ -6,6 +6,7 @@ use std::path::Path;
 use color_eyre::eyre::{WrapErr, bail};
 
 use crate::feedback::digest::Sha256;
+use crate::feedback::record::SIM_PREFIX;
 use crate::feedback::store::stamps::Stamps;
 use crate::run::atomic::write_atomic;
 
@@ -19,6 +20,9 @@ pub fn remembered() -> color_eyre::Result<String> {
         return Ok(name.trim().to_owned());
     }
     let name = ask_annotator()?;
+    if name.starts_with(SIM_PREFIX) {
+        bail!("{name:?} is a program's name; people sign with another");
+    }
     crate::feedback::store::annotator_folder(Path::new(""), &name)?;
     std::fs::create_dir_all(&folder)
         .wrap_err_with(|| format!("cannot make {}; say --annotator NAME", folder.display()))?;

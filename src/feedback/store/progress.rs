@@ -57,7 +57,7 @@ fn of_history(history: &History) -> Progress {
     };
     for event in history.all_effective() {
         if let (Some(item), Some(answer)) = (&event.item, answer(event.kind, event.id)) {
-            progress.answers.insert(item.clone(), answer);
+            note(&mut progress.answers, item, answer);
         }
     }
     progress
@@ -77,7 +77,7 @@ fn of_files(feedback: &Path, annotator: &str) -> Result<Progress, StoreError> {
             continue;
         };
         if let (Some(answer), false) = (answer(kind, id), retracted.contains(&id)) {
-            answers.insert(item.clone(), answer);
+            note(&mut answers, item, answer);
         }
     }
     let times = heads.iter().filter_map(|head| head.id);
@@ -86,6 +86,14 @@ fn of_files(feedback: &Path, annotator: &str) -> Result<Progress, StoreError> {
         answers,
         last_ms: times.map(|id| id.timestamp_ms()).max(),
     })
+}
+
+/// A judgement stays one when the item's repeat is skipped.
+fn note(answers: &mut HashMap<String, Answer>, item: &str, answer: Answer) {
+    let known = answers.entry(item.to_owned()).or_insert(answer);
+    if answer.judged || !known.judged {
+        *known = answer;
+    }
 }
 
 fn answer(kind: Kind, id: Ulid) -> Option<Answer> {

@@ -10,7 +10,7 @@ use super::state::{Desk, Done, Pair, Remarks};
 use crate::feedback::digest::Sha256;
 use crate::feedback::item::Item;
 use crate::feedback::queue::{Plan, Queue, Today, side_order};
-use crate::feedback::record::{Kind, Outcome, Purpose, Record, Scale};
+use crate::feedback::record::{Kind, Origin, Outcome, Purpose, Record, Scale};
 use crate::feedback::store::StoreError;
 use crate::feedback::store::history::{Event, History};
 
@@ -133,6 +133,9 @@ fn earlier(items: &[Item], history: &History, rules: Rules<'_>) -> Result<Vec<Do
             break;
         };
         let record = history.record(event)?;
+        if record.origin == Some(Origin::Adjudication) {
+            break;
+        }
         let pair = judged_pair(item, &record, event, history, rules.plan.seed);
         let same_scale = record
             .scale
@@ -213,6 +216,10 @@ pub fn list(
         let item = event.item.as_deref().and_then(|id| by_id.get(id).copied());
         let Some(item) = item else { continue };
         let record = history.record(event)?;
+        // A ruling names the judgements that it settles, which this screen does not know.
+        if record.origin == Some(Origin::Adjudication) {
+            continue;
+        }
         let pair = judged_pair(item, &record, event, history, seed);
         let Some(decision) = decision(&record, &pair) else {
             continue;

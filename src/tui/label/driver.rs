@@ -11,6 +11,7 @@ use super::mouse::{Mouse, MouseAction};
 use super::state::{App, Desk, Ending};
 use super::update::{Effect, Event, update};
 use super::{Job, LabelError, Report, Supplied, Supply};
+use crate::feedback::item::Item;
 use crate::feedback::queue::Plan;
 use crate::feedback::record::Purpose;
 use crate::feedback::store::history::History;
@@ -82,6 +83,8 @@ pub(super) struct Driver<'a> {
     supply: Option<Supply<'a>>,
     supplied: Option<Supplied>,
     supply_failed: Option<String>,
+    /// The items that it made so far.
+    arrived: Vec<Item>,
 }
 
 impl<'a> Driver<'a> {
@@ -102,6 +105,7 @@ impl<'a> Driver<'a> {
             supply,
             supplied: None,
             supply_failed: None,
+            arrived: Vec::new(),
         };
         let first = driver.opened(opened, screen.now_ms())?;
         let ending = driver.drive(&mut screen, first)?;
@@ -159,7 +163,10 @@ impl<'a> Driver<'a> {
         let item = match supplied.try_recv() {
             Err(TryRecvError::Empty) => return None,
             Err(TryRecvError::Disconnected) => None,
-            Ok(Ok(item)) => Some(item),
+            Ok(Ok(item)) => {
+                self.arrived.push(item.clone());
+                Some(item)
+            }
             Ok(Err(reason)) => {
                 self.supply_failed = Some(reason);
                 None
@@ -235,7 +242,8 @@ impl<'a> Driver<'a> {
         let Some(history) = session.or(self.read.as_ref()) else {
             return Ok(Event::Listed(vec![], 0));
         };
-        let (entries, left_out) = desk::list(self.job.items, history, self.job.plan.seed)?;
+        let items = [self.job.items, &self.arrived].concat();
+        let (entries, left_out) = desk::list(&items, history, self.job.plan.seed)?;
         Ok(Event::Listed(entries, left_out))
     }
 

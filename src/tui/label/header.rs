@@ -8,9 +8,9 @@ use crate::tui::text::{columns, fit};
 
 /// Where we are in the batch, and whether everything is saved.
 pub(super) fn draw(app: &App, canvas: &mut Canvas, area: Rect) {
-    let round = app.pair().map_or(String::new(), |pair| {
-        format!("round {} · ", pair.item.round)
-    });
+    let round = app
+        .round
+        .map_or(String::new(), |round| format!("round {round} · "));
     let annotator = &app.setup.annotator;
     let left = match area.width {
         ..64 => " label".to_owned(),

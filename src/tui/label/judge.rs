@@ -14,6 +14,9 @@ use super::update::{Effect, show};
 use crate::feedback::record::Layout;
 use crate::tui::keys::{Action, Key};
 
+/// Why an entry of the history that is open has to be left before undo or redo.
+const CLOSE_FIRST: &str = "Esc leaves this entry first.";
+
 /// Actions that may end in a record about the pair on the screen. A key that was typed before this
 /// pair appeared was meant for another one.
 pub(super) fn decides(action: Action) -> bool {
@@ -117,6 +120,10 @@ pub(super) fn choose_reason(app: &mut App, digit: Option<usize>) -> Vec<Effect> 
 }
 
 pub(super) fn undo(app: &mut App) -> Vec<Effect> {
+    if app.revision.is_some() {
+        app.hint.push_str(CLOSE_FIRST);
+        return vec![];
+    }
     let Some(last) = app.done.last() else {
         app.hint.push_str("Nothing to take back.");
         return vec![];
@@ -132,10 +139,15 @@ pub(super) fn undo(app: &mut App) -> Vec<Effect> {
 }
 
 pub(super) fn redo(app: &mut App) -> Vec<Effect> {
+    if app.revision.is_some() {
+        app.hint.push_str(CLOSE_FIRST);
+        return vec![];
+    }
     let Some(undone) = app.undone.last() else {
         app.hint.push_str("Nothing to redo.");
         return vec![];
     };
+    let at_hand = !undone.revision && app.pair().is_some_and(|pair| pair.is(&undone.pair));
     let Done {
         pair,
         decision,
@@ -144,6 +156,12 @@ pub(super) fn redo(app: &mut App) -> Vec<Effect> {
         revision,
         ..
     } = undone.clone();
+    // What was said about the pair since the undo goes along.
+    let remarks = if at_hand {
+        app.remarks.clone()
+    } else {
+        remarks
+    };
     commit(app, Act::Decide(decision), pair, remarks, (edits, revision))
 }
 
@@ -210,6 +228,10 @@ fn settle(app: &mut App, done: Done) {
     if !done.revision {
         if let Some(place) = app.queue.iter().position(|pair| pair.is(&done.pair)) {
             app.queue.remove(place);
+        }
+        if matches!(done.decision, Decision::Skip(_) | Decision::Defer) {
+            // What was not judged does not come a second time.
+            app.queue.retain(|pair| !pair.repeats(&done.pair));
         }
         if done.decision == Decision::Defer {
             app.queue.push_back(Rc::clone(&done.pair));

@@ -53,6 +53,11 @@ impl Pair {
         (&self.item.id, self.slot) == (&other.item.id, other.slot)
     }
 
+    /// Whether this is the same item for a later time.
+    pub fn repeats(&self, earlier: &Self) -> bool {
+        self.item.id == earlier.item.id && self.slot > earlier.slot
+    }
+
     /// The prompt as it is shown: plain text, or one paragraph per turn.
     pub fn prompt_text(&self) -> String {
         match &self.item.prompt.text {

@@ -87,6 +87,8 @@ pub struct App {
     pub queue: VecDeque<Rc<Pair>>,
     /// More pairs are being made.
     pub more: bool,
+    /// The newest round in the queue. That of each pair would give checks and policies away.
+    pub round: Option<u32>,
     /// Panes, focus, and how text is shown.
     pub view: View,
     /// A grade or ranking that was not committed, or what was said before an undo.
@@ -131,6 +133,7 @@ impl App {
             search: None,
             queue: VecDeque::new(),
             more: false,
+            round: None,
             view: View::default(),
             selected: None,
             remarks: Remarks::default(),
@@ -167,6 +170,12 @@ impl App {
     pub fn flips(&self) -> bool {
         self.pair().is_some_and(|pair| pair.is_ranking())
             || matches!(self.regions().map(|r| r.answers), Some(Answers::Flip(_)))
+    }
+
+    /// Notes the newest round of the queue.
+    pub(super) fn number_round(&mut self) {
+        let newest = self.queue.iter().map(|pair| pair.item.round).max();
+        self.round = self.round.max(newest);
     }
 
     /// What fills the screen when nothing lies over it.

@@ -71,13 +71,17 @@ fn tick(app: &mut App, now: u64) -> Vec<Effect> {
 fn open(app: &mut App, desk: Desk, now: u64) {
     app.queue = desk.pairs.into_iter().map(Rc::new).collect();
     app.more = desk.more;
+    app.number_round();
     app.judged_before = desk.judged;
     app.message = desk.notice;
     app.earlier = desk.earlier.len();
     app.done = desk.earlier;
     app.asked = None;
     show(app, now);
-    if app.setup.guidelines.is_some() && !desk.guidelines_read && !app.queue.is_empty() {
+    if app.setup.guidelines.is_some()
+        && !desk.guidelines_read
+        && (app.more || !app.queue.is_empty())
+    {
         app.screen = Screen::Guidelines { first: true };
         app.fit();
     }
@@ -85,9 +89,14 @@ fn open(app: &mut App, desk: Desk, now: u64) {
 
 fn supply(app: &mut App, pairs: Vec<Pair>, now: u64) {
     app.more = !pairs.is_empty();
+    let waiting = app.queue.is_empty();
     app.queue.extend(pairs.into_iter().map(Rc::new));
+    app.number_round();
     if app.screen == Screen::WaitingForSamples {
         show(app, now);
+    } else if waiting {
+        // Something lies over the pair that has just come.
+        app.fit();
     }
 }
 

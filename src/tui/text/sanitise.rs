@@ -149,6 +149,12 @@ impl Sanitised {
     }
 
     fn push_mark(&mut self, mark: &str) {
+        // A sign that stands before its letter, such as U+110CD, would take the mark for the letter.
+        let last = self.text.chars().next_back().map(String::from);
+        let joins = |last: &String| format!("{last}{mark}").graphemes(true).next() != Some(last);
+        if last.as_ref().is_some_and(joins) {
+            self.text.push(CIRCLE);
+        }
         let start = self.text.len();
         self.text.push_str(mark);
         match self.marks.last_mut() {
