@@ -193,15 +193,16 @@ pub struct Duel {
 }
 
 impl Duel {
-    /// As the regression wants it; `number` gives policies other numbers.
-    pub fn comparison(&self, number: impl Fn(usize) -> usize) -> Comparison {
-        Comparison {
-            policies: self.policies.map(number),
+    /// As the regression wants it; `number` gives policies other numbers. `None` if one has none.
+    pub fn comparison(&self, number: impl Fn(usize) -> Option<usize>) -> Option<Comparison> {
+        let [better, worse] = self.policies.map(number);
+        Some(Comparison {
+            policies: [better?, worse?],
             score: if self.tie { 0.5 } else { 1.0 },
             side: self.side,
             length: self.length,
             cluster: self.prompt,
-        }
+        })
     }
 }
 
