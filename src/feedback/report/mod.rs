@@ -196,7 +196,7 @@ impl Group {
             bias: Bias::new(votes, all),
             agreement: Consensus::new(all),
             pace: Pace::new(all),
-            aspects: aspects::summarise(votes, all),
+            aspects: aspects::summarise(all),
             outcomes,
         }
     }

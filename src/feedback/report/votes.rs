@@ -67,7 +67,7 @@ impl<'a> Votes<'a> {
                 *prompts.entry(item.prompt.sha256).or_insert(next)
             })
             .collect();
-        let texts = Texts::new(&labels.items);
+        let texts = Texts::new(labels);
         let names: BTreeSet<&str> = labels.labels.iter().map(|l| &*l.record.annotator).collect();
         let number: HashMap<&str, usize> = names.into_iter().zip(0..).collect();
         let (mut duels, mut bounds) = (Vec::new(), vec![0]);
@@ -119,37 +119,40 @@ impl<'a> Votes<'a> {
     }
 }
 
-/// What is looked up for every duel: lengths and policies of all candidates.
+/// What is looked up for every duel: lengths of all candidates, and policies. An item is known by its
+/// text, which two models may share: whose answer was judged is what the record says.
 struct Texts<'a> {
     items: &'a [Item],
+    /// Every policy that was judged, in name order.
     policies: Vec<&'a str>,
-    /// Characters and policy of every candidate of every item.
-    candidates: Vec<Vec<(u32, usize)>>,
+    numbers: HashMap<&'a str, usize>,
+    /// Characters of every candidate of every item.
+    lengths: Vec<Vec<u32>>,
 }
 
 impl<'a> Texts<'a> {
-    fn new(items: &'a [Item]) -> Self {
-        let names = items.iter().flat_map(|item| &item.candidates);
-        let names: BTreeSet<&str> = names.map(|candidate| &*candidate.policy).collect();
-        let number: HashMap<&str, usize> = names.iter().copied().zip(0..).collect();
+    fn new(labels: &'a Labels) -> Self {
+        let judged = labels.labels.iter().flat_map(|l| &l.record.candidates);
+        let names: BTreeSet<&str> = judged.map(|candidate| &*candidate.policy).collect();
         let known = |item: &Item| {
             let each = item.candidates.iter();
-            each.map(|c| (c.text.chars().count() as u32, number[&*c.policy]))
-                .collect()
+            each.map(|c| c.text.chars().count() as u32).collect()
         };
         Self {
-            items,
-            candidates: items.iter().map(known).collect(),
+            items: &labels.items,
+            numbers: names.iter().copied().zip(0..).collect(),
             policies: names.into_iter().collect(),
+            lengths: labels.items.iter().map(known).collect(),
         }
     }
 
-    /// Length in characters, and policy.
-    fn of(&self, item: usize, candidate: &str) -> Option<(f64, usize)> {
-        let mut candidates = self.items[item].candidates.iter();
+    /// Length in characters, and policy, of a candidate that was judged.
+    fn of(&self, vote: &Vote, candidate: &str) -> Option<(f64, usize)> {
+        let mut candidates = self.items[vote.item].candidates.iter();
         let at = candidates.position(|c| c.id == candidate)?;
-        let (length, policy) = *self.candidates[item].get(at)?;
-        Some((f64::from(length), policy))
+        let length = *self.lengths[vote.item].get(at)?;
+        let policy = &*vote.record.candidate(candidate)?.policy;
+        Some((f64::from(length), *self.numbers.get(policy)?))
     }
 
     /// Adds what `vote` says about two candidates at a time.
@@ -161,7 +164,7 @@ impl<'a> Texts<'a> {
         });
         for (better, worse, tie) in comparisons(vote.record) {
             let [Some((long, policy)), Some((short, other))] =
-                [better, worse].map(|id| self.of(vote.item, id))
+                [better, worse].map(|id| self.of(vote, id))
             else {
                 continue;
             };
