@@ -33,7 +33,7 @@ pub struct Vote<'a> {
     pub settled: bool,
     /// [`FIRST`], [`TIE`] or [`SECOND`], for two answers of which neither was refused.
     pub choice: Option<usize>,
-    /// 0..[`GRADES`], for two answers on a scale with strengths.
+    /// 0..[`GRADES`], for two answers on a scale with strengths, by the words of the scale of nine.
     pub grade: Option<usize>,
     /// Whether the first canonical answer stood on the left of a screen.
     pub first_left: Option<bool>,
@@ -277,10 +277,12 @@ fn choice(record: &Record) -> Option<usize> {
     }
 }
 
-/// 4 is a tie; what the scale cannot grade has none.
+/// 4 is a tie; what the scale cannot grade has none. Both scales end with "much", and one of seven has
+/// no "barely": its 1, "slightly", is the other's 2.
 fn grade(record: &Record, choice: usize) -> Option<usize> {
-    record.scale?.max_strength()?;
-    match (choice, record.strength.map(usize::from)) {
+    let missing = usize::from(4 - record.scale?.max_strength()?);
+    let strength = record.strength.map(|s| usize::from(s) + missing);
+    match (choice, strength) {
         (TIE, _) => Some(4),
         (FIRST, Some(strength)) => Some(4 + strength),
         (_, Some(strength)) => 4_usize.checked_sub(strength),
