@@ -82,7 +82,7 @@ pub struct Group {
     pub bias: Bias,
     /// Agreement; absent if no pair of answers was judged by two.
     pub agreement: Option<Consensus>,
-    /// Judgements over time; absent without any.
+    /// Judgements over time; absent without any of a known time.
     pub pace: Option<Pace>,
     /// Judgements per aspect.
     pub aspects: Vec<Aspect>,

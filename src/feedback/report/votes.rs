@@ -242,6 +242,12 @@ impl<'a> Vote<'a> {
         self.is_own() && self.record.slot == Some(0) && !repeat
     }
 
+    /// Whether it is known when it was made. An import has the time of the import, unless it is a row
+    /// of ours: those say what was shown and keep their time.
+    pub fn has_time(&self) -> bool {
+        self.record.origin != Some(Origin::Import) || self.record.display.is_some()
+    }
+
     /// A judgement that counts for policies: what stands in the end, checks left out.
     pub fn is_outcome(&self) -> bool {
         let check = matches!(self.record.purpose, Some(Purpose::Gold | Purpose::Repeat));
