@@ -150,7 +150,8 @@ fn near(share: Option<Share>, n: usize, expected: [f64; 3]) {
 fn people_and_programs_are_counted_apart() {
     let dir = project();
     let report = Report::new(&labels(dir.path()), &Expected::new());
-    assert_eq!((report.items, report.judged_items), (9, 7));
+    let judged = [&report.people, &report.simulated].map(|group| group.judged_items);
+    assert_eq!((report.items, judged), (9, [7, 3]));
     let people = &report.people.tally;
     let outcomes = [
         people.prefer,

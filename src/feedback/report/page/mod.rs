@@ -140,7 +140,14 @@ fn overview(report: &Report) -> String {
         .count();
     let mut tiles = vec![
         ("items".to_owned(), number(report.items)),
-        ("judged".to_owned(), number(report.judged_items)),
+        (
+            "judged by people".to_owned(),
+            number(report.people.judged_items),
+        ),
+        (
+            "judged by programs".to_owned(),
+            number(report.simulated.judged_items),
+        ),
         ("people".to_owned(), number(people)),
         (
             "simulated annotators".to_owned(),
