@@ -93,11 +93,6 @@ impl<'a> Votes<'a> {
         &self.items[vote.item]
     }
 
-    /// Votes that are judgements, not skips or deferrals.
-    pub fn judgements(&self) -> impl Iterator<Item = &Vote<'a>> {
-        self.all.iter().filter(|vote| vote.is_judgement())
-    }
-
     /// Votes by annotator, in name order, each in the order they were made.
     pub fn by_annotator(&self) -> BTreeMap<&'a str, Vec<&Vote<'a>>> {
         let mut by_name: BTreeMap<&str, Vec<&Vote>> = BTreeMap::new();
