@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rlhf::feedback::export::aggregate::Aggregate;
 use rlhf::feedback::export::filter::Labellers;
-use rlhf::feedback::export::manifest::Manifest;
+use rlhf::feedback::export::manifest::{Manifest, inputs};
 use rlhf::feedback::export::{Exported, Options, Ties, export, write_file};
 use rlhf::feedback::formats::OutFormat;
 use rlhf::feedback::formats::judged::{Judged, Said};
@@ -131,10 +131,13 @@ fn the_manifest_says_how_the_file_came_about() {
     let dir = project();
     let options = Options::new(OutFormat::Nemo);
     let folders = Folders::of(dir.path());
+    let inputs = inputs(&folders).unwrap();
     let labels = Labels::read(&folders).unwrap();
+    // What is added now is not in the file, so it is not behind the hashes either.
+    std::fs::write(folders.samples.join("late.jsonl"), "").unwrap();
     let out = dir.path().join("ranks.jsonl");
     let exported = write_file(&out, |take| export(&labels, &options, take)).unwrap();
-    let manifest = Manifest::new(&out, &folders, options, exported).unwrap();
+    let manifest = Manifest::new(&out, inputs, options, exported).unwrap();
     let value = serde_json::to_value(&manifest).unwrap();
     assert_eq!(
         Manifest::path_of(&out),

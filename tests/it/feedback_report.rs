@@ -150,7 +150,8 @@ fn near(share: Option<Share>, n: usize, expected: [f64; 3]) {
 fn people_and_programs_are_counted_apart() {
     let dir = project();
     let report = Report::new(&labels(dir.path()), &Expected::new());
-    assert_eq!((report.items, report.judged_items), (9, 7));
+    let judged = [&report.people, &report.simulated].map(|group| group.judged_items);
+    assert_eq!((report.items, judged), (9, [7, 3]));
     let people = &report.people.tally;
     let outcomes = [
         people.prefer,
@@ -337,7 +338,7 @@ fn the_commands_say_what_the_library_found() {
     assert_eq!((code, out.lines().count()), (0, 9));
     let summary = "9 rows written; dropped: 2 ties, 1 both bad, 1 cannot judge, 1 skipped.";
     assert!(
-        err.contains(summary) && err.contains("3 pairs were judged by simulated"),
+        err.contains(summary) && err.contains("3 judgements were made by simulated"),
         "{err}"
     );
     let arguments = [
@@ -414,7 +415,7 @@ fn an_import_can_be_exported_again() {
     ];
     let (code, out, _) = rlhf(dir.path(), &export);
     assert!(
-        code == 0 && out.starts_with("{\"rows\":1,\"simulated\":0,"),
+        code == 0 && out.starts_with("{\"rows\":1,\"judgements\":1,\"simulated\":0,"),
         "{out}"
     );
     assert_eq!(

@@ -6,6 +6,8 @@ use rlhf::feedback::record::UtcMillis;
 use rlhf::feedback::report::dispute::disputes;
 use rlhf::feedback::report::page::{About, page};
 use rlhf::feedback::report::votes::Votes;
+use rlhf::feedback::store::session::Session;
+use rlhf::feedback::store::stamps::Stamps;
 use serde_json::Value;
 
 use crate::cli_support::rlhf;
@@ -154,4 +156,33 @@ fn the_command_writes_the_page_with_the_hashes_of_its_sources() {
         code == 1 && err.contains("cannot write no/such/folder.html"),
         "{err}"
     );
+}
+
+#[test]
+fn names_stand_nowhere_in_the_file_unless_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let row = "{\"prompt\":\"why?\",\"chosen\":\"one\",\"rejected\":\"b\"}\n";
+    fs::write(dir.path().join("pairs.jsonl"), row).unwrap();
+    for name in ["miriam", "sim:gold"] {
+        let import = ["feedback", "import", "pairs.jsonl", "--annotator", name];
+        let (code, _, err) = rlhf(dir.path(), &import);
+        assert_eq!(code, 0, "{err}");
+    }
+    // A session without a judgement is a source too.
+    let idle = dir.path().join("feedback/konrad");
+    let session = Session::open(&dir.path().join("feedback"), "konrad", Stamps::system());
+    session.unwrap().close().unwrap();
+    assert_eq!(fs::read_dir(idle).unwrap().count(), 1);
+    let report = |arguments: &[&str]| {
+        let arguments = [&["feedback", "report", "--title", "t"], arguments].concat();
+        let (code, _, err) = rlhf(dir.path(), &arguments);
+        assert_eq!(code, 0, "{err}");
+        fs::read_to_string(dir.path().join("report.html")).unwrap()
+    };
+    let html = report(&[]);
+    assert!(!html.contains("miriam") && !html.contains("konrad"));
+    for path in ["annotator 1/", "annotator 2/", "sim~gold/"] {
+        assert!(html.contains(&format!("<td>feedback/{path}")), "{path}");
+    }
+    assert!(report(&["--names"]).contains("<td>feedback/miriam/"));
 }

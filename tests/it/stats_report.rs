@@ -1,7 +1,7 @@
 //! What labels amount to: which of them count where, and the numbers that follow.
 
 use rlhf::feedback::known::Expected;
-use rlhf::feedback::record::{Purpose, Scale};
+use rlhf::feedback::record::{Origin, Purpose, Scale};
 use rlhf::feedback::report::dispute::disputes;
 use rlhf::feedback::report::votes::Votes;
 use rlhf::stats::Interval;
@@ -355,4 +355,91 @@ fn the_widest_disagreement_comes_first_and_people_before_programs() {
     assert_eq!(distances, [8.0, 2.0, 1.0]);
     assert_eq!(found[0].item.id, project.labels.items[1].id);
     assert_eq!(disputes(&votes, 1).len(), 1);
+}
+
+#[test]
+fn a_policy_that_was_only_refused_has_no_win_rate() {
+    let mut project = Project::default();
+    for i in 0..40 {
+        let texts = [format!("{i:02}"), format!("{i:02}").repeat(2 + i % 3)];
+        let item = project.pair(&format!("q{i}"), [(&texts[0], "old"), (&texts[1], "new")]);
+        let said = Say {
+            first_left: i % 5 < 2,
+            ..say(if i % 4 == 0 { 1 } else { -1 })
+        };
+        project.says("ada", item, said);
+    }
+    let item = project.pair("refused", [("x", "new"), ("yy", "bad")]);
+    project.refuses("ada", item);
+    let pairs = project.report().people.outcomes.policies;
+    let [bad, new] = &pairs[..] else {
+        panic!("{pairs:?}")
+    };
+    assert_eq!((bad.policy.as_str(), bad.both_bad), ("bad", 1));
+    assert_eq!((bad.controlled, bad.win_rate), (None, None));
+    assert!(new.controlled.is_some());
+}
+
+#[test]
+fn a_win_is_of_the_policy_that_the_judgement_names() {
+    let mut project = Project::default();
+    project.pairs(2);
+    project.says("ada", 0, say(1));
+    // The same two texts, from another model: the item is the same, since its id is of the text.
+    let record = project.says("ben", 0, say(1));
+    record.candidates[0].policy = "other".into();
+    record.aspects.insert("helpful".into(), 2);
+    let record = project.says("ben", 1, say(-1));
+    record.candidates[0].policy = "other".into();
+    let report = project.report();
+    let pairs = report.people.policies().iter();
+    let pairs: Vec<_> = pairs
+        .map(|pair| (&*pair.policy, &*pair.against, pair.wins, pair.losses))
+        .collect();
+    assert_eq!(pairs, [("new", "old", 0, 1), ("new", "other", 1, 1)]);
+    let aspect = &report.people.aspects[0].policies[0];
+    assert_eq!((&*aspect.policy, &*aspect.against), ("new", "other"));
+}
+
+#[test]
+fn grades_of_two_scales_are_pooled_by_their_words() {
+    let mut project = Project::default();
+    project.pairs(4);
+    // "Slightly", "better" and "much better" on either scale.
+    for (item, (nine, seven)) in [(2, 1), (-3, -2), (4, 3), (0, 0)].into_iter().enumerate() {
+        project.says("ada", item, say(nine));
+        let said = Say {
+            scale: Scale::Seven,
+            ..say(seven)
+        };
+        project.says("ben", item, said);
+    }
+    let agreement = project.report().people.agreement.unwrap();
+    near(agreement.ordinal.unwrap().alpha, 1.0);
+    near(agreement.pairs[0].kappa_quadratic.unwrap(), 1.0);
+}
+
+#[test]
+fn an_import_without_times_has_no_course() {
+    let mut project = Project::default();
+    project.pairs(60);
+    for item in 0..60 {
+        for annotator in ["ada", "ben"] {
+            let record = project.says(annotator, item, say(1));
+            record.origin = Some(Origin::Import);
+            // Rows of ours keep their time and what was shown; others have the time of the import.
+            if item >= 20 {
+                record.display = None;
+            }
+        }
+    }
+    let report = project.report();
+    let agreement = report.people.agreement.unwrap();
+    let trend: usize = agreement.trend.iter().map(|point| point.units).sum();
+    assert_eq!((agreement.units, trend), (60, 20));
+    let pace = report.people.pace.unwrap();
+    assert_eq!(pace.counts.iter().sum::<usize>(), 40);
+    let blocks = &report.annotators["ada"].quality.blocks;
+    let blocks: Vec<_> = blocks.iter().map(|b| (b.from, b.judgements)).collect();
+    assert_eq!(blocks, [(1, 20)]);
 }

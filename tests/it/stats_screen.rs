@@ -131,5 +131,5 @@ fn without_a_terminal_the_screen_says_what_to_do() {
         "{err}"
     );
     let (code, out, _) = rlhf(dir.path(), &["feedback", "stats"]);
-    assert_eq!((code, out.as_str()), (0, "0 of 0 items judged\n"));
+    assert_eq!((code, out.as_str()), (0, "0 of 0 items judged by people\n"));
 }

@@ -12,7 +12,7 @@ use color_eyre::eyre::{WrapErr, bail};
 use super::{print, project};
 use crate::feedback::export::aggregate::Aggregate;
 use crate::feedback::export::filter::{Filter, Labellers};
-use crate::feedback::export::manifest::Manifest;
+use crate::feedback::export::manifest::{Manifest, inputs};
 use crate::feedback::export::{Exported, Options, Ties, export, write_file};
 use crate::feedback::formats::OutFormat;
 use crate::feedback::labels::Labels;
@@ -145,6 +145,10 @@ pub fn run(args: &ExportArgs) -> Result<ExitCode> {
     let options = options(args);
     options.check()?;
     let folders = project(&args.dir)?;
+    let inputs = match args.out {
+        Some(_) => inputs(&folders)?,
+        None => Vec::new(),
+    };
     let labels = Labels::read(&folders)?;
     for name in &args.annotator {
         let mut all = labels.labels.iter();
@@ -160,7 +164,7 @@ pub fn run(args: &ExportArgs) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     };
     let exported = write_file(path, |take| export(&labels, &options, take))?;
-    let manifest = Manifest::new(path, &folders, options, exported)?;
+    let manifest = Manifest::new(path, inputs, options, exported)?;
     let text = serde_json::to_vec_pretty(&manifest).wrap_err("cannot write JSON")?;
     write_atomic(&Manifest::path_of(path), &text)?;
     print(args.json, &manifest.exported, || {

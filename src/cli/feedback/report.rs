@@ -1,5 +1,6 @@
 //! `rlhf feedback report`: the labelling campaign as one HTML file.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -111,8 +112,9 @@ fn sources(folders: &Folders) -> Result<Vec<Source>> {
     for path in folders.files()? {
         let bytes = std::fs::read(&path)?;
         let below = path.strip_prefix(project).unwrap_or(&path);
+        let parts = below.iter().map(OsStr::to_string_lossy);
         sources.push(Source {
-            path: below.display().to_string(),
+            path: parts.collect::<Vec<_>>().join("/"),
             bytes: bytes.len() as u64,
             sha256: Sha256::of(&bytes),
         });

@@ -59,13 +59,13 @@ impl Manifest {
         name.into()
     }
 
-    /// Describes a file that was just written.
+    /// Describes a file that was just written, of what `inputs` were before it was read.
     ///
     /// # Errors
-    /// [`ManifestError`] if a file cannot be read again.
+    /// [`ManifestError`] if the file cannot be read again.
     pub fn new(
         out: &Path,
-        folders: &Folders,
+        inputs: Vec<Hashed>,
         options: Options,
         exported: Exported,
     ) -> Result<Self, ManifestError> {
@@ -80,12 +80,17 @@ impl Manifest {
             options,
             exported,
             output,
-            inputs: inputs(folders)?,
+            inputs,
         })
     }
 }
 
-fn inputs(folders: &Folders) -> Result<Vec<Hashed>, ManifestError> {
+/// Every file of samples and judgements. To be called before the labels are read: a judgement added in
+/// between then differs from its hash, and is never behind a hash without being in the export.
+///
+/// # Errors
+/// [`ManifestError`] if a folder cannot be listed or a file not be read.
+pub fn inputs(folders: &Folders) -> Result<Vec<Hashed>, ManifestError> {
     let mut files = jsonl_files(&folders.samples)?;
     for annotator in annotators(&folders.feedback)? {
         files.extend(jsonl_files(&annotator_folder(

@@ -1,6 +1,6 @@
 //! Judgements per aspect, such as helpful or honest.
 
-use super::votes::{FIRST, SECOND, Vote, Votes};
+use super::votes::{FIRST, SECOND, Vote};
 use super::{SEED, Share};
 use crate::stats::Interval;
 use crate::stats::bootstrap::{RESAMPLES, ratio};
@@ -40,7 +40,7 @@ pub struct AspectPair {
 }
 
 /// The aspects that `group` judged, by name.
-pub fn summarise(votes: &Votes, group: &[&Vote]) -> Vec<Aspect> {
+pub fn summarise(group: &[&Vote]) -> Vec<Aspect> {
     let mut by_name: BTreeMap<&str, Vec<(&Vote, i8)>> = BTreeMap::new();
     for vote in group.iter().copied().filter(|vote| vote.is_outcome()) {
         for (name, &grade) in &vote.record.aspects {
@@ -48,12 +48,12 @@ pub fn summarise(votes: &Votes, group: &[&Vote]) -> Vec<Aspect> {
         }
     }
     let each = by_name.into_iter();
-    each.map(|(name, graded)| Aspect::new(votes, name, &graded))
+    each.map(|(name, graded)| Aspect::new(name, &graded))
         .collect()
 }
 
 impl Aspect {
-    fn new(votes: &Votes, name: &str, graded: &[(&Vote, i8)]) -> Self {
+    fn new(name: &str, graded: &[(&Vote, i8)]) -> Self {
         let together = graded
             .iter()
             .filter_map(|(vote, grade)| match vote.choice? {
@@ -63,7 +63,7 @@ impl Aspect {
             });
         let mut pairs: BTreeMap<[&str; 2], BTreeMap<usize, (f64, f64)>> = BTreeMap::new();
         for (vote, grade) in graded {
-            let [first, second, ..] = &votes.item(vote).candidates[..] else {
+            let [first, second, ..] = &vote.record.candidates[..] else {
                 continue;
             };
             let (a, b) = (first.policy.as_str(), second.policy.as_str());

@@ -37,8 +37,9 @@ impl Bias {
             .filter(|duel| duel.policies[0] != duel.policies[1]);
         let met: BTreeSet<usize> = apart.flat_map(|duel| duel.policies).collect();
         let policies: Vec<usize> = met.into_iter().collect();
-        let number = |policy: usize| policies.binary_search(&policy).unwrap_or_default();
-        let comparisons: Vec<_> = duels.iter().map(|duel| duel.comparison(number)).collect();
+        // A policy that met only itself cancels out: any number does.
+        let number = |policy: usize| Some(policies.binary_search(&policy).unwrap_or_default());
+        let comparisons: Vec<_> = duels.iter().filter_map(|d| d.comparison(number)).collect();
         let wanted = covariates(&duels);
         // Where policies fall apart into groups that never met, this says nothing either.
         let ratings = (wanted.side || wanted.length)

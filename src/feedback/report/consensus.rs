@@ -32,7 +32,8 @@ pub struct Consensus {
     pub ordinal: Option<Alpha>,
     /// Every two annotators with common items, by name.
     pub pairs: Vec<Pair>,
-    /// Agreement over time, the first items first; empty with fewer than twenty items.
+    /// Agreement over time, the first items first; empty with fewer than twenty items of which is
+    /// known when all judged them.
     pub trend: Vec<Trend>,
 }
 
@@ -173,6 +174,7 @@ fn pairs(units: &[Unit]) -> Vec<Pair> {
 }
 
 fn trend(mut units: Vec<Unit>) -> Vec<Trend> {
+    units.retain(|unit| unit.by.iter().all(|vote| vote.has_time()));
     let points = (units.len() / TREND_ITEMS).min(TREND_POINTS);
     if points < 2 {
         return Vec::new();

@@ -44,7 +44,7 @@ use crate::stats::Interval;
 use crate::stats::power::labels_needed;
 use crate::stats::wilson::wilson;
 use serde::Serialize;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Seed of the bootstraps: the same labels always give the same report.
 const SEED: u64 = 0x6c61_6265_6c73;
@@ -57,8 +57,6 @@ pub type Expected = HashMap<String, known::Expected>;
 pub struct Report {
     /// Items in `samples/`.
     pub items: usize,
-    /// Those that somebody judged.
-    pub judged_items: usize,
     /// All people together.
     pub people: Group,
     /// All simulated annotators together.
@@ -72,6 +70,8 @@ pub struct Report {
 /// What a group of annotators amounts to.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Group {
+    /// Items that one of them judged.
+    pub judged_items: usize,
     /// Counts and habits.
     #[serde(flatten)]
     pub tally: Tally,
@@ -82,7 +82,7 @@ pub struct Group {
     pub bias: Bias,
     /// Agreement; absent if no pair of answers was judged by two.
     pub agreement: Option<Consensus>,
-    /// Judgements over time; absent without any.
+    /// Judgements over time; absent without any of a known time.
     pub pace: Option<Pace>,
     /// Judgements per aspect.
     pub aspects: Vec<Aspect>,
@@ -155,8 +155,6 @@ impl Report {
     /// Counts the labels of a project. `expected` holds the right answers of gold items.
     pub fn new(labels: &Labels, expected: &Expected) -> Self {
         let votes = Votes::new(labels);
-        let mut judged = vec![false; labels.items.len()];
-        votes.judgements().for_each(|vote| judged[vote.item] = true);
         let group = |simulated: bool| {
             let mine = |vote: &&Vote| vote.record.is_simulated() == simulated;
             let all: Vec<&Vote> = votes.all.iter().filter(mine).collect();
@@ -171,7 +169,6 @@ impl Report {
         });
         Self {
             items: labels.items.len(),
-            judged_items: judged.iter().filter(|judged| **judged).count(),
             annotators: annotators.collect(),
             people,
             simulated,
@@ -191,12 +188,14 @@ impl Report {
 impl Group {
     fn new(votes: &Votes, all: &[&Vote]) -> Self {
         let outcomes = Outcomes::new(votes, all);
+        let judged = all.iter().filter(|vote| vote.is_judgement());
         Self {
+            judged_items: judged.map(|vote| vote.item).collect::<HashSet<_>>().len(),
             tally: Tally::new(all),
             bias: Bias::new(votes, all),
             agreement: Consensus::new(all),
             pace: Pace::new(all),
-            aspects: aspects::summarise(votes, all),
+            aspects: aspects::summarise(all),
             outcomes,
         }
     }

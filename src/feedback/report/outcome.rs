@@ -151,7 +151,8 @@ impl Outcomes {
             return;
         };
         for pair in &mut self.policies {
-            let number = |name: &str| votes.policy(name).map(|policy| league.number(policy));
+            // A policy that was only refused is in no league.
+            let number = |name: &str| league.number(votes.policy(name)?);
             let (Some(i), Some(j)) = (number(&pair.policy), number(&pair.against)) else {
                 continue;
             };
@@ -267,9 +268,9 @@ impl<'a> League<'a> {
         Some(league)
     }
 
-    /// The place of a policy in this league.
-    fn number(&self, policy: usize) -> usize {
-        self.policies.binary_search(&policy).unwrap_or_default()
+    /// The place of a policy in this league; `None` if it never met another.
+    fn number(&self, policy: usize) -> Option<usize> {
+        self.policies.binary_search(&policy).ok()
     }
 
     /// The policy with the most answers in the earliest round that has any of them.
@@ -295,7 +296,7 @@ impl<'a> League<'a> {
     fn fit(&self, duels: &[Duel], covariates: Covariates) -> Result<Ratings, RatingError> {
         let comparisons: Vec<_> = duels
             .iter()
-            .map(|duel| duel.comparison(|policy| self.number(policy)))
+            .filter_map(|duel| duel.comparison(|policy| self.number(policy)))
             .collect();
         rate(&comparisons, self.names.len(), self.anchor, covariates)
     }
@@ -321,8 +322,9 @@ impl<'a> League<'a> {
         let mut order: Vec<usize> = (0..self.names.len()).collect();
         order.sort_by(|&a, &b| ratings.theta(b).value.total_cmp(&ratings.theta(a).value));
         let mut met = vec![0; self.names.len()];
-        for policy in duels.iter().flat_map(|duel| duel.policies) {
-            met[self.number(policy)] += 1;
+        let of_each = duels.iter().flat_map(|duel| duel.policies);
+        for policy in of_each.filter_map(|policy| self.number(policy)) {
+            met[policy] += 1;
         }
         let rated = order.iter().map(|&policy| Rated {
             policy: self.names[policy].to_owned(),

@@ -43,12 +43,12 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// The course of `votes`; `None` without a judgement.
+    /// The course of `votes`; `None` without a judgement of a known time.
     pub fn new(votes: &[&Vote]) -> Option<Self> {
         let times = || {
             votes
                 .iter()
-                .filter(|v| v.is_judgement())
+                .filter(|v| v.is_judgement() && v.has_time())
                 .map(|v| v.record.ts.0)
         };
         Self::of(times)

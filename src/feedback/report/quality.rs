@@ -22,7 +22,7 @@ pub struct Quality {
     pub repeats: Option<Repeats>,
     /// Agreement with others of the same kind (people with people) on common items.
     pub with_others: Option<Peer>,
-    /// The course of the work, [`BLOCK`] judgements at a time.
+    /// The course of the work, [`BLOCK`] judgements at a time, without those of an unknown time.
     pub blocks: Vec<Block>,
 }
 
@@ -111,7 +111,8 @@ impl Quality {
             own.iter()
                 .filter(|v| v.record.purpose == Some(Purpose::Gold))
         };
-        let each = own.chunks(BLOCK).enumerate();
+        let timed: Vec<&Vote> = own.iter().copied().filter(|v| v.has_time()).collect();
+        let each = timed.chunks(BLOCK).enumerate();
         Self {
             gold_judged: gold().count(),
             gold: Share::of(gold().filter_map(|vote| is_right(vote.record, expected))),

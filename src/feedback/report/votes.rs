@@ -33,7 +33,7 @@ pub struct Vote<'a> {
     pub settled: bool,
     /// [`FIRST`], [`TIE`] or [`SECOND`], for two answers of which neither was refused.
     pub choice: Option<usize>,
-    /// 0..[`GRADES`], for two answers on a scale with strengths.
+    /// 0..[`GRADES`], for two answers on a scale with strengths, by the words of the scale of nine.
     pub grade: Option<usize>,
     /// Whether the first canonical answer stood on the left of a screen.
     pub first_left: Option<bool>,
@@ -67,7 +67,7 @@ impl<'a> Votes<'a> {
                 *prompts.entry(item.prompt.sha256).or_insert(next)
             })
             .collect();
-        let texts = Texts::new(&labels.items);
+        let texts = Texts::new(labels);
         let names: BTreeSet<&str> = labels.labels.iter().map(|l| &*l.record.annotator).collect();
         let number: HashMap<&str, usize> = names.into_iter().zip(0..).collect();
         let (mut duels, mut bounds) = (Vec::new(), vec![0]);
@@ -93,11 +93,6 @@ impl<'a> Votes<'a> {
         &self.items[vote.item]
     }
 
-    /// Votes that are judgements, not skips or deferrals.
-    pub fn judgements(&self) -> impl Iterator<Item = &Vote<'a>> {
-        self.all.iter().filter(|vote| vote.is_judgement())
-    }
-
     /// Votes by annotator, in name order, each in the order they were made.
     pub fn by_annotator(&self) -> BTreeMap<&'a str, Vec<&Vote<'a>>> {
         let mut by_name: BTreeMap<&str, Vec<&Vote>> = BTreeMap::new();
@@ -119,37 +114,40 @@ impl<'a> Votes<'a> {
     }
 }
 
-/// What is looked up for every duel: lengths and policies of all candidates.
+/// What is looked up for every duel: lengths of all candidates, and policies. An item is known by its
+/// text, which two models may share: whose answer was judged is what the record says.
 struct Texts<'a> {
     items: &'a [Item],
+    /// Every policy that was judged, in name order.
     policies: Vec<&'a str>,
-    /// Characters and policy of every candidate of every item.
-    candidates: Vec<Vec<(u32, usize)>>,
+    numbers: HashMap<&'a str, usize>,
+    /// Characters of every candidate of every item.
+    lengths: Vec<Vec<u32>>,
 }
 
 impl<'a> Texts<'a> {
-    fn new(items: &'a [Item]) -> Self {
-        let names = items.iter().flat_map(|item| &item.candidates);
-        let names: BTreeSet<&str> = names.map(|candidate| &*candidate.policy).collect();
-        let number: HashMap<&str, usize> = names.iter().copied().zip(0..).collect();
+    fn new(labels: &'a Labels) -> Self {
+        let judged = labels.labels.iter().flat_map(|l| &l.record.candidates);
+        let names: BTreeSet<&str> = judged.map(|candidate| &*candidate.policy).collect();
         let known = |item: &Item| {
             let each = item.candidates.iter();
-            each.map(|c| (c.text.chars().count() as u32, number[&*c.policy]))
-                .collect()
+            each.map(|c| c.text.chars().count() as u32).collect()
         };
         Self {
-            items,
-            candidates: items.iter().map(known).collect(),
+            items: &labels.items,
+            numbers: names.iter().copied().zip(0..).collect(),
             policies: names.into_iter().collect(),
+            lengths: labels.items.iter().map(known).collect(),
         }
     }
 
-    /// Length in characters, and policy.
-    fn of(&self, item: usize, candidate: &str) -> Option<(f64, usize)> {
-        let mut candidates = self.items[item].candidates.iter();
+    /// Length in characters, and policy, of a candidate that was judged.
+    fn of(&self, vote: &Vote, candidate: &str) -> Option<(f64, usize)> {
+        let mut candidates = self.items[vote.item].candidates.iter();
         let at = candidates.position(|c| c.id == candidate)?;
-        let (length, policy) = *self.candidates[item].get(at)?;
-        Some((f64::from(length), policy))
+        let length = *self.lengths[vote.item].get(at)?;
+        let policy = &*vote.record.candidate(candidate)?.policy;
+        Some((f64::from(length), *self.numbers.get(policy)?))
     }
 
     /// Adds what `vote` says about two candidates at a time.
@@ -161,7 +159,7 @@ impl<'a> Texts<'a> {
         });
         for (better, worse, tie) in comparisons(vote.record) {
             let [Some((long, policy)), Some((short, other))] =
-                [better, worse].map(|id| self.of(vote.item, id))
+                [better, worse].map(|id| self.of(vote, id))
             else {
                 continue;
             };
@@ -193,15 +191,16 @@ pub struct Duel {
 }
 
 impl Duel {
-    /// As the regression wants it; `number` gives policies other numbers.
-    pub fn comparison(&self, number: impl Fn(usize) -> usize) -> Comparison {
-        Comparison {
-            policies: self.policies.map(number),
+    /// As the regression wants it; `number` gives policies other numbers. `None` if one has none.
+    pub fn comparison(&self, number: impl Fn(usize) -> Option<usize>) -> Option<Comparison> {
+        let [better, worse] = self.policies.map(number);
+        Some(Comparison {
+            policies: [better?, worse?],
             score: if self.tie { 0.5 } else { 1.0 },
             side: self.side,
             length: self.length,
             cluster: self.prompt,
-        }
+        })
     }
 }
 
@@ -236,6 +235,12 @@ impl<'a> Vote<'a> {
     pub fn is_first(&self) -> bool {
         let repeat = self.record.purpose == Some(Purpose::Repeat);
         self.is_own() && self.record.slot == Some(0) && !repeat
+    }
+
+    /// Whether it is known when it was made. An import has the time of the import, unless it is a row
+    /// of ours: those say what was shown and keep their time.
+    pub fn has_time(&self) -> bool {
+        self.record.origin != Some(Origin::Import) || self.record.display.is_some()
     }
 
     /// A judgement that counts for policies: what stands in the end, checks left out.
@@ -273,10 +278,12 @@ fn choice(record: &Record) -> Option<usize> {
     }
 }
 
-/// 4 is a tie; what the scale cannot grade has none.
+/// 4 is a tie; what the scale cannot grade has none. Both scales end with "much", and one of seven has
+/// no "barely": its 1, "slightly", is the other's 2.
 fn grade(record: &Record, choice: usize) -> Option<usize> {
-    record.scale?.max_strength()?;
-    match (choice, record.strength.map(usize::from)) {
+    let missing = usize::from(4 - record.scale?.max_strength()?);
+    let strength = record.strength.map(|s| usize::from(s) + missing);
+    match (choice, strength) {
         (TIE, _) => Some(4),
         (FIRST, Some(strength)) => Some(4 + strength),
         (_, Some(strength)) => 4_usize.checked_sub(strength),

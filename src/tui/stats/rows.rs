@@ -65,10 +65,14 @@ impl Rows {
 /// What there is: counts of people and of programs.
 pub fn overview(report: &Report, width: usize) -> Vec<Row> {
     let mut rows = Rows::default();
-    rows.heading(&format!(
-        "{} of {} items judged",
-        report.judged_items, report.items
-    ));
+    let by_people = format!(
+        "{} of {} items judged by people",
+        report.people.judged_items, report.items
+    );
+    rows.heading(&match report.simulated.judged_items {
+        0 => by_people,
+        n => format!("{by_people}, {n} by programs"),
+    });
     for (name, group) in report.groups() {
         rows.heading(name);
         counts(&mut rows, group, width);

@@ -17,7 +17,7 @@ use super::dispute::Dispute;
 use super::{Group, Report};
 use crate::feedback::digest::Sha256;
 use crate::feedback::record::{SIM_PREFIX, UtcMillis};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 const STYLE: &str = include_str!("style.css");
@@ -38,7 +38,7 @@ pub struct About {
 /// A file that was read.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Source {
-    /// Path below the project.
+    /// Path below the project, its parts separated by `/`.
     pub path: String,
     /// Its length.
     pub bytes: u64,
@@ -46,21 +46,40 @@ pub struct Source {
     pub sha256: Sha256,
 }
 
+impl Source {
+    /// The annotator's folder and the file in it, if it is a file of judgements.
+    fn place(&self) -> Option<(&str, &str)> {
+        self.path.strip_prefix("feedback/")?.split_once('/')
+    }
+}
+
 /// What annotators are called on the page.
 pub(super) struct Names(BTreeMap<String, String>);
 
 impl Names {
-    /// People become `annotator 1`, `annotator 2`, … in name order; programs keep their names.
-    fn new(report: &Report, real: bool) -> Self {
+    /// People become `annotator 1`, `annotator 2`, … in name order; programs keep their names. Who
+    /// has a file and no judgement in it has a number too.
+    fn new(report: &Report, about: &About) -> Self {
+        let folders = about.sources.iter().filter_map(Source::place);
+        // A program's folder has `~` for the `:` of its name.
+        let people = folders
+            .map(|(folder, _)| folder)
+            .filter(|f| !f.contains('~'));
+        let all: BTreeSet<&str> = report
+            .annotators
+            .keys()
+            .map(String::as_str)
+            .chain(people)
+            .collect();
         let mut people = 0;
-        let called = report.annotators.keys().map(|name| {
-            let shown = if real || name.starts_with(SIM_PREFIX) {
-                name.clone()
+        let called = all.into_iter().map(|name| {
+            let shown = if about.names || name.starts_with(SIM_PREFIX) {
+                name.to_owned()
             } else {
                 people += 1;
                 format!("annotator {people}")
             };
-            (name.clone(), shown)
+            (name.to_owned(), shown)
         });
         Self(called.collect())
     }
@@ -68,11 +87,19 @@ impl Names {
     pub(super) fn of<'a>(&'a self, name: &'a str) -> &'a str {
         self.0.get(name).map_or(name, String::as_str)
     }
+
+    /// The path of a source, its folder called like the annotator.
+    fn path(&self, source: &Source) -> String {
+        source.place().map_or_else(
+            || source.path.clone(),
+            |(folder, file)| format!("feedback/{}/{file}", self.of(folder)),
+        )
+    }
 }
 
 /// The page.
 pub fn page(report: &Report, disputes: &[Dispute], about: &About) -> String {
-    let names = Names::new(report, about.names);
+    let names = Names::new(report, about);
     let mut body = head(about);
     body += &overview(report);
     let power = &report.power;
@@ -87,7 +114,7 @@ pub fn page(report: &Report, disputes: &[Dispute], about: &About) -> String {
     body += &topic(report, "aspects", "Aspects", policies::aspects);
     body += &people::annotators(report, &names);
     body += &samples::section(disputes, &names);
-    body += &provenance(about);
+    body += &provenance(about, &names);
     body + "</main></body></html>\n"
 }
 
@@ -113,7 +140,14 @@ fn overview(report: &Report) -> String {
         .count();
     let mut tiles = vec![
         ("items".to_owned(), number(report.items)),
-        ("judged".to_owned(), number(report.judged_items)),
+        (
+            "judged by people".to_owned(),
+            number(report.people.judged_items),
+        ),
+        (
+            "judged by programs".to_owned(),
+            number(report.simulated.judged_items),
+        ),
         ("people".to_owned(), number(people)),
         (
             "simulated annotators".to_owned(),
@@ -151,23 +185,19 @@ fn overview(report: &Report) -> String {
     html
 }
 
-fn provenance(about: &About) -> String {
+fn provenance(about: &About, names: &Names) -> String {
     let mut html = String::from(
         "<section id=\"provenance\"><h2>Provenance</h2>\
          <p>Everything above follows from these files. Session files are append-only and chained by hashes; \
          <code>rlhf feedback check</code> verifies them.</p><div class=\"scroll\"><table>\
          <tr><th>file</th><th>bytes</th><th class=\"words\">SHA-256</th></tr>",
     );
-    for Source {
-        path,
-        bytes,
-        sha256,
-    } in &about.sources
-    {
+    for source in &about.sources {
+        let Source { bytes, sha256, .. } = source;
         let _ = write!(
             html,
             "<tr><td>{}</td><td>{bytes}</td><td class=\"words\"><code>{sha256}</code></td></tr>",
-            escape(path)
+            escape(&names.path(source))
         );
     }
     html + "</table></div></section>"
