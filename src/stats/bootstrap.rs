@@ -42,70 +42,86 @@ const MANY: usize = 5000;
 ///
 /// As [`clustered`]; draws whose denominators are all 0 are left out.
 pub fn ratio(clusters: &[(f64, f64)], resamples: usize, seed: u64) -> Interval {
+    let clusters: Vec<[f64; 2]> = clusters.iter().map(|&(a, b)| [a, b]).collect();
+    of_sums(&clusters, |[above, below]| above / below, resamples, seed)
+}
+
+/// As [`ratio`], of any statistic of the sums over clusters; draws in which it is NaN are left out.
+pub fn of_sums<const N: usize>(
+    clusters: &[[f64; N]],
+    statistic: impl Fn([f64; N]) -> f64,
+    resamples: usize,
+    seed: u64,
+) -> Interval {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let usable = if clusters.len() < 2 { 0 } else { resamples };
     let mut kinds = (clusters.len() >= MANY).then(|| Kinds::of(clusters));
     let mut draw = || match &mut kinds {
-        Some(kinds) => kinds.ratio(&mut random),
-        None => resampled_ratio(clusters, &mut random),
+        Some(kinds) => kinds.resampled(&mut random),
+        None => resampled(clusters, &mut random),
     };
-    let mut ratios: Vec<f64> = (0..usable)
-        .map(|_| draw())
-        .filter(|ratio| !ratio.is_nan())
+    let mut drawn: Vec<f64> = (0..usable)
+        .map(|_| statistic(draw()))
+        .filter(|value| !value.is_nan())
         .collect();
-    if ratios.is_empty() {
+    if drawn.is_empty() {
         return Interval {
             low: f64::NEG_INFINITY,
             high: f64::INFINITY,
         };
     }
-    ratios.sort_by(f64::total_cmp);
+    drawn.sort_by(f64::total_cmp);
     Interval {
-        low: quantile(&ratios, 0.025),
-        high: quantile(&ratios, 0.975),
+        low: quantile(&drawn, 0.025),
+        high: quantile(&drawn, 0.975),
     }
 }
 
-fn resampled_ratio(clusters: &[(f64, f64)], random: &mut ChaCha8Rng) -> f64 {
-    let (mut above, mut below) = (0.0, 0.0);
+fn resampled<const N: usize>(clusters: &[[f64; N]], random: &mut ChaCha8Rng) -> [f64; N] {
+    let mut sums = [0.0; N];
     for _ in 0..clusters.len() {
-        let (numerator, denominator) = clusters[random.random_range(0..clusters.len())];
-        above += numerator;
-        below += denominator;
+        add(
+            &mut sums,
+            &clusters[random.random_range(0..clusters.len())],
+            1.0,
+        );
     }
-    above / below
+    sums
+}
+
+fn add<const N: usize>(sums: &mut [f64; N], cluster: &[f64; N], times: f64) {
+    for (sum, value) in sums.iter_mut().zip(cluster) {
+        *sum += value * times;
+    }
 }
 
 /// Clusters of which many are equal.
-struct Kinds {
-    sums: Vec<(f64, f64)>,
+struct Kinds<const N: usize> {
+    sums: Vec<[f64; N]>,
     counts: Vec<usize>,
     drawn: Vec<usize>,
 }
 
-impl Kinds {
-    fn of(clusters: &[(f64, f64)]) -> Self {
-        let mut counts: BTreeMap<(u64, u64), usize> = BTreeMap::new();
-        for (above, below) in clusters {
-            *counts
-                .entry((above.to_bits(), below.to_bits()))
-                .or_default() += 1;
+impl<const N: usize> Kinds<N> {
+    fn of(clusters: &[[f64; N]]) -> Self {
+        let mut counts: BTreeMap<[u64; N], usize> = BTreeMap::new();
+        for cluster in clusters {
+            *counts.entry(cluster.map(f64::to_bits)).or_default() += 1;
         }
-        let sums = |&(a, b): &(u64, u64)| (f64::from_bits(a), f64::from_bits(b));
         Self {
-            sums: counts.keys().map(sums).collect(),
+            sums: counts.keys().map(|bits| bits.map(f64::from_bits)).collect(),
             drawn: vec![0; counts.len()],
             counts: counts.into_values().collect(),
         }
     }
 
-    fn ratio(&mut self, random: &mut ChaCha8Rng) -> f64 {
+    fn resampled(&mut self, random: &mut ChaCha8Rng) -> [f64; N] {
         draw_kinds(&self.counts, random, &mut self.drawn);
-        let each = self.sums.iter().zip(&self.drawn);
-        let (above, below) = each.fold((0.0, 0.0), |(above, below), ((a, b), &n)| {
-            (above + a * n as f64, below + b * n as f64)
-        });
-        above / below
+        let mut sums = [0.0; N];
+        for (kind, &n) in self.sums.iter().zip(&self.drawn) {
+            add(&mut sums, kind, n as f64);
+        }
+        sums
     }
 }
 
@@ -167,7 +183,8 @@ mod tests {
         assert_eq!((interval.low, interval.high), (0.0, 1.0));
         let mut random = ChaCha8Rng::seed_from_u64(3);
         let means: Vec<f64> = (0..100)
-            .map(|_| resampled_ratio(&[(3.0, 3.0), (0.0, 1.0)], &mut random))
+            .map(|_| resampled(&[[3.0, 3.0], [0.0, 1.0]], &mut random))
+            .map(|[above, below]| above / below)
             .collect();
         assert!(means.iter().all(|m| [1.0, 0.75, 0.0].contains(m)));
         assert!(means.contains(&0.75));

@@ -13,7 +13,7 @@
 //! | [`bootstrap`] | interval of a mean or a ratio when values come in clusters |
 //! | [`calibration`] | whether a reward model's pair probabilities are true |
 //! | [`distinct`] | variety of texts: distinct n-grams |
-//! | [`length`] | how far "the longer answer wins" would get |
+//! | [`length`] | how far "the longer answer wins" would get, and how length goes with verdicts |
 //! | [`linear`], [`normal`] | what these need of algebra and of the normal distribution |
 //!
 //! Every interval is two-sided with 95 % coverage.

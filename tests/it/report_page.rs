@@ -175,7 +175,7 @@ fn names_stand_nowhere_in_the_file_unless_asked_for() {
         item: &read_all(&dir.path().join("samples")).unwrap()[0],
         slot: 0,
         purpose: Purpose::Train,
-        origin: Origin::Screen,
+        origin: Origin::Import,
         display: None,
         time: None,
     };

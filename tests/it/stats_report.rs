@@ -443,3 +443,26 @@ fn an_import_without_times_has_no_course() {
     let blocks: Vec<_> = blocks.iter().map(|b| (b.from, b.judgements)).collect();
     assert_eq!(blocks, [(1, 20)]);
 }
+
+#[test]
+fn verdicts_are_correlated_with_lengths() {
+    let mut project = Project::default();
+    // (new − old) / both: 1/2, 0, 1/2, −1/3; ties count, and an ungraded preference counts as 2.
+    let lengths = [("o", "nnn"), ("oo", "nn"), ("o", "mmm"), ("oo", "n")];
+    for (i, (old, new)) in lengths.into_iter().enumerate() {
+        project.pair(&format!("q{i}"), [(old, "old"), (new, "new")]);
+    }
+    project.says("ada", 0, say(-4));
+    project.says("ada", 1, say(-1));
+    project.says("ada", 2, say(0));
+    let binary = Say {
+        scale: Scale::Binary,
+        ..say(1)
+    };
+    project.says("ada", 3, binary);
+    let found = project.report().people.bias.length_correlation.unwrap();
+    assert_eq!(found.n, 4);
+    // Σ l v = 2 + 2/3; Σ l² = 1/2 + 1/9; Σ v² = 16 + 1 + 4.
+    near(found.r, (8.0 / 3.0) / (11.0 / 18.0 * 21.0_f64).sqrt());
+    assert!(found.interval.unwrap().high <= 1.0);
+}

@@ -1,9 +1,9 @@
 //! What standing on the left, and being longer, are worth to an answer.
 
-use super::Share;
 use super::outcome::covariates;
 use super::votes::{Duel, Vote, Votes};
-use crate::stats::length::longer_wins;
+use super::{SEED, Share};
+use crate::stats::length::{Correlation, correlation, longer_wins};
 use crate::stats::rating::{Estimate, Ratings, rate};
 use serde::Serialize;
 use std::collections::BTreeSet;
@@ -21,6 +21,9 @@ pub struct Bias {
     pub longer: Option<f64>,
     /// The same with an interval, pairs of equal length left out.
     pub longer_of_unequal: Option<Share>,
+    /// Pearson's correlation of (length − other's) / sum of both with the grade, −4..4, of the verdict;
+    /// see [`Duel::grade`] for those without one.
+    pub length_correlation: Option<Correlation>,
 }
 
 impl Bias {
@@ -45,11 +48,13 @@ impl Bias {
         let ratings = (wanted.side || wanted.length)
             .then(|| rate(&comparisons, policies.len().max(1), 0, wanted).ok())
             .flatten();
+        let compared: Vec<_> = duels.iter().map(Duel::compared).collect();
         Self {
             side: ratings.as_ref().and_then(Ratings::side),
             length: ratings.as_ref().and_then(Ratings::length),
             longer: (!longer.is_nan()).then_some(longer),
             longer_of_unequal: Share::of(unequal.map(|duel| duel.length > 0.0)),
+            length_correlation: correlation(&compared, SEED),
         }
     }
 }

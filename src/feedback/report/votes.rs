@@ -4,6 +4,7 @@ use crate::feedback::item::Item;
 use crate::feedback::labels::{Label, Labels};
 use crate::feedback::pairs::comparisons;
 use crate::feedback::record::{Kind, Origin, Outcome, Purpose, Record};
+use crate::stats::length::Compared;
 use crate::stats::rating::Comparison;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -17,6 +18,8 @@ pub const SECOND: usize = 2;
 pub const CHOICES: usize = 3;
 /// Grades from −4, the second answer is much better, to 4, the first one is, as 0..9.
 pub const GRADES: usize = 9;
+/// The grade of a preference of unknown strength: the mean of exports takes it for the same.
+pub const UNGRADED: f64 = 2.0;
 
 /// One label with what statistics need of it.
 #[derive(Debug, Clone, Copy)]
@@ -157,6 +160,7 @@ impl<'a> Texts<'a> {
             [left, _] => Some(left.as_str()),
             _ => None,
         });
+        let grade = strength(vote.record).map_or(UNGRADED, |strength| strength as f64);
         for (better, worse, tie) in comparisons(vote.record) {
             let [Some((long, policy)), Some((short, other))] =
                 [better, worse].map(|id| self.of(vote, id))
@@ -169,6 +173,7 @@ impl<'a> Texts<'a> {
                 tie,
                 side: left.map_or(0.0, |left| if left == better { 1.0 } else { -1.0 }),
                 length: if sum > 0.0 { (long - short) / sum } else { 0.0 },
+                grade: if tie { 0.0 } else { grade },
                 prompt: vote.prompt,
             });
         }
@@ -186,11 +191,23 @@ pub struct Duel {
     pub side: f64,
     /// (better − worse) / (better + worse), in characters.
     pub length: f64,
+    /// How much better the better one is: 1 to 4 as on the scale of nine, [`UNGRADED`] where it was not
+    /// asked, 0 for a tie.
+    pub grade: f64,
     /// The prompt.
     pub prompt: usize,
 }
 
 impl Duel {
+    /// As the correlation of length and verdict wants it.
+    pub fn compared(&self) -> Compared {
+        Compared {
+            length: self.length,
+            verdict: self.grade,
+            cluster: self.prompt,
+        }
+    }
+
     /// As the regression wants it; `number` gives policies other numbers. `None` if one has none.
     pub fn comparison(&self, number: impl Fn(usize) -> Option<usize>) -> Option<Comparison> {
         let [better, worse] = self.policies.map(number);
@@ -278,12 +295,17 @@ fn choice(record: &Record) -> Option<usize> {
     }
 }
 
-/// 4 is a tie; what the scale cannot grade has none. Both scales end with "much", and one of seven has
-/// no "barely": its 1, "slightly", is the other's 2.
+/// The strength on the scale of nine. Both scales end with "much", and the one of seven has no "barely":
+/// its 1, "slightly", is the other's 2.
+fn strength(record: &Record) -> Option<usize> {
+    let missing = 4 - record.scale?.max_strength()?;
+    Some(usize::from(record.strength? + missing))
+}
+
+/// 4 is a tie; what the scale cannot grade has none.
 fn grade(record: &Record, choice: usize) -> Option<usize> {
-    let missing = usize::from(4 - record.scale?.max_strength()?);
-    let strength = record.strength.map(|s| usize::from(s) + missing);
-    match (choice, strength) {
+    record.scale?.max_strength()?;
+    match (choice, strength(record)) {
         (TIE, _) => Some(4),
         (FIRST, Some(strength)) => Some(4 + strength),
         (_, Some(strength)) => 4_usize.checked_sub(strength),

@@ -10,6 +10,7 @@ use crate::feedback::report::consensus::Alpha;
 use crate::feedback::report::quality::{BLOCK, Block};
 use crate::feedback::report::{Annotator, Group, Report, Share};
 use crate::stats::Interval;
+use crate::stats::length::Correlation;
 use crate::stats::rating::Estimate;
 use crate::tui::chart::{bar, spark, whisker};
 use crate::tui::text::{columns, fit, sanitise};
@@ -300,6 +301,12 @@ pub fn habits(report: &Report, width: usize) -> Vec<Row> {
             if let Some(estimate) = estimate {
                 rows.text(format!("{what}: {}", estimate_text(&estimate)));
             }
+        }
+        if let Some(Correlation { n, r, interval }) = bias.length_correlation {
+            let interval = brackets(interval, 3);
+            rows.text(format!(
+                "length and verdict: r {r:+.3} {interval} of {n} (Pearson)"
+            ));
         }
     }
     rows.0

@@ -7,6 +7,7 @@ use crate::feedback::record::UtcMillis;
 use crate::feedback::report::consensus::{Alpha, Consensus};
 use crate::feedback::report::{Annotator, Report, Share};
 use crate::stats::Interval;
+use crate::stats::length::Correlation;
 use crate::stats::rating::Estimate;
 use std::fmt::Write;
 
@@ -133,6 +134,14 @@ pub fn habits(part: &Part) -> String {
         "Length, policies and sides being equal, per unit of (own − other’s) / both",
         &bias.length,
     );
+    if let Some(Correlation { n, r, interval }) = bias.length_correlation {
+        let _ = write!(
+            html,
+            "<p>Length difference and verdict, −4 to 4, correlate with r = {r:+.3} {} in {n} comparisons \
+             (Pearson).</p>",
+            brackets(interval, 3)
+        );
+    }
     html
 }
 
