@@ -414,7 +414,7 @@ fn an_import_can_be_exported_again() {
     ];
     let (code, out, _) = rlhf(dir.path(), &export);
     assert!(
-        code == 0 && out.starts_with("{\"rows\":1,\"simulated\":0,"),
+        code == 0 && out.starts_with("{\"rows\":1,\"judgements\":1,\"simulated\":0,"),
         "{out}"
     );
     assert_eq!(
