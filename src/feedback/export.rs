@@ -253,7 +253,11 @@ impl Export<'_> {
             if votes.are_both_bad(how) {
                 self.exported.dropped.both_bad += 1;
             } else if self.options.format.is_listwise() {
-                judged.said = votes.ranking(how);
+                let Some(said) = votes.ranking(how) else {
+                    self.exported.dropped.no_majority += 1;
+                    continue;
+                };
+                judged.said = said;
                 self.judgement(&judged)?;
             } else {
                 self.pairs_of(&judged, &votes, how)?;

@@ -66,6 +66,17 @@ pub enum ImportError {
         project::MAX_ANNOTATORS
     )]
     TooManyAnnotators,
+    /// An id that was not made from the text beside it.
+    #[error(
+        "item {item} is in samples/{batch}.jsonl with another text; import into another project, or \
+         correct that file"
+    )]
+    OtherText {
+        /// The samples file.
+        batch: String,
+        /// The item.
+        item: String,
+    },
     /// One set of ids each.
     #[error("the file has rows of more than {} batches", project::MAX_BATCHES)]
     TooManyBatches,
@@ -101,6 +112,9 @@ pub struct Imported {
     pub annotators: BTreeMap<String, usize>,
     /// Judgements that an earlier import had brought.
     pub already_there: usize,
+    /// Judgements that were left out because the same annotator says something else of the same
+    /// answers in the project.
+    pub conflicting: usize,
     /// Judgements whose answers are the same but for white space.
     pub duplicates: usize,
     /// Answers that nobody had judged: items only.
@@ -136,14 +150,15 @@ pub fn import(
     if let Some(name) = target.annotator.filter(|name| name.starts_with(SIM_PREFIX)) {
         return Err(ImportError::Simulated(name.to_owned()));
     }
+    let mut project = Project::new(target, stamps);
     if !target.skip_bad {
         if std::fs::metadata(file).is_ok_and(|file| !file.is_file() && !file.is_dir()) {
             return Err(ImportError::Pipe(file.to_owned()));
         }
-        let mut ignore = |_: Incoming| Ok(());
-        each(file, target, &mut ignore, &mut |part| progress(part / 2.0))?;
+        let mut foresee = |incoming: Incoming| project.foresee(&incoming);
+        each(file, target, &mut foresee, &mut |part| progress(part / 2.0))?;
+        project.open()?;
     }
-    let mut project = Project::new(target, stamps);
     let mut counts = Imported::default();
     let passes = if target.skip_bad { 1.0 } else { 2.0 };
     let mut further = |part: f64| progress(((passes - 1.0) + part) / passes);
@@ -167,6 +182,7 @@ pub fn import(
         judgements: written.annotators.values().sum(),
         annotators: written.annotators,
         already_there: written.already_there,
+        conflicting: written.conflicting,
         unjudged: written.unjudged,
         ..counts
     })
@@ -228,12 +244,16 @@ fn hand_on(
     let bad = |error: ItemError| row.error(error);
     match content {
         Content::Native(_) if target.annotator.is_some() => Err(ImportError::NativeNames),
-        Content::Native(native) => take(Incoming::Native(native)),
+        Content::Native(native) => {
+            native.item.row().map_err(bad)?;
+            take(Incoming::Native(native))
+        }
         Content::Judged(all) => {
             for judged in all {
                 let incoming = match Labelled::new(judged, target).map_err(bad)? {
                     None => Incoming::Duplicate,
                     Some(mut labelled) => {
+                        labelled.item.row().map_err(bad)?;
                         slots
                             .number(&mut labelled)
                             .map_err(|reason| row.error(reason))?;

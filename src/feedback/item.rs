@@ -47,6 +47,9 @@ pub enum ItemError {
     /// The row says it belongs to another batch.
     #[error("the row belongs to batch {0:?}, but the file is named otherwise")]
     Batch(String),
+    /// A row that [`read_batch`] would refuse.
+    #[error("with this text the row in samples/ would have {0} bytes; {MAX_ROW_BYTES} are possible")]
+    TooLong(usize),
     /// A name that could leave its folder or break a file system.
     #[error(
         "{0:?} is not a valid batch name: use letters, digits, '.', '_' and '-', not first '.'"
@@ -251,13 +254,7 @@ impl Item {
         candidates: Vec<Candidate>,
         selector: Selector,
     ) -> Result<Self, ItemError> {
-        let hashes: Vec<_> = candidates.iter().map(|c| c.sha256.to_string()).collect();
-        let (prompt_sha, names) = (prompt.sha256.to_string(), [batch, &prompt.id]);
-        let parts = names.into_iter().chain([prompt_sha.as_str()]);
-        let parts = parts
-            .chain(hashes.iter().map(String::as_str))
-            .map(str::as_bytes);
-        let id = Sha256::of_parts(parts).short();
+        let id = Self::id_of(batch, &prompt, &candidates);
         let batch = batch.to_owned();
         let item = Self {
             v: ITEM_VERSION,
@@ -270,6 +267,30 @@ impl Item {
         };
         item.check()?;
         Ok(item)
+    }
+
+    /// The id of an item with this content.
+    pub fn id_of(batch: &str, prompt: &Prompt, candidates: &[Candidate]) -> String {
+        let hashes: Vec<_> = candidates.iter().map(|c| c.sha256.to_string()).collect();
+        let (prompt_sha, names) = (prompt.sha256.to_string(), [batch, &prompt.id]);
+        let parts = names.into_iter().chain([prompt_sha.as_str()]);
+        let parts = parts
+            .chain(hashes.iter().map(String::as_str))
+            .map(str::as_bytes);
+        Sha256::of_parts(parts).short()
+    }
+
+    /// The row as it stands in a samples file, without its newline.
+    ///
+    /// # Errors
+    /// [`ItemError::TooLong`] if it could not be read back.
+    pub fn row(&self) -> Result<Vec<u8>, ItemError> {
+        // Strings and numbers serialise without failing.
+        let row = serde_json::to_vec(self).unwrap_or_default();
+        match row.len() {
+            length if length < MAX_ROW_BYTES => Ok(row),
+            length => Err(ItemError::TooLong(length)),
+        }
     }
 
     /// The candidate with this id.

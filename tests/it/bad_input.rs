@@ -142,7 +142,7 @@ fn a_malformed_line() {
     let folder = folder_with("pairs.jsonl", pairs);
     let train = "reward train --device cpu --model embedded --data pairs.jsonl";
     let message = "error: pairs.jsonl:2: `chosen` and `rejected` must be strings, or lists of {\"role\": …, \"content\": …} \
-                   (column 13)";
+                   (format trl: {\"prompt\", \"chosen\", \"rejected\"})";
     fails(folder.path(), train, 1, message);
     assert!(!folder.path().join("runs").exists());
 }

@@ -100,6 +100,10 @@ fn the_majority_of_three_is_one_row() {
     options.filters.annotators = vec!["mia".into(), "eve".into()];
     let (all, exported) = rows(dir.path(), &options);
     assert_eq!((all.len(), exported.dropped.no_majority), (0, 1));
+    options.format = OutFormat::Nemo;
+    let (all, exported) = rows(dir.path(), &options);
+    assert_eq!((all.len(), exported.dropped.no_majority), (0, 1));
+    options.format = OutFormat::TrlConversational;
     options.aggregate = Aggregate::Mean;
     assert_eq!(rows(dir.path(), &options).1.dropped.ties, 1);
 }

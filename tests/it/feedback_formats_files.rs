@@ -133,7 +133,7 @@ fn a_gzip_bomb_streams_and_its_endless_line_is_one_bad_row() {
 }
 
 #[test]
-fn deep_nesting_and_lone_surrogates_are_bad_rows() {
+fn deep_nesting_is_a_bad_row_and_a_lone_surrogate_is_named() {
     let deep = format!(
         "{{\"prompt\": {}1{}}}",
         "[".repeat(100_000),
@@ -147,11 +147,7 @@ fn deep_nesting_and_lone_surrogates_are_bad_rows() {
     );
     let row = br#"{"prompt": "\ud800", "chosen": "a", "rejected": "b"}"#;
     let (_dir, path) = write("lone.jsonl", row);
-    let error = read(&path).unwrap_err().to_string();
-    assert!(
-        error.contains("lone.jsonl:1: unexpected end of hex escape"),
-        "{error}"
-    );
+    assert_eq!(read(&path).unwrap()[0].prompt.plain(), "⟨U+D800⟩");
 }
 
 #[test]

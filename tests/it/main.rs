@@ -20,6 +20,7 @@ mod feedback_formats_export;
 mod feedback_formats_files;
 mod feedback_formats_read;
 mod feedback_formats_trip;
+mod feedback_import;
 mod feedback_queue;
 mod feedback_report;
 mod feedback_rules;

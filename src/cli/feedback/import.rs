@@ -130,6 +130,10 @@ fn import_text(imported: &Imported, batch: &str) -> String {
     text += ".\n";
     let rest = [
         (imported.already_there, "judgements were there already"),
+        (
+            imported.conflicting,
+            "judgements contradict those of the same annotator that are there, and were left out",
+        ),
         (imported.duplicates, "had equal answers"),
         (imported.unjudged, "items are not judged yet"),
         (imported.alone, "rows had no counterpart of the other label"),

@@ -95,23 +95,37 @@ impl Votes {
         })
     }
 
-    /// All answers in their order, by the sum of what is said about each and every other.
-    pub fn ranking(&self, how: Aggregate) -> Said {
-        let mut scores = vec![0.0; self.n];
-        for (a, b) in self.pairs() {
-            let score = self.score(a, b, how).unwrap_or(0.0);
+    /// All answers in their order, by the sum of what is said about each and every other. Where
+    /// nothing is said of two of them, as in a best-of-n, or they have no majority, only the answer
+    /// that beats all others, if there is one.
+    pub fn ranking(&self, how: Aggregate) -> Option<Said> {
+        let pairs = (0..self.n).flat_map(|a| (a + 1..self.n).map(move |b| (a, b)));
+        let (mut scores, mut wins) = (vec![0.0; self.n], vec![0; self.n]);
+        let mut all_said = true;
+        for (a, b) in pairs {
+            let Some(score) = self.score(a, b, how) else {
+                all_said = false;
+                continue;
+            };
             scores[a] += score;
             scores[b] -= score;
+            wins[a] += usize::from(score > 0.0);
+            wins[b] += usize::from(score < 0.0);
+        }
+        if !all_said {
+            let winner = wins.iter().position(|&wins| wins + 1 == self.n)?;
+            let strength = None;
+            return Some(Said::Prefer { winner, strength });
         }
         let groups = by_score(&scores);
-        match &groups[..] {
+        Some(match &groups[..] {
             [_] => Said::Tie,
             [best, _] if self.n == 2 => Said::Prefer {
                 winner: best[0],
                 strength: None,
             },
             _ => Said::Ranking(groups),
-        }
+        })
     }
 
     /// Positive if `a` is better.
@@ -197,6 +211,19 @@ mod tests {
     }
 
     #[test]
+    fn a_ranking_says_nothing_of_answers_without_a_verdict() {
+        let split = votes(&[prefer(0, None), prefer(1, None)], 2);
+        assert_eq!(split.ranking(Aggregate::Majority), None);
+        assert_eq!(split.ranking(Aggregate::Mean), Some(Said::Tie));
+        let best_of_three = votes(&[prefer(2, None)], 3);
+        let best = Some(prefer(2, None));
+        assert_eq!(best_of_three.ranking(Aggregate::Majority), best);
+        // 0 beats 2; whether 0 or 1 is better is split, and who beats all others is open.
+        let split = votes(&[prefer(0, None), prefer(1, None)], 3);
+        assert_eq!(split.ranking(Aggregate::Majority), None);
+    }
+
+    #[test]
     fn rankings_are_combined_by_their_pairs() {
         let said = [
             Said::Ranking(vec![vec![0], vec![1], vec![2]]),
@@ -206,7 +233,7 @@ mod tests {
         let votes = votes(&said, 3);
         // 0 beats 1 and 2, 1 beats 2: each by two votes or more.
         let order = Said::Ranking(vec![vec![0], vec![1], vec![2]]);
-        assert_eq!(votes.ranking(Aggregate::Majority), order);
+        assert_eq!(votes.ranking(Aggregate::Majority), Some(order));
         assert_eq!(
             votes.verdict(1, 2, Aggregate::Majority),
             Some(prefer(0, None))

@@ -54,11 +54,11 @@ impl Native {
         let (item, record) = (&native.item, &native.record);
         item.check().map_err(|error| error.to_string())?;
         record.check().map_err(|error| error.to_string())?;
-        let ids = |ids: &mut dyn Iterator<Item = &String>| ids.cloned().collect::<Vec<_>>();
-        let judged = ids(&mut record.candidates.iter().map(|c| &c.id));
-        let there = ids(&mut item.candidates.iter().map(|c| &c.id));
+        if item.id != Item::id_of(&item.batch, &item.prompt, &item.candidates) {
+            return Err("`item.id` is not made from this batch, prompt and candidates".into());
+        }
         let is_answer = matches!(record.kind, Kind::Judgement | Kind::Skip | Kind::Defer);
-        if !is_answer || record.item.as_ref() != Some(&item.id) || judged != there {
+        if !is_answer || !is_about(record, item) {
             return Err("`record` is not an answer about `item`".into());
         }
         Ok(native)
@@ -82,6 +82,18 @@ impl Native {
         }
         judged
     }
+}
+
+/// Whether a record names this item, with its text: once written, one that does not would keep the
+/// project's labels from being read.
+fn is_about(record: &Record, item: &Item) -> bool {
+    let judged = record.candidates.iter().map(|c| (&c.id, c.sha256));
+    let there = item.candidates.iter().map(|c| (&c.id, c.sha256));
+    let prompt = record.prompt.as_ref().map(|prompt| prompt.sha256);
+    record.item.as_ref() == Some(&item.id)
+        && record.batch.as_ref() == Some(&item.batch)
+        && prompt == Some(item.prompt.sha256)
+        && judged.eq(there)
 }
 
 /// A judgement of an item as other formats carry it.

@@ -255,12 +255,11 @@ impl BatchFile {
         let foreign = || ItemError::Batch(item.batch.clone());
         let ours = (item.batch == self.batch).then_some(());
         let checked = item.check().and_then(|()| ours.ok_or_else(foreign));
-        checked.map_err(|source| SamplesError::Item {
+        let row = checked.and_then(|()| item.row());
+        row.map_err(|source| SamplesError::Item {
             path: self.path.clone(),
             source,
-        })?;
-        let row = serde_json::to_vec(item).map_err(io::Error::from);
-        row.map_err(failed(&self.path))
+        })
     }
 
     fn write(&mut self, text: &[u8]) -> io::Result<()> {

@@ -37,7 +37,12 @@ pub struct Glance {
     #[serde(default)]
     candidates: Vec<Id>,
     display: Option<Order>,
-    winner: Option<String>,
+    /// The better candidate.
+    pub winner: Option<String>,
+    /// How much better.
+    pub strength: Option<u8>,
+    /// Groups of equals, best first.
+    pub ranking: Option<Vec<Vec<String>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -71,6 +76,8 @@ impl From<&Record> for Glance {
             candidates: ids.collect(),
             display: order,
             winner: record.winner.clone(),
+            strength: record.strength,
+            ranking: record.ranking.clone(),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Many judgements of one annotator at once, by a program: memory that hardly grows with them.
 //!
 //! A [`super::session::Session`] keeps every event, for undo and history. An import needs one question
-//! answered, whether this was judged before; eight bytes of hash per answer do that. Records are
-//! known to be on disk after [`Bulk::close`].
+//! answered, whether this was judged before, and how; hashes and the id of each answer do that.
+//! Records are known to be on disk after [`Bulk::close`].
 
 use super::decision::{Decision, Shown};
 use super::load::session_files;
@@ -11,7 +11,7 @@ use super::log::{Log, create_file, sync_folder};
 use super::stamps::Stamps;
 use super::{StoreError, annotator_folder};
 use crate::feedback::record::glance::Glance;
-use crate::feedback::record::{Header, Kind, QUESTION, Record};
+use crate::feedback::record::{Header, Kind, QUESTION, Record, UtcMillis};
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -25,12 +25,64 @@ pub struct Bulk {
     annotator: String,
     folder: PathBuf,
     stamps: Stamps,
-    /// Answers that count, by hash of item and slot: those given less those taken back.
-    answered: HashMap<u64, u16>,
+    /// By hash of item and slot.
+    answered: HashMap<u64, Answers>,
     log: Option<Log>,
     seq: u64,
     last_id: Ulid,
     _lock: Lock,
+}
+
+/// What was said about an item and slot.
+#[derive(Default)]
+struct Answers {
+    /// Those that count: given less taken back.
+    count: u16,
+    last: Answer,
+}
+
+/// An answer that is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// Id of the event.
+    pub id: Ulid,
+    verdict: u64,
+}
+
+impl Answer {
+    /// The answer that a line gives.
+    pub fn of(glance: &Glance) -> Self {
+        let ranking = glance.ranking.clone().map(|mut groups| {
+            groups.iter_mut().for_each(|group| group.sort_unstable());
+            groups
+        });
+        let mut hasher = DefaultHasher::new();
+        let said = (glance.outcome, &glance.winner, glance.strength, ranking);
+        said.hash(&mut hasher);
+        Self {
+            id: glance.id,
+            verdict: hasher.finish(),
+        }
+    }
+
+    /// The answer that a decision would be; its id is nil.
+    pub fn would_be(decision: &Decision) -> Self {
+        let nobody = Header {
+            id: Ulid::nil(),
+            session: Ulid::nil(),
+            seq: 0,
+            ts: UtcMillis(0),
+            annotator: String::new(),
+        };
+        let mut record = Record::new(Kind::Judgement, nobody);
+        decision.clone().write_to(&mut record);
+        Self::of(&Glance::from(&record))
+    }
+
+    /// True if both say the same: outcome, winner, strength and ranking.
+    pub fn agrees(&self, other: &Self) -> bool {
+        self.verdict == other.verdict
+    }
 }
 
 /// A hash of names that is the same for the same names in one process.
@@ -109,22 +161,24 @@ impl Bulk {
         self.last_id = self.last_id.max(glance.id);
         let Some(item) = &glance.item else { return };
         let key = answer_key(item, glance.slot.unwrap_or(0));
-        let count = self.answered.entry(key).or_default();
+        let answers = self.answered.entry(key).or_default();
         match glance.kind {
-            Kind::Judgement | Kind::Skip | Kind::Defer => *count = count.saturating_add(1),
-            Kind::Retract => *count = count.saturating_sub(1),
+            Kind::Judgement | Kind::Skip | Kind::Defer => {
+                answers.count = answers.count.saturating_add(1);
+                answers.last = Answer::of(glance);
+            }
+            Kind::Retract => answers.count = answers.count.saturating_sub(1),
             Kind::SessionStart | Kind::SessionEnd => {}
         }
     }
 
-    /// True if the item and slot have an answer that counts.
-    pub fn is_answered(&self, item: &str, slot: u8) -> bool {
-        self.answered
-            .get(&answer_key(item, slot))
-            .is_some_and(|&count| count > 0)
+    /// The last answer about the item and slot, if one counts.
+    pub fn answer(&self, item: &str, slot: u8) -> Option<Answer> {
+        let answers = self.answered.get(&answer_key(item, slot))?;
+        (answers.count > 0).then_some(answers.last)
     }
 
-    /// Writes a judgement. The caller numbers its own repeats: [`Bulk::is_answered`] does not learn of
+    /// Writes a judgement. The caller numbers its own repeats: [`Bulk::answer`] does not learn of
     /// it, which halves what an import holds.
     ///
     /// # Errors
@@ -142,7 +196,7 @@ impl Bulk {
     }
 
     /// Writes a record from another store under a new id of this session; its time stays. From now on
-    /// [`Bulk::is_answered`] knows it.
+    /// [`Bulk::answer`] knows it.
     ///
     /// # Errors
     /// As [`super::session::Session::judge`].
@@ -150,12 +204,10 @@ impl Bulk {
         let header = self.header();
         (record.id, record.session) = (header.id, header.session);
         record.annotator = header.annotator;
-        if let Some(item) = &record.item {
-            let key = answer_key(item, record.slot.unwrap_or(0));
-            let count = self.answered.entry(key).or_default();
-            *count = count.saturating_add(1);
-        }
-        self.append(record)
+        let mut glance = Glance::from(&record);
+        glance.id = self.append(record)?;
+        self.count(&glance);
+        Ok(glance.id)
     }
 
     fn append(&mut self, mut record: Record) -> Result<Ulid, StoreError> {

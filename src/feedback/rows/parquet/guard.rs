@@ -1,5 +1,6 @@
 //! What a Parquet file may not lie about, checked before the decoder believes it: the depth of its
-//! schema (which is read by recursion) and the sizes of its pages (which are allocated as stated).
+//! schema (which is read by recursion), the counts in it, and the sizes and counts of its pages
+//! (which are allocated as stated).
 //!
 //! The metadata is Thrift, compact protocol: <https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md>.
 
@@ -11,6 +12,12 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 const MAX_FOOTER: u64 = 64 << 20;
 /// Largest page once decompressed, in bytes. Writers aim at 1 MB.
 const MAX_PAGE: i64 = 256 << 20;
+/// Most bytes that the columns of a row group hold at once: each a dictionary and a page.
+const MAX_PAGES: i64 = 512 << 20;
+/// Most values in the dictionaries of a row group.
+const MAX_DICTIONARIES: i64 = 16 << 20;
+/// Most values in the lists of a row group: a few bytes can say that they are all in one row.
+const MAX_LISTED: i64 = 32 << 20;
 /// Deepest schema, and deepest nesting of the metadata itself.
 const MAX_DEPTH: usize = 32;
 
@@ -51,7 +58,8 @@ pub fn footer(mut file: &File) -> io::Result<()> {
     schema(&mut Compact::new(BufReader::new(file.take(size))))
 }
 
-/// Walks the file's metadata: field 2 is the list of schema elements, depth first.
+/// Walks the file's metadata: field 2 is the list of schema elements, depth first, and their field 5
+/// the number of their children.
 fn schema<R: Read>(thrift: &mut Compact<R>) -> io::Result<()> {
     let mut last = 0;
     while let Some((id, kind)) = thrift.field(&mut last)? {
@@ -64,8 +72,11 @@ fn schema<R: Read>(thrift: &mut Compact<R>) -> io::Result<()> {
             return Err(wrong("Parquet: the schema is damaged"));
         }
         let mut open: Vec<i64> = Vec::new();
-        for _ in 0..size {
-            let children = thrift.children()?;
+        for rest in (0..size).rev() {
+            let children = thrift.numbered(5)?;
+            if !(0..=rest).contains(&(children as u64)) {
+                return Err(wrong("Parquet: the schema names more columns than it has"));
+            }
             while open.pop_if(|left| *left <= 0).is_some() {}
             if let Some(left) = open.last_mut() {
                 *left -= 1;
@@ -85,8 +96,9 @@ fn schema<R: Read>(thrift: &mut Compact<R>) -> io::Result<()> {
 ///
 /// # Errors
 /// What is wrong.
-pub fn pages(file: &File, group: &RowGroupMetaData) -> io::Result<()> {
+pub fn pages(mut file: &File, group: &RowGroupMetaData) -> io::Result<()> {
     let length = file.metadata()?.len() as i64;
+    let mut group_total = Total::default();
     for column in group.columns() {
         let start = column
             .dictionary_page_offset()
@@ -97,34 +109,106 @@ pub fn pages(file: &File, group: &RowGroupMetaData) -> io::Result<()> {
         let Some(end) = end.filter(|_| start > 0 && size >= 0) else {
             return Err(wrong("a column lies outside the file"));
         };
-        let mut at = start;
+        let has_lists = column.column_descr().max_rep_level() > 0;
+        let (mut at, mut total) = (start, Total::default());
         while at < end {
-            let (header, stored, content) = page(file, at)?;
-            if content > MAX_PAGE {
-                return Err(wrong("a page is larger than 256 MiB once decompressed"));
-            }
-            if stored < 0 || content < 0 || stored > end - at - header {
-                return Err(wrong("a page is larger than its column"));
-            }
-            at += header + stored;
+            file.seek(SeekFrom::Start(at as u64))?;
+            let page = Page::read(&mut Compact::new(BufReader::with_capacity(256, file)))?;
+            page.check(end - at)?;
+            total.add(&page, has_lists);
+            at += page.header + page.stored;
         }
+        group_total.join(&total)?;
     }
     Ok(())
 }
 
-/// Length of the header of the page at an offset, and the page's sizes: as stored, decompressed.
-fn page(mut file: &File, at: i64) -> io::Result<(i64, i64, i64)> {
-    file.seek(SeekFrom::Start(at as u64))?;
-    let mut thrift = Compact::new(BufReader::with_capacity(256, file));
-    let (mut last, mut stored, mut content) = (0, 0, 0);
-    while let Some((id, kind)) = thrift.field(&mut last)? {
-        match id {
-            2 => content = thrift.number()?,
-            3 => stored = thrift.number()?,
-            _ => thrift.skip(kind, 0)?,
+/// What the header of a page says.
+#[derive(Debug, Default)]
+struct Page {
+    /// Length of the header.
+    header: i64,
+    /// Length of what follows it.
+    stored: i64,
+    /// The same, decompressed.
+    content: i64,
+    is_dictionary: bool,
+    values: i64,
+}
+
+impl Page {
+    fn read<R: Read>(thrift: &mut Compact<R>) -> io::Result<Self> {
+        let (mut last, mut page) = (0, Self::default());
+        while let Some((id, kind)) = thrift.field(&mut last)? {
+            match (id, kind) {
+                (2, _) => page.content = thrift.number()?,
+                (3, _) => page.stored = thrift.number()?,
+                // A data page, a dictionary, a data page of version 2: field 1 counts the values.
+                (5 | 7 | 8, STRUCT) => {
+                    page.is_dictionary |= id == 7;
+                    page.values = page.values.max(thrift.numbered(1)?);
+                }
+                _ => thrift.skip(kind, 0)?,
+            }
+        }
+        page.header = thrift.read as i64;
+        Ok(page)
+    }
+
+    /// Checks a page that begins `room` bytes before the end of its column.
+    fn check(&self, room: i64) -> io::Result<()> {
+        if self.content > MAX_PAGE {
+            return Err(wrong("a page is larger than 256 MiB once decompressed"));
+        }
+        if self.stored < 0 || self.content < 0 || self.stored > room - self.header {
+            return Err(wrong("a page is larger than its column"));
+        }
+        // No plain value but a boolean, which has no dictionary, takes less than a byte.
+        if self.is_dictionary && self.values > self.content {
+            return Err(wrong("a dictionary claims more values than it has bytes"));
+        }
+        Ok(())
+    }
+}
+
+/// What the decoder may hold at once.
+#[derive(Debug, Default)]
+struct Total {
+    dictionary: i64,
+    page: i64,
+    dictionary_values: i64,
+    listed: i64,
+}
+
+impl Total {
+    /// Counts a page of a column.
+    fn add(&mut self, page: &Page, has_lists: bool) {
+        if page.is_dictionary {
+            self.dictionary = self.dictionary.max(page.content);
+            self.dictionary_values = self.dictionary_values.max(page.values);
+        } else {
+            self.page = self.page.max(page.content);
+            let listed = if has_lists { page.values } else { 0 };
+            self.listed = self.listed.saturating_add(listed);
         }
     }
-    Ok((thrift.read as i64, stored, content))
+
+    /// Counts a column of a row group.
+    fn join(&mut self, column: &Self) -> io::Result<()> {
+        self.page += column.page + column.dictionary;
+        self.dictionary_values += column.dictionary_values;
+        self.listed = self.listed.saturating_add(column.listed);
+        let too_large = self.page > MAX_PAGES
+            || self.dictionary_values > MAX_DICTIONARIES
+            || self.listed > MAX_LISTED;
+        if too_large {
+            return Err(wrong(
+                "a row group is too large; write the file again with smaller ones, for example in \
+                 Python: pyarrow.parquet.write_table(table, \"out.parquet\", row_group_size=1000)",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Reader of the compact protocol that keeps nothing.
@@ -187,17 +271,17 @@ impl<R: Read> Compact<R> {
         Ok((size, head & 15))
     }
 
-    /// Field 5 of a schema element: the number of its children.
-    fn children(&mut self) -> io::Result<i64> {
-        let (mut last, mut children) = (0, 0);
+    /// A number in a struct, 0 if it is not there.
+    fn numbered(&mut self, wanted: i64) -> io::Result<i64> {
+        let (mut last, mut found) = (0, 0);
         while let Some((id, kind)) = self.field(&mut last)? {
-            if id == 5 {
-                children = self.number()?;
+            if id == wanted {
+                found = self.number()?;
             } else {
                 self.skip(kind, 0)?;
             }
         }
-        Ok(children)
+        Ok(found)
     }
 
     fn skip(&mut self, kind: u8, depth: usize) -> io::Result<()> {
@@ -259,5 +343,70 @@ impl<R: Read> Compact<R> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn page(bytes: &[u8]) -> Page {
+        Page::read(&mut Compact::new(bytes)).unwrap()
+    }
+
+    #[test]
+    fn a_dictionary_has_no_more_values_than_bytes() {
+        // The first page of tests/fixtures/formats/pairs_snappy.parquet: 42 bytes, 3 values.
+        let sound = [
+            0x15, 4, 0x15, 0x54, 0x15, 0x46, 0x4c, 0x15, 6, 0x15, 0, 0x12, 0, 0,
+        ];
+        let read = page(&sound);
+        assert_eq!((read.content, read.values, read.header), (42, 3, 14));
+        assert!(read.is_dictionary && read.check(100).is_ok());
+        // The same with 2^31 - 1 values.
+        let mut lie = sound[..8].to_vec();
+        lie.extend([0xfe, 0xff, 0xff, 0xff, 0x0f]);
+        lie.extend(&sound[9..]);
+        let error = page(&lie).check(100).unwrap_err().to_string();
+        assert_eq!(error, "a dictionary claims more values than it has bytes");
+    }
+
+    #[test]
+    fn a_schema_has_as_many_children_as_it_says() {
+        // Field 2, a list of two structs: a root with that many children (field 5), a leaf.
+        let footer = |children: &[u8]| {
+            let mut bytes = vec![0x29, 0x2c, 0x55];
+            bytes.extend(children);
+            bytes.extend([0, 0, 0]);
+            schema(&mut Compact::new(&bytes[..])).map_err(|error| error.to_string())
+        };
+        assert_eq!(footer(&[2]), Ok(()));
+        let lie = Err("Parquet: the schema names more columns than it has".to_owned());
+        assert_eq!(footer(&[4]), lie);
+        assert_eq!(footer(&[0xfe, 0xff, 0xff, 0xff, 0x0f]), lie);
+        assert_eq!(footer(&[1]), lie);
+    }
+
+    #[test]
+    fn what_the_columns_hold_at_once_is_bounded() {
+        let data = |content, values| Page {
+            content,
+            values,
+            ..Page::default()
+        };
+        let group = |columns: usize, page: Page, has_lists| {
+            let (mut group, mut column) = (Total::default(), Total::default());
+            column.add(&page, has_lists);
+            (0..columns).try_for_each(|_| group.join(&column))
+        };
+        assert!(group(2, data(MAX_PAGE, 1), false).is_ok());
+        assert!(group(3, data(MAX_PAGE, 1), false).is_err());
+        assert!(group(1, data(100, 1_000_000_000), false).is_ok());
+        assert!(group(1, data(100, 1_000_000_000), true).is_err());
+        let dictionary = Page {
+            is_dictionary: true,
+            ..data(10 << 20, 10 << 20)
+        };
+        assert!(group(2, dictionary, false).is_err());
     }
 }

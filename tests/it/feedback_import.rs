@@ -1,0 +1,222 @@
+//! Imports that could harm a project: rows that contradict themselves, the project, or its limits.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rlhf::feedback::export::{Options, export};
+use rlhf::feedback::formats::OutFormat;
+use rlhf::feedback::import::{ImportError, Imported, Target, import};
+use rlhf::feedback::item::{Item, Prompt, PromptText, append_batch, read_all};
+use rlhf::feedback::labels::{Folders, Labels};
+use rlhf::feedback::record::{Display, Layout, Origin, Purpose, Scale};
+use rlhf::feedback::store::bulk::Bulk;
+use rlhf::feedback::store::decision::{Decision, Shown, Verdict};
+use rlhf::feedback::store::stamps::Stamps;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const PAIR: &str = r#"{"prompt": "p", "chosen": "a", "rejected": "b"}"#;
+
+/// Imports rows as batch `b`.
+fn bring(dir: &Path, rows: &str, skip_bad: bool) -> Result<Imported, ImportError> {
+    let name = if rows.starts_with('{') {
+        "rows.jsonl"
+    } else {
+        "rows.csv"
+    };
+    let outside = tempfile::tempdir().unwrap();
+    let file = outside.path().join(name);
+    std::fs::write(&file, rows).unwrap();
+    let target = Target {
+        dir,
+        batch: "b",
+        annotator: None,
+        format: None,
+        skip_bad,
+    };
+    import(&file, &target, &mut Stamps::system, &mut |_| ())
+}
+
+/// A project with these rows.
+fn project(rows: &str) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    bring(dir.path(), rows, false).unwrap();
+    dir
+}
+
+fn labels(dir: &Path) -> Labels {
+    Labels::read(&Folders::of(dir)).unwrap()
+}
+
+fn native(dir: &Path) -> Vec<Value> {
+    let mut rows = Vec::new();
+    let mut take = |row: &Value| {
+        rows.push(row.clone());
+        Ok(())
+    };
+    export(&labels(dir), &Options::new(OutFormat::Native), &mut take).unwrap();
+    rows
+}
+
+fn is_untouched(dir: &Path) -> bool {
+    std::fs::read_dir(dir).unwrap().next().is_none()
+}
+
+#[test]
+fn a_native_row_about_other_text_is_refused() {
+    let sound = native(project(PAIR).path()).remove(0);
+    let zeros = "0".repeat(64);
+    let lies = [
+        ("/record/batch", "other"),
+        ("/record/prompt/sha256", &zeros),
+        ("/record/candidates/1/sha256", &zeros),
+        ("/item/id", "0123456789abcdef"),
+    ];
+    for (place, lie) in lies {
+        let mut row = sound.clone();
+        *row.pointer_mut(place).unwrap() = json!(lie);
+        if place == "/item/id" {
+            row["record"]["item"] = json!(lie);
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let error = bring(dir.path(), &row.to_string(), false).unwrap_err();
+        let error = error.to_string();
+        let expected = if place == "/item/id" {
+            "rows.jsonl:1: `item.id` is not made from this batch"
+        } else {
+            "rows.jsonl:1: `record` is not an answer about `item`"
+        };
+        assert!(error.contains(expected), "{place}: {error}");
+        assert!(is_untouched(dir.path()), "{place}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    bring(dir.path(), &sound.to_string(), false).unwrap();
+    assert_eq!(labels(dir.path()).labels.len(), 1);
+}
+
+#[test]
+fn an_id_that_has_other_text_in_the_project_is_refused() {
+    let source = project(PAIR);
+    let item = labels(source.path()).items.remove(0);
+    let prompt = Prompt::new(None, PromptText::Text("q".into())).unwrap();
+    let other = Item {
+        prompt,
+        ..item.clone()
+    };
+    let dir = tempfile::tempdir().unwrap();
+    append_batch(&dir.path().join("samples"), "b", &[other]).unwrap();
+    let row = native(source.path()).remove(0).to_string();
+    let error = bring(dir.path(), &row, false).unwrap_err().to_string();
+    let expected = format!("item {} is in samples/b.jsonl with another text", item.id);
+    assert!(error.starts_with(&expected), "{error}");
+    assert!(!dir.path().join("feedback").exists());
+}
+
+#[test]
+fn a_row_that_could_not_be_read_back_is_a_bad_row() {
+    // A control character is one byte in CSV and six in JSON.
+    let rows = format!(
+        "prompt,chosen,rejected\np,a,b\n{},a,b\n",
+        "\u{1}".repeat(1_400_000)
+    );
+    let dir = tempfile::tempdir().unwrap();
+    let error = bring(dir.path(), &rows, false).unwrap_err().to_string();
+    assert!(
+        error.contains("rows.csv:3: with this text the row in samples/ would have 840"),
+        "{error}"
+    );
+    assert!(is_untouched(dir.path()));
+    let imported = bring(dir.path(), &rows, true).unwrap();
+    assert_eq!((imported.new_items, imported.bad_rows), (1, 1));
+    assert_eq!(read_all(&dir.path().join("samples")).unwrap().len(), 1);
+}
+
+#[test]
+fn the_same_answers_judged_otherwise_are_counted_apart() {
+    let dir = project(PAIR);
+    let turned = r#"{"prompt": "p", "chosen": "b", "rejected": "a"}"#;
+    let again = bring(dir.path(), PAIR, false).unwrap();
+    assert_eq!((again.already_there, again.conflicting), (1, 0));
+    let other = bring(dir.path(), turned, false).unwrap();
+    assert_eq!((other.already_there, other.conflicting), (0, 1));
+    assert_eq!((other.new_items, other.judgements), (0, 0));
+}
+
+/// Judges the first item of a project.
+fn says(dir: &Path, name: &str, winner: usize, settles: Vec<ulid::Ulid>) -> ulid::Ulid {
+    let item = labels(dir).items.remove(0);
+    let mut bulk = Bulk::open(&dir.join("feedback"), name, Stamps::system()).unwrap();
+    let ids: Vec<String> = item.candidates.iter().map(|c| c.id.clone()).collect();
+    let verdict = Verdict::Prefer {
+        winner: ids[winner].clone(),
+        strength: None,
+    };
+    let mut decision = Decision::new(verdict, Scale::Binary);
+    let origin = if settles.is_empty() {
+        Origin::Screen
+    } else {
+        Origin::Adjudication
+    };
+    decision.adjudicates = settles;
+    let shown = Shown {
+        item: &item,
+        slot: 0,
+        purpose: Purpose::Train,
+        origin,
+        display: Some(Display {
+            order: ids,
+            order_seed: 0,
+            blind: true,
+            size: Some([120, 36]),
+            layout: Layout::Split,
+            viewed: BTreeMap::new(),
+        }),
+        time: None,
+    };
+    let id = bulk.judge(&shown, decision).unwrap();
+    bulk.close().unwrap();
+    id
+}
+
+#[test]
+fn an_adjudication_that_comes_later_settles_what_came_before() {
+    let lines = |dir: &Path| {
+        let rows: Vec<String> = native(dir).iter().map(Value::to_string).collect();
+        rows.join("\n")
+    };
+    let source = project(r#"{"prompt": "p", "responses": ["a", "b"]}"#);
+    let settled = vec![
+        says(source.path(), "mia", 0, vec![]),
+        says(source.path(), "tom", 1, vec![]),
+    ];
+    let dir = project(&lines(source.path()));
+    says(source.path(), "eve", 1, settled);
+    let imported = bring(dir.path(), &lines(source.path()), false).unwrap();
+    assert_eq!((imported.already_there, imported.judgements), (2, 1));
+    let labels = labels(dir.path());
+    let settled = labels.labels.iter().map(|label| {
+        let name = label.record.annotator.as_str();
+        (name, label.settled)
+    });
+    let expected = [("eve", false), ("mia", true), ("tom", true)];
+    assert_eq!(settled.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn an_annotator_at_work_stops_the_file_before_anything_is_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let _busy = Bulk::open(&dir.path().join("feedback"), "tom", Stamps::system()).unwrap();
+    let row = |user: &str, prompt: String| {
+        let said = json!([{"value": "response-1", "user_id": user, "status": "submitted"}]);
+        json!({
+            "fields": {"prompt": prompt, "response-1": "a", "response-2": "b"},
+            "responses": {"preference": said}
+        })
+    };
+    // More than is gathered before it is written.
+    let rows = [row("mia", "p".repeat(5 << 20)), row("tom", "q".into())];
+    let rows = rows.map(|row| row.to_string()).join("\n");
+    let error = bring(dir.path(), &rows, false).unwrap_err();
+    assert!(matches!(error, ImportError::Store(_)), "{error}");
+    assert!(!dir.path().join("samples").exists());
+}
