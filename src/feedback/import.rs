@@ -1,8 +1,8 @@
 //! Other tools' files as items and judgements of a project.
 //!
 //! Rows stream: text goes to `samples/` and is synced before the judgements about it are written, a
-//! few megabytes at a time. What is held of a row afterwards are two hashes of eight bytes, of its item
-//! and of its judgement, to know what is there already.
+//! few megabytes at a time. What is held of a row afterwards are hashes of eight bytes, of its item,
+//! its text and its judgement, to know what is there already.
 
 mod labelled;
 mod names;
