@@ -29,7 +29,7 @@ mod write;
 
 pub use write::{Detail, OutFormat};
 
-use judged::Judged;
+use judged::{Found, Judged};
 use serde_json::Value;
 use value::{Object, has};
 
@@ -274,24 +274,24 @@ impl InFormat {
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn read(self, row: Object) -> Result<Vec<Judged>, String> {
-        let one = |judged: Result<Judged, String>| judged.map(|judged| vec![judged]);
+    pub fn read(self, row: Object) -> Result<Found, String> {
+        let one = |judged: Result<Judged, String>| judged.map(Found::from);
         match self {
-            Self::Native => Native::read(row).map(|native| vec![native.judged()]),
+            Self::Native => Native::read(row).map(|native| native.judged().into()),
             Self::OpenAi => one(openai::read(&row)),
-            Self::UltraFeedback => one(ultrafeedback::read(&row)),
+            Self::UltraFeedback => ultrafeedback::read(&row),
             Self::Nemo => one(nemo::read(&row)),
             Self::Summarize => one(summarize::read(&row)),
             Self::Arena => one(arena::read(&row)),
             Self::LabelStudio => label_studio::read(&row),
             Self::Argilla => argilla::read(&row),
             Self::ArgillaLegacy => argilla::read_legacy(&row),
-            Self::RewardBench2 => rewardbench::read_2(&row),
+            Self::RewardBench2 => rewardbench::read_2(&row).map(Found::from),
             Self::RewardBench => one(rewardbench::read(&row)),
             Self::ShareGpt => one(llama_factory::read_sharegpt(&row)),
             Self::Alpaca => one(llama_factory::read_alpaca(&row)),
             Self::Axolotl => one(llama_factory::read_axolotl(&row)),
-            Self::Unpaired => unpaired::read(&row).map(|_| Vec::new()),
+            Self::Unpaired => unpaired::read(&row).map(|_| Found::default()),
             Self::Answers => one(answers::read(&row)),
             Self::Hh => one(hh::read(&row)),
             Self::Trl => one(trl::read(&row)),

@@ -1,8 +1,8 @@
 //! Other tools' files as items and judgements of a project.
 //!
 //! Rows stream: text goes to `samples/` and is synced before the judgements about it are written, a
-//! few megabytes at a time. What is held of a row afterwards are two hashes of eight bytes, of its item
-//! and of its judgement, to know what is there already.
+//! few megabytes at a time. What is held of a row afterwards are hashes of eight bytes, of its item,
+//! its text and its judgement, to know what is there already.
 
 mod labelled;
 mod names;
@@ -117,6 +117,9 @@ pub struct Imported {
     pub conflicting: usize,
     /// Judgements whose answers are the same but for white space.
     pub duplicates: usize,
+    /// Parts of rows that say nothing here: see [`Found`](super::formats::judged::Found), and
+    /// answers that equal another of the same row.
+    pub left_out: usize,
     /// Answers that nobody had judged: items only.
     pub unjudged: usize,
     /// Rows of the unpaired format whose counterpart was not found.
@@ -167,7 +170,10 @@ pub fn import(
             counts.duplicates += 1;
             Ok(())
         }
-        Incoming::Labelled(labelled) => project.add(*labelled),
+        Incoming::Labelled(labelled) => {
+            counts.left_out += labelled.equal_answers;
+            project.add(*labelled)
+        }
         Incoming::Native(native) => project.add_native(*native),
     };
     let read = each(file, target, &mut take, &mut further)?;
@@ -184,6 +190,7 @@ pub fn import(
         already_there: written.already_there,
         conflicting: written.conflicting,
         unjudged: written.unjudged,
+        left_out: read.left_out + counts.left_out,
         ..counts
     })
 }
@@ -210,7 +217,10 @@ fn each(
     loop {
         let next = match judgements.next_read() {
             Ok(None) => break,
-            Ok(Some(row)) => hand_on(row, target, &mut slots, take),
+            Ok(Some(row)) => {
+                read.left_out += row.left_out;
+                hand_on(row, target, &mut slots, take)
+            }
             Err(error) => Err(error.into()),
         };
         match next {
@@ -236,7 +246,7 @@ fn each(
 }
 
 fn hand_on(
-    Read { row, content }: Read,
+    Read { row, content, .. }: Read,
     target: &Target,
     slots: &mut Slots,
     take: Take,

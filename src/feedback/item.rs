@@ -48,7 +48,9 @@ pub enum ItemError {
     #[error("the row belongs to batch {0:?}, but the file is named otherwise")]
     Batch(String),
     /// A row that [`read_batch`] would refuse.
-    #[error("with this text the row in samples/ would have {0} bytes; {MAX_ROW_BYTES} are possible")]
+    #[error(
+        "with this text the row in samples/ would have {0} bytes; {MAX_ROW_BYTES} are possible"
+    )]
     TooLong(usize),
     /// A name that could leave its folder or break a file system.
     #[error(

@@ -1,6 +1,6 @@
 //! The judgements of a file of any format, one row at a time.
 
-use super::formats::judged::Judged;
+use super::formats::judged::{Found, Judged};
 use super::formats::native::Native;
 use super::formats::unpaired::Matcher;
 use super::formats::value::Object;
@@ -25,6 +25,8 @@ pub struct Read {
     pub row: Row,
     /// What it holds.
     pub content: Content,
+    /// [`Found::left_out`].
+    pub left_out: usize,
 }
 
 impl Read {
@@ -81,12 +83,17 @@ impl Judgements {
         let Some(mut row) = self.rows.next_row()? else {
             return Ok(None);
         };
-        let content = self.content(&row)?;
+        let (content, left_out) = self.content(&row)?;
         row.text = String::new();
-        Ok(Some(Read { row, content }))
+        Ok(Some(Read {
+            row,
+            content,
+            left_out,
+        }))
     }
 
-    fn content(&mut self, row: &Row) -> Result<Content, RowError> {
+    /// What a row holds, and how much of it was left out.
+    fn content(&mut self, row: &Row) -> Result<(Content, usize), RowError> {
         let object: Object = row_of(row.parse()?).map_err(|reason| row.error(reason))?;
         let format = match self.format {
             Some(format) => format,
@@ -101,20 +108,19 @@ impl Judgements {
         match format {
             InFormat::Native => {
                 let native = Native::read(object).map_err(expected)?;
-                Ok(Content::Native(Box::new(native)))
+                Ok((Content::Native(Box::new(native)), 0))
             }
             InFormat::Unpaired => {
                 let half = unpaired::read(&object).map_err(expected)?;
-                Ok(Content::Judged(
-                    self.matcher.add(half).into_iter().collect(),
-                ))
+                let judged = self.matcher.add(half).into_iter().collect();
+                Ok((Content::Judged(judged), 0))
             }
             other => {
-                let judged = other.read(object).map_err(expected)?;
+                let Found { judged, left_out } = other.read(object).map_err(expected)?;
                 if judged.iter().any(|judged| judged.prompt.is_empty()) {
                     return Err(row.error("the prompt is empty"));
                 }
-                Ok(Content::Judged(judged))
+                Ok((Content::Judged(judged), left_out))
             }
         }
     }

@@ -62,11 +62,16 @@ impl Row {
     /// # Errors
     /// [`RowError::Bad`] with the column.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, RowError> {
-        serde_json::from_str(&self.text).or_else(|error| match name_surrogates(&self.text) {
-            Some(named) => serde_json::from_str(&named).map_err(|e| self.error(json_reason(&e))),
-            None => Err(self.error(json_reason(&error))),
-        })
+        from_json(&self.text).map_err(|error| self.error(json_reason(&error)))
     }
+}
+
+/// JSON text as [`Row::parse`] reads it, for rows that hold such text in a column.
+pub(super) fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, serde_json::Error> {
+    serde_json::from_str(text).or_else(|error| match name_surrogates(text) {
+        Some(named) => serde_json::from_str(&named),
+        None => Err(error),
+    })
 }
 
 /// The row with a mark in the place of every escaped surrogate that has no partner, if there is one.

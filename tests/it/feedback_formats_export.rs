@@ -90,6 +90,23 @@ fn filters_aggregation_and_ties() {
 }
 
 #[test]
+fn what_a_record_holds_besides_is_counted_where_it_stays_behind() {
+    let dir = project();
+    let mut labels = Labels::read(&Folders::of(dir.path())).unwrap();
+    let record = &mut labels.labels[0].record;
+    record.aspects.insert("honesty".into(), 2);
+    record.flags.push("unsafe".into());
+    record.reason = Some("it depends".into());
+    for format in [OutFormat::TrlConversational, OutFormat::LabelStudio] {
+        let exported = export(&labels, &Options::new(format), &mut |_| Ok(())).unwrap();
+        let count = |detail| exported.not_carried.get(detail).copied();
+        let of_one = ["aspects", "flags", "reason"].map(count);
+        assert_eq!(of_one, [Some(1); 3], "{format:?}");
+        assert_eq!(["origin", "round"].map(count), [Some(3); 2], "{format:?}");
+    }
+}
+
+#[test]
 fn the_majority_of_three_is_one_row() {
     let dir = project();
     let mut options = Options::new(OutFormat::TrlConversational);

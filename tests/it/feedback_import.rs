@@ -220,3 +220,92 @@ fn an_annotator_at_work_stops_the_file_before_anything_is_written() {
     assert!(matches!(error, ImportError::Store(_)), "{error}");
     assert!(!dir.path().join("samples").exists());
 }
+
+/// A record of Argilla 2 with these questions.
+fn argilla(questions: &Value) -> String {
+    let fields = json!({
+        "context": "not an answer", "prompt": "p", "response-1": "a", "response-2": "b",
+        "source": "nor is this"
+    });
+    json!({"fields": fields, "responses": questions}).to_string()
+}
+
+fn answers(dir: &Path) -> Vec<String> {
+    let item = read_all(&dir.join("samples")).unwrap().remove(0);
+    let mut texts: Vec<String> = item.candidates.into_iter().map(|c| c.text).collect();
+    texts.sort();
+    texts
+}
+
+#[test]
+fn argilla_has_one_question_and_answers_that_are_named_alike() {
+    let says =
+        |value: &str, status: &str| json!({"value": value, "user_id": "mia", "status": status});
+    let questions = json!({
+        "quality": [says("good", "submitted")],
+        "better": [says("response-1", "submitted"), says("response-2", "draft")],
+        "safer": [says("response-2", "submitted")]
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let imported = bring(dir.path(), &argilla(&questions), false).unwrap();
+    assert_eq!((imported.judgements, imported.left_out), (1, 3));
+    assert_eq!(answers(dir.path()), ["a", "b"]);
+    let labels = labels(dir.path());
+    let winner = labels.labels[0].record.winner.clone().unwrap();
+    assert_eq!(labels.items[0].candidate(&winner).unwrap().text, "a");
+
+    let dir = tempfile::tempdir().unwrap();
+    let imported = bring(dir.path(), &argilla(&json!({})), false).unwrap();
+    assert_eq!((imported.unjudged, imported.left_out), (1, 0));
+    assert_eq!(answers(dir.path()), ["a", "b"]);
+
+    let legacy = json!({
+        "prompt": "p", "source": "web", "response-1": "a", "response-2": "b",
+        "preference": [says("response-2", "submitted"), says("response-1", "discarded")]
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let imported = bring(dir.path(), &legacy.to_string(), false).unwrap();
+    assert_eq!((imported.judgements, imported.left_out), (1, 1));
+    assert_eq!(answers(dir.path()), ["a", "b"]);
+}
+
+#[test]
+fn what_a_row_holds_besides_is_counted() {
+    let left_out = |row: &Value| {
+        let dir = tempfile::tempdir().unwrap();
+        bring(dir.path(), &row.to_string(), false).unwrap().left_out
+    };
+    let annotation = |cancelled: bool| {
+        json!({"was_cancelled": cancelled, "result": [{
+            "type": "pairwise", "to_name": "answer1,answer2", "value": {"selected": "left"}
+        }]})
+    };
+    let data = json!({"prompt": "p", "answer1": "a", "answer2": "b"});
+    let other = json!({"result": []});
+    let annotations = [annotation(false), annotation(true), other];
+    assert_eq!(
+        left_out(&json!({"data": data, "annotations": annotations})),
+        2
+    );
+
+    let rated = |text: &str, rating: &str| json!({"response": text, "annotations": {"honesty": {"Rating": rating}}});
+    let completions = [rated("a", "5"), rated("b", "2"), rated("c", "N/A")];
+    assert_eq!(
+        left_out(&json!({"instruction": "p", "completions": completions})),
+        1
+    );
+    assert_eq!(
+        left_out(&json!({"prompt": "p", "responses": ["a", "b", " a"]})),
+        1
+    );
+}
+
+#[test]
+fn half_a_surrogate_pair_in_the_arena_is_named() {
+    let row = json!({
+        "prompt": r#"["p\ud83d"]"#, "response_a": r#"["a"]"#, "response_b": r#"["b"]"#,
+        "winner_model_a": 1, "winner_model_b": 0, "winner_tie": 0
+    });
+    let dir = project(&row.to_string());
+    assert_eq!(labels(dir.path()).items[0].prompt.text.plain(), "p⟨U+D83D⟩");
+}

@@ -135,6 +135,11 @@ fn import_text(imported: &Imported, batch: &str) -> String {
             "judgements contradict those of the same annotator that are there, and were left out",
         ),
         (imported.duplicates, "had equal answers"),
+        (
+            imported.left_out,
+            "parts of rows were left out: drafts, cancelled or discarded judgements, answers to \
+             other questions, unrated or equal answers",
+        ),
         (imported.unjudged, "items are not judged yet"),
         (imported.alone, "rows had no counterpart of the other label"),
         (imported.bad_rows, "bad rows were skipped"),

@@ -9,6 +9,7 @@ use super::hh::{ASSISTANT, HUMAN};
 use super::judged::{Judged, Said, message};
 use super::value::{Object, has, name_if, need};
 use crate::feedback::item::PromptText;
+use crate::feedback::lines::from_json;
 use serde_json::Value;
 
 /// True if the row is one.
@@ -57,7 +58,7 @@ fn rest(prompts: &[String], answers: &[String]) -> String {
 fn turns(row: &Object, name: &str) -> Result<Vec<String>, String> {
     let wrong = || format!("`{name}` must be a list of strings, written as JSON");
     let value = match need(row, name)? {
-        Value::String(text) => serde_json::from_str(text).map_err(|_| wrong())?,
+        Value::String(text) => from_json(text).map_err(|_| wrong())?,
         value => value.clone(),
     };
     let turn = |turn: &Value| match turn {

@@ -9,12 +9,14 @@
 //! ```
 //!
 //! The prompt is the field `prompt`, `instruction`, `question`, `input`, `context` or `text`, the
-//! first that is there; the answers are the other fields, in their order. A response is the name of
-//! the best answer, `tie`, or a ranking: names best first, or `{"value", "rank"}`. Submitted
-//! responses count; drafts, discarded ones, answers to other questions and suggestions (which
-//! programs make) do not.
+//! first that is there. A response is the name of the best answer, `tie`, or a ranking: names best
+//! first, or `{"value", "rank"}`. The answers are the fields that are named like those in responses
+//! but for their number or letter, in their order; without responses, the first fields that are
+//! named like each other. The first question whose responses name them counts, and of it the
+//! submitted ones; drafts, discarded ones and answers to other questions are left out and counted,
+//! suggestions (which programs make) are not read.
 
-use super::judged::{Judged, Said};
+use super::judged::{Found, Judged, Said};
 use super::value::{Object, as_object, field, messages, name_if};
 use crate::feedback::item::{MAX_CANDIDATES, PromptText};
 use serde_json::Value;
@@ -49,17 +51,15 @@ pub fn is_legacy(row: &Object) -> bool {
 }
 
 /// Reads a record of version 2.
-pub fn read(row: &Object) -> Result<Vec<Judged>, String> {
+pub fn read(row: &Object) -> Result<Found, String> {
     let fields = super::value::object(row, "fields")?;
     let questions = field(row, "responses").and_then(as_object);
-    let responses = questions
-        .into_iter()
-        .flat_map(|q| q.values().flat_map(responses_of));
-    record(fields, responses.collect())
+    let questions = questions.into_iter().flat_map(Object::values);
+    record(fields, questions.map(responses_of).collect())
 }
 
 /// Reads a row of the old layout.
-pub fn read_legacy(row: &Object) -> Result<Vec<Judged>, String> {
+pub fn read_legacy(row: &Object) -> Result<Found, String> {
     let is_field = |name: &str, value: &Value| {
         let text = value.is_string() || PROMPTS.contains(&name) && value.is_array();
         text && !ABOUT.contains(&name) && !name.ends_with("-suggestion")
@@ -68,16 +68,17 @@ pub fn read_legacy(row: &Object) -> Result<Vec<Judged>, String> {
     let fields = fields
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
-    record(&fields, row.values().flat_map(responses_of).collect())
+    record(&fields, row.values().map(responses_of).collect())
 }
 
 /// What one user said.
 struct Response<'a> {
     value: &'a Value,
     user: Option<String>,
+    is_submitted: bool,
 }
 
-/// The submitted responses in a question's list. Parquet may turn the list of objects into an
+/// The responses in a question's list. Parquet may turn the list of objects into an
 /// object of lists.
 fn responses_of(value: &Value) -> Vec<Response<'_>> {
     let is_response = |o: &&Object| o.contains_key("user_id") && o.contains_key("value");
@@ -88,24 +89,22 @@ fn responses_of(value: &Value) -> Vec<Response<'_>> {
         };
         let statuses = column("status");
         let each = values.iter().zip(users).enumerate();
-        let submitted = each.filter(|(i, _)| is_submitted(statuses.and_then(|s| s.get(*i))));
-        let response = |(_, (value, user)): (usize, (_, &Value))| Response {
+        let response = |(i, (value, user)): (usize, (_, &Value))| Response {
             value,
             user: name(user),
+            is_submitted: is_submitted(statuses.and_then(|s| s.get(i))),
         };
-        return submitted.map(response).collect();
+        return each.map(response).collect();
     }
     let objects = value.as_array().into_iter().flatten().filter_map(as_object);
-    let responses = objects
-        .filter(is_response)
-        .filter(|o| is_submitted(field(o, "status")));
     let response = |o| {
         Some(Response {
             value: field(o, "value")?,
             user: name_if(o, "user_id"),
+            is_submitted: is_submitted(field(o, "status")),
         })
     };
-    responses.filter_map(response).collect()
+    objects.filter(is_response).filter_map(response).collect()
 }
 
 fn name(value: &Value) -> Option<String> {
@@ -121,19 +120,63 @@ fn is_submitted(status: Option<&Value>) -> bool {
         .is_none_or(|status| status == "submitted")
 }
 
-fn record(fields: &Object, responses: Vec<Response>) -> Result<Vec<Judged>, String> {
+impl<'a> Response<'a> {
+    /// The answers that it names, if that is what it does.
+    fn names(&self) -> Vec<&'a str> {
+        match self.value {
+            Value::Array(list) => list.iter().filter_map(entry_name).collect(),
+            value => value.as_str().into_iter().collect(),
+        }
+    }
+}
+
+fn entry_name(entry: &Value) -> Option<&str> {
+    entry.as_str().or_else(|| entry.get("value")?.as_str())
+}
+
+/// A name without the number or letter at its end: what the names of a record's answers share.
+fn stem(name: &str) -> &str {
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit());
+    let separators = ['-', '_', ' ', '.'];
+    let letter = name.rsplit_once(separators);
+    let stem = letter.filter(|(_, end)| end.len() <= 1);
+    stem.map_or(name, |(stem, _)| stem)
+}
+
+/// The fields that hold answers, given the names that responses have for some of them.
+fn answers<'a>(fields: &'a Object, said: &[&str]) -> Vec<(&'a str, String)> {
+    let others: Vec<(&str, String)> = fields
+        .iter()
+        .filter(|(name, _)| !PROMPTS.contains(&name.as_str()))
+        .filter_map(|(name, text)| Some((name.as_str(), text.as_str()?.to_owned())))
+        .collect();
+    let alike = |of: &str| {
+        let alike = others.iter().filter(|(name, _)| stem(name) == stem(of));
+        alike.cloned().collect::<Vec<_>>()
+    };
+    let is_field = |name: &&&str| others.iter().any(|(other, _)| other == *name);
+    let named = said.iter().find(is_field).copied();
+    let models = named
+        .into_iter()
+        .chain(others.iter().map(|(name, _)| *name));
+    let mut groups = models.map(alike);
+    // `chosen` and `rejected` share no name.
+    groups.find(|group| group.len() > 1).unwrap_or(others)
+}
+
+fn record(fields: &Object, questions: Vec<Vec<Response>>) -> Result<Found, String> {
     let asked = PROMPTS.iter().find(|name| field(fields, name).is_some());
     let asked = *asked.ok_or_else(|| format!("no field is the prompt: {}", PROMPTS.join(", ")))?;
     let prompt = match &fields[asked] {
         Value::Array(_) => PromptText::Messages(messages(&fields[asked], asked)?),
         _ => PromptText::Text(super::value::text(fields, asked)?),
     };
-    let answers = fields
+    let said_names: Vec<&str> = questions
         .iter()
-        .filter(|(name, value)| *name != asked && value.is_string());
-    let (names, texts): (Vec<&str>, Vec<String>) = answers
-        .map(|(name, text)| (name.as_str(), text.as_str().unwrap_or_default().to_owned()))
-        .unzip();
+        .flatten()
+        .flat_map(Response::names)
+        .collect();
+    let (names, texts): (Vec<&str>, Vec<String>) = answers(fields, &said_names).into_iter().unzip();
     if !(2..=MAX_CANDIDATES).contains(&names.len()) {
         let found = names.len();
         return Err(format!(
@@ -141,8 +184,13 @@ fn record(fields: &Object, responses: Vec<Response>) -> Result<Vec<Judged>, Stri
         ));
     }
     let judged = Judged::new(prompt, texts);
+    let total: usize = questions.iter().map(Vec::len).sum();
+    if total == 0 {
+        return Ok(judged.into());
+    }
     let mut all = Vec::new();
-    for response in &responses {
+    let responses = question_about(&questions, &names).into_iter().flatten();
+    for response in responses.filter(|response| response.is_submitted) {
         if let Some(said) = said(response.value, &names)? {
             all.push(Judged {
                 said,
@@ -151,10 +199,30 @@ fn record(fields: &Object, responses: Vec<Response>) -> Result<Vec<Judged>, Stri
             });
         }
     }
-    if responses.is_empty() {
+    let left_out = total - all.len();
+    let mut responses = questions.iter().flatten();
+    if !responses.any(|response| response.is_submitted) {
         all.push(judged);
     }
-    Ok(all)
+    Ok(Found {
+        judged: all,
+        left_out,
+    })
+}
+
+/// The first question whose responses name answers, else the first that has a tie.
+fn question_about<'a, 'b>(
+    questions: &'a [Vec<Response<'b>>],
+    names: &[&str],
+) -> Option<&'a Vec<Response<'b>>> {
+    let names_one = |response: &Response| response.names().iter().any(|name| names.contains(name));
+    let says = |response: &Response| matches!(said(response.value, names), Ok(Some(_)));
+    let mut all = questions.iter();
+    all.find(|question| question.iter().any(names_one))
+        .or_else(|| {
+            let mut all = questions.iter();
+            all.find(|question| question.iter().any(says))
+        })
 }
 
 /// What a response says about the answers; `None` for the answer to another question.
@@ -172,8 +240,7 @@ fn said(value: &Value, names: &[&str]) -> Result<Option<Said>, String> {
         Value::Array(list) => {
             let mut ranks: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
             for (index, entry) in list.iter().enumerate() {
-                let entry_name = entry.as_str().or_else(|| entry.get("value")?.as_str());
-                let Some(answer) = entry_name.and_then(place) else {
+                let Some(answer) = entry_name(entry).and_then(place) else {
                     return Ok(None);
                 };
                 let rank = entry.get("rank").and_then(Value::as_i64);

@@ -1,5 +1,6 @@
 //! One row of any format, said in one way: a prompt, its answers, and what somebody said of them.
 
+use super::Detail;
 use crate::feedback::item::{Message, PromptText};
 
 /// An answer and who gave it.
@@ -54,6 +55,33 @@ pub struct Judged {
     pub note: Option<String>,
     /// Time at work, in milliseconds.
     pub active_ms: Option<u64>,
+    /// What the record holds besides, which only our own format has a place for.
+    pub besides: Vec<Detail>,
+}
+
+/// What a row holds.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Judgements, or answers to be judged.
+    pub judged: Vec<Judged>,
+    /// What else it holds and was left out: judgements that were cancelled, discarded or not
+    /// submitted, answers to other questions, completions that nobody rated.
+    pub left_out: usize,
+}
+
+impl From<Vec<Judged>> for Found {
+    fn from(judged: Vec<Judged>) -> Self {
+        Self {
+            judged,
+            left_out: 0,
+        }
+    }
+}
+
+impl From<Judged> for Found {
+    fn from(judged: Judged) -> Self {
+        vec![judged].into()
+    }
 }
 
 impl Judged {
@@ -70,6 +98,7 @@ impl Judged {
             source: None,
             note: None,
             active_ms: None,
+            besides: Vec::new(),
         }
     }
 

@@ -7,7 +7,7 @@
 //! `rating` result, the comment a `textarea`. Each annotation is a judgement; cancelled ones and
 //! ones without a pairwise result are none.
 
-use super::judged::{Answer, Judged, Said};
+use super::judged::{Answer, Found, Judged, Said};
 use super::value::{Object, as_object, field, has, messages, name_if, object, text};
 use crate::feedback::item::PromptText;
 use serde_json::{Map, Value, json};
@@ -18,21 +18,24 @@ pub fn is(row: &Object) -> bool {
 }
 
 /// Reads a task: its judgements, or its answers if nobody has judged them.
-pub fn read(row: &Object) -> Result<Vec<Judged>, String> {
+pub fn read(row: &Object) -> Result<Found, String> {
     let data = object(row, "data")?;
     let none = Vec::new();
     let annotations = field(row, "annotations")
         .and_then(Value::as_array)
         .unwrap_or(&none);
-    let mut all = Vec::new();
+    let mut found = Found::default();
     for annotation in annotations {
         let annotation = as_object(annotation).ok_or("`annotations` must be a list of objects")?;
-        all.extend(judgement(data, annotation)?);
+        match judgement(data, annotation)? {
+            Some(judged) => found.judged.push(judged),
+            None => found.left_out += 1,
+        }
     }
     if annotations.is_empty() {
-        all.push(task(data, None)?);
+        found.judged.push(task(data, None)?);
     }
-    Ok(all)
+    Ok(found)
 }
 
 fn judgement(data: &Object, annotation: &Object) -> Result<Option<Judged>, String> {

@@ -3,6 +3,7 @@
 //! `{"rlhf": 1, "settled": false, "item": {…}, "record": {…}}`. A settled judgement is one that an
 //! adjudication replaced.
 
+use super::Detail;
 use super::judged::{Answer, Judged, Said};
 use super::value::{Object, has};
 use crate::feedback::item::Item;
@@ -126,5 +127,19 @@ pub fn judged(item: &Item, record: &Record) -> Judged {
         source: Some(item.batch.clone()),
         note: record.note.clone(),
         active_ms: record.time.map(|time| time.active_ms),
+        besides: besides(record),
     }
+}
+
+/// What a record holds besides a judgement.
+fn besides(record: &Record) -> Vec<Detail> {
+    let all = [
+        (Detail::Aspects, !record.aspects.is_empty()),
+        (Detail::Flags, !record.flags.is_empty()),
+        (Detail::Reason, record.reason.is_some()),
+        (Detail::Origin, record.origin.is_some()),
+        (Detail::Round, record.round.is_some()),
+    ];
+    let there = all.into_iter().filter(|(_, there)| *there);
+    there.map(|(detail, _)| detail).collect()
 }

@@ -6,7 +6,7 @@
 //! completion without any is left out. The annotator is `sim:gpt-4`, a program: it is never counted
 //! among people.
 
-use super::judged::{Answer, Judged, Said};
+use super::judged::{Answer, Found, Judged, Said};
 use super::value::{Object, as_object, field, has, list, name_if, object, text};
 use crate::feedback::item::{MAX_CANDIDATES, PromptText};
 use serde_json::Value;
@@ -17,7 +17,7 @@ pub fn is(row: &Object) -> bool {
 }
 
 /// Reads a row.
-pub fn read(row: &Object) -> Result<Judged, String> {
+pub fn read(row: &Object) -> Result<Found, String> {
     let prompt = PromptText::Text(text(row, "instruction")?);
     let completions = list(row, "completions")?;
     if completions.len() > MAX_CANDIDATES {
@@ -44,7 +44,10 @@ pub fn read(row: &Object) -> Result<Judged, String> {
     judged.source = name_if(row, "source");
     judged.annotator = Some("gpt-4".into());
     judged.by_program = true;
-    Ok(judged)
+    Ok(Found {
+        left_out: completions.len() - judged.answers.len(),
+        judged: vec![judged],
+    })
 }
 
 /// Mean rating over the aspects that have one.

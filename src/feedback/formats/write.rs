@@ -71,16 +71,31 @@ pub enum Detail {
     Time,
     /// Which model gave which answer.
     Models,
+    /// Scores by aspect.
+    Aspects,
+    /// Marks such as `unsafe`.
+    Flags,
+    /// Why it could not be judged, or was skipped.
+    Reason,
+    /// How the judgement came about.
+    Origin,
+    /// Round of the loop.
+    Round,
 }
 
 impl Detail {
     /// All of them, with their names.
-    pub const ALL: [(Self, &'static str); 5] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Annotator, "annotator"),
         (Self::Strength, "strength"),
         (Self::Note, "note"),
         (Self::Time, "time"),
         (Self::Models, "models"),
+        (Self::Aspects, "aspects"),
+        (Self::Flags, "flags"),
+        (Self::Reason, "reason"),
+        (Self::Origin, "origin"),
+        (Self::Round, "round"),
     ];
 
     /// True if the judgement has it.
@@ -91,6 +106,9 @@ impl Detail {
             Self::Note => judged.note.is_some(),
             Self::Time => judged.active_ms.is_some(),
             Self::Models => judged.answers.iter().any(|answer| answer.model.is_some()),
+            Self::Aspects | Self::Flags | Self::Reason | Self::Origin | Self::Round => {
+                judged.besides.contains(&self)
+            }
         }
     }
 }
@@ -170,7 +188,11 @@ impl OutFormat {
     /// True if rows carry this.
     pub fn carries(self, detail: Detail) -> bool {
         match self {
-            Self::Native | Self::LabelStudio => true,
+            Self::Native => true,
+            Self::LabelStudio => {
+                use Detail::{Annotator, Models, Note, Strength, Time};
+                matches!(detail, Annotator | Strength | Note | Time | Models)
+            }
             Self::TrlMargin | Self::TrlConversationalMargin => detail == Detail::Strength,
             Self::LabelStudioTasks => detail == Detail::Models,
             _ => false,
@@ -255,7 +277,9 @@ impl OutFormat {
         let Ok(read) = format.read(row) else {
             return false;
         };
-        let [read] = &read[..] else { return false };
+        let [read] = &read.judged[..] else {
+            return false;
+        };
         let unjudged = self.is_unjudged();
         read.prompt == judged.prompt && (unjudged || meaning(read) == meaning(judged))
     }

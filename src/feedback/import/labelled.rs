@@ -22,6 +22,8 @@ pub struct Labelled {
     pub slot: u8,
     /// Where the time went.
     pub time: Option<Time>,
+    /// Answers of the row that equal another but for white space.
+    pub equal_answers: usize,
 }
 
 impl Labelled {
@@ -34,6 +36,7 @@ impl Labelled {
         if kept.len() < 2 {
             return Ok(None);
         }
+        let equal_answers = place.len() - kept.len();
         let candidate = |answer: &&Answer| {
             let policy = answer.model.as_deref().or(judged.source.as_deref());
             Candidate::new(answer.text.clone(), policy.unwrap_or(target.batch))
@@ -67,6 +70,7 @@ impl Labelled {
             decision,
             annotator,
             slot: 0,
+            equal_answers,
             time: judged.active_ms.map(|ms| Time {
                 shown_ms: ms,
                 active_ms: ms,

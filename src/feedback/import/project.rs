@@ -3,8 +3,8 @@
 use super::labelled::Labelled;
 use super::native::moved;
 use super::{ImportError, Incoming, Target};
-use crate::feedback::formats::native::Native;
 use crate::feedback::digest::Sha256;
+use crate::feedback::formats::native::Native;
 use crate::feedback::item::{self, Item, MAX_ROW_BYTES, PromptText, SamplesError};
 use crate::feedback::lines::Lines;
 use crate::feedback::record::{Kind, Origin, Purpose, Record};
@@ -190,6 +190,7 @@ impl<'a> Project<'a> {
             annotator,
             slot,
             time,
+            ..
         } = labelled;
         self.add_item(&item)?;
         match decision {

@@ -20,7 +20,9 @@ enum State {
     Start,
     /// Between elements.
     Between,
-    /// After `]`, or after an error that leaves no way on.
+    /// After `]`: only white space may follow.
+    Tail,
+    /// After all, or after an error that leaves no way on.
     End,
 }
 
@@ -90,10 +92,10 @@ impl Elements {
             let blank = scan.text.is_empty() && !scan.too_long;
             if scan.ends_at(byte) {
                 if byte == b']' {
-                    self.state = State::End;
+                    self.state = State::Tail;
                 }
                 if blank && byte == b']' {
-                    return Ok(None);
+                    break;
                 }
                 return self.row(begins, scan).map(Some);
             }
@@ -103,7 +105,24 @@ impl Elements {
                 scan.push(byte);
             }
         }
-        Ok(None)
+        self.tail().map(|()| None)
+    }
+
+    /// Reads what follows the array, once.
+    fn tail(&mut self) -> Result<(), RowError> {
+        while self.state == State::Tail {
+            match self.next_byte()? {
+                Some(byte) if byte.is_ascii_whitespace() => {}
+                Some(_) => {
+                    self.state = State::End;
+                    let reason = "more follows the array that the file begins with; put all rows \
+                                  into one array, or one on each line";
+                    return Err(self.bad(self.line, reason));
+                }
+                None => self.state = State::End,
+            }
+        }
+        Ok(())
     }
 
     fn next_byte(&mut self) -> Result<Option<u8>, RowError> {
@@ -163,6 +182,15 @@ mod tests {
         assert_eq!(elements(text), expected);
         assert_eq!(elements("[]"), []);
         assert_eq!(elements(" [ ] "), []);
+    }
+
+    #[test]
+    fn what_follows_the_array_is_not_ignored() {
+        let found = elements("[1]\n[2]");
+        assert_eq!((found.len(), &found[0]), (2, &Ok((1, "1".to_owned()))));
+        let error = found[1].as_ref().unwrap_err();
+        assert!(error.starts_with("a.json:2: more follows"), "{error}");
+        assert_eq!(elements("[] x").len(), 1);
     }
 
     #[test]

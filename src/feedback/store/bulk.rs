@@ -53,7 +53,9 @@ impl Answer {
     /// The answer that a line gives.
     pub fn of(glance: &Glance) -> Self {
         let ranking = glance.ranking.clone().map(|mut groups| {
-            groups.iter_mut().for_each(|group| group.sort_unstable());
+            for group in &mut groups {
+                group.sort_unstable();
+            }
             groups
         });
         let mut hasher = DefaultHasher::new();
