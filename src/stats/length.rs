@@ -96,26 +96,19 @@ mod tests {
 
     #[test]
     fn the_correlation_is_that_of_both_orders() {
-        let all = [(0.5, 4.0), (0.5, 2.0), (-0.25, 1.0), (0.1, 0.0)];
         let of = |sign: f64| {
-            let each = all.iter().enumerate();
-            let each = each.map(|(at, &(l, v))| {
-                if at == 1 {
-                    (l * sign, v * sign, at)
-                } else {
-                    (l, v, at)
-                }
-            });
-            let each: Vec<_> = each.map(|(l, v, at)| compared(l, v, at)).collect();
-            correlation(&each, 1).unwrap()
+            let all = [
+                compared(0.5, 4.0, 0),
+                compared(0.5 * sign, 2.0 * sign, 1),
+                compared(-0.25, 1.0, 2),
+                compared(0.1, 0.0, 3),
+            ];
+            correlation(&all, 1).unwrap()
         };
-        // Python: statistics.correlation of the eight values that are the four and their negatives.
-        assert!(
-            (of(1.0).r - 0.793_113_424_5101).abs() < 1e-12,
-            "{:?}",
-            of(1.0)
-        );
-        assert_eq!((of(1.0).n, of(-1.0)), (4, of(1.0)));
+        // Python: statistics.correlation of the four pairs of values and their negatives.
+        let found = of(1.0);
+        assert!((found.r - 0.793_113_424_510).abs() < 1e-11, "{found:?}");
+        assert_eq!((found.n, of(-1.0)), (4, found));
     }
 
     #[test]
