@@ -168,7 +168,10 @@ fn longest_rising(pairs: &[[usize; 2]]) -> Vec<[usize; 2]> {
 }
 
 #[cfg(test)]
-#[allow(clippy::single_range_in_vec_init, reason = "one range is what is meant")]
+#[allow(
+    clippy::single_range_in_vec_init,
+    reason = "one range is what is meant"
+)]
 mod tests {
     use super::*;
 

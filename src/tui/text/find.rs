@@ -89,7 +89,10 @@ fn column(row: &Row, at: usize) -> usize {
 }
 
 #[cfg(test)]
-#[allow(clippy::single_range_in_vec_init, reason = "one range is what is meant")]
+#[allow(
+    clippy::single_range_in_vec_init,
+    reason = "one range is what is meant"
+)]
 mod tests {
     use super::*;
     use crate::tui::text::document::Document;
