@@ -1,7 +1,7 @@
 //! A labelling campaign as one HTML file, for papers and reviews.
 //!
 //! The file needs nothing else: style and charts are inline, there is no script, and the policy of
-//! the page forbids to load anything. All text from files passes [`escape`]. Annotators appear under
+//! the page forbids to load anything. All text from files passes [`escape()`]. Annotators appear under
 //! numbers unless their names are asked for.
 
 pub mod escape;
