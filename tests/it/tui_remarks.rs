@@ -166,3 +166,24 @@ fn a_comment_made_after_an_undo_is_kept_by_redo() {
         "on second thoughts"
     );
 }
+
+#[test]
+fn undo_keeps_what_was_begun_and_redo_what_was_said() {
+    let mut stage = Stage::new(setup(), (120, 36), pairs(3));
+    stage
+        .press("c")
+        .write("one")
+        .press("<enter> 3 c")
+        .write("two")
+        .press("<enter> 7 c");
+    stage.write("begun").press("<enter> u u U U");
+    let notes: Vec<&str> = stage
+        .drafts
+        .iter()
+        .map(|draft| draft.remarks.note.as_str())
+        .collect();
+    assert_eq!(notes, ["one", "two", "", "", "one", "two"]);
+    assert_eq!(stage.app.remarks.note, "begun");
+    stage.press("5");
+    assert_eq!(stage.drafts.last().unwrap().remarks.note, "begun");
+}

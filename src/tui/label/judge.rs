@@ -216,7 +216,10 @@ pub(super) fn committed(app: &mut App, id: Ulid, now: u64) {
                 revision: draft.revision,
             },
         ),
-        Act::Retract(_) => take_back(app),
+        Act::Retract(_) => {
+            put_by(app);
+            take_back(app);
+        }
     }
     show(app, now);
     if let Some(aside) = aside.filter(|_| draft.revision) {
@@ -250,6 +253,28 @@ fn settle(app: &mut App, done: Done) {
     app.selected = None;
     app.remarks = Remarks::default();
     app.done.push(done);
+    take_up(app);
+}
+
+/// Keeps what was begun on the pair on the screen, while an undo brings up another.
+fn put_by(app: &mut App) {
+    if let Some(pair) = app.pair().cloned()
+        && (app.selected.is_some() || app.remarks != Remarks::default())
+    {
+        app.begun.retain(|(other, ..)| !other.is(&pair));
+        let (remarks, selected) = (app.remarks.clone(), app.selected);
+        app.begun.push((pair, remarks, selected));
+    }
+}
+
+/// Brings back what was begun on the pair that comes up.
+fn take_up(app: &mut App) {
+    let Some(pair) = app.pair().cloned() else {
+        return;
+    };
+    if let Some(place) = app.begun.iter().position(|(other, ..)| other.is(&pair)) {
+        (_, app.remarks, app.selected) = app.begun.remove(place);
+    }
 }
 
 fn take_back(app: &mut App) {

@@ -95,6 +95,8 @@ pub struct App {
     pub selected: Option<Decision>,
     /// What is said beside it.
     pub remarks: Remarks,
+    /// What was begun on pairs that had to wait while an undo brought up others.
+    pub begun: Vec<(Rc<Pair>, Remarks, Option<Decision>)>,
     /// A judgement of the history that is open to be changed.
     pub revision: Option<Revision>,
     /// The judgements of this annotator.
@@ -137,6 +139,7 @@ impl App {
             view: View::default(),
             selected: None,
             remarks: Remarks::default(),
+            begun: Vec::new(),
             revision: None,
             history: List::default(),
             committing: None,
