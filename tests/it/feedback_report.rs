@@ -324,7 +324,7 @@ fn the_commands_say_what_the_library_found() {
     assert_eq!((code, out.lines().count()), (0, 9));
     let summary = "9 rows written; dropped: 2 ties, 1 both bad, 1 cannot judge, 1 skipped.";
     assert!(
-        err.contains(summary) && err.contains("3 pairs were judged by simulated"),
+        err.contains(summary) && err.contains("3 judgements were made by simulated"),
         "{err}"
     );
     let arguments = [
@@ -401,7 +401,7 @@ fn an_import_can_be_exported_again() {
     ];
     let (code, out, _) = rlhf(dir.path(), &export);
     assert!(
-        code == 0 && out.starts_with("{\"rows\":1,\"simulated\":0,"),
+        code == 0 && out.starts_with("{\"rows\":1,\"judgements\":1,\"simulated\":0,"),
         "{out}"
     );
     assert_eq!(
