@@ -377,3 +377,40 @@ fn an_adjudication_still_settles_what_it_settled() {
         .collect();
     assert_eq!(origins, [Origin::Adjudication, Origin::Sim, Origin::Import]);
 }
+
+#[test]
+fn a_native_row_that_occurs_twice_counts_once() {
+    let opinions = vec![(0, Opinion::Tie), (1, Opinion::Prefer(0, Some(2)))];
+    let case = Case {
+        kind: Prompts::Chat,
+        prompt: "p".into(),
+        answers: vec!["a".into(), "b".into()],
+        opinions,
+    };
+    let dir = project(&[case]);
+    let labels = Labels::read(&Folders::of(dir.path())).unwrap();
+    let out = dir.path().join("twice.jsonl");
+    let options = Options::new(OutFormat::Native);
+    write_file(&out, |take| {
+        export(&labels, &options, take)?;
+        export(&labels, &options, take)
+    })
+    .unwrap();
+    let there = tempfile::tempdir().unwrap();
+    let target = Target {
+        dir: there.path(),
+        batch: "b",
+        annotator: None,
+        format: None,
+        skip_bad: false,
+    };
+    let imported = import(&out, &target, &mut Stamps::system, &mut |_| ()).unwrap();
+    assert_eq!(
+        (imported.rows, imported.judgements, imported.already_there),
+        (4, 2, 2)
+    );
+    assert_eq!(
+        says(there.path(), OutFormat::Native),
+        says(dir.path(), OutFormat::Native)
+    );
+}

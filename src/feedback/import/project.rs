@@ -171,9 +171,16 @@ impl<'a> Project<'a> {
             let bulk = Bulk::open(&self.feedback, &annotator, (self.stamps)())?;
             self.annotators.insert(annotator.clone(), bulk);
         }
-        if self.annotators[&annotator].is_answered(&item.id, slot) {
-            self.written.already_there += 1;
-            return Ok(());
+        let bulk = self.annotators.get_mut(&annotator);
+        if let Some(bulk) = bulk {
+            if bulk.is_answered(&item.id, slot) {
+                self.written.already_there += 1;
+                return Ok(());
+            }
+            // Rows of other tools were numbered; ours may occur twice in a file.
+            if matches!(what, What::Record(_)) {
+                bulk.announce(&item.id, slot);
+            }
         }
         // A record refers to the text by its hash.
         item.candidates

@@ -124,6 +124,12 @@ impl Bulk {
             .is_some_and(|&count| count > 0)
     }
 
+    /// Lets [`Bulk::is_answered`] know of an answer that is about to be written.
+    pub fn announce(&mut self, item: &str, slot: u8) {
+        let count = self.answered.entry(answer_key(item, slot)).or_default();
+        *count = count.saturating_add(1);
+    }
+
     /// Writes a judgement. The caller numbers its own repeats: [`Bulk::is_answered`] does not learn of
     /// it, which halves what an import holds.
     ///
@@ -141,8 +147,7 @@ impl Bulk {
         self.append(record)
     }
 
-    /// Writes a record from another store under a new id of this session; its time stays. From now on
-    /// [`Bulk::is_answered`] knows it.
+    /// Writes a record from another store under a new id of this session; its time stays.
     ///
     /// # Errors
     /// As [`super::session::Session::judge`].
@@ -150,11 +155,6 @@ impl Bulk {
         let header = self.header();
         (record.id, record.session) = (header.id, header.session);
         record.annotator = header.annotator;
-        if let Some(item) = &record.item {
-            let key = answer_key(item, record.slot.unwrap_or(0));
-            let count = self.answered.entry(key).or_default();
-            *count = count.saturating_add(1);
-        }
         self.append(record)
     }
 
