@@ -219,3 +219,44 @@ fn imports_keep_people_apart_and_add_nothing_twice() {
     let checked = rlhf::feedback::check::check(&rlhf::feedback::labels::Folders::of(dir.path()));
     assert_eq!(checked.problems, [] as [String; 0]);
 }
+
+#[test]
+fn more_annotators_than_locks_are_refused_with_the_way_out() {
+    let row = |n: usize| {
+        format!(
+            "{{\"info\": {{\"post\": \"p\"}}, \"summaries\": [{{\"text\": \"a\"}}, {{\"text\": \"b\"}}], \
+             \"choice\": 0, \"worker\": \"w{n}\"}}\n"
+        )
+    };
+    let rows: String = (0..257).map(row).collect();
+    let (dir, path) = write("many.jsonl", rows.as_bytes());
+    let all = target(dir.path(), "many");
+    let error = import(&path, &all, &mut Stamps::system, &mut |_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("more than 256 annotators") && error.contains("--annotator NAME"),
+        "{error}"
+    );
+    let one = Target {
+        annotator: Some("crowd"),
+        ..all
+    };
+    // The same answers 257 times by one annotator are one too many for a byte.
+    let error = import(&path, &one, &mut Stamps::system, &mut |_| ())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("many.jsonl:257: more than 256 judgements"),
+        "{error}"
+    );
+    let skip = Target {
+        skip_bad: true,
+        ..one
+    };
+    let imported = import(&path, &skip, &mut Stamps::system, &mut |_| ()).unwrap();
+    assert_eq!(
+        (imported.judgements, imported.bad_rows, imported.new_items),
+        (256, 1, 1)
+    );
+}

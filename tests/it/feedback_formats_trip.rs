@@ -302,3 +302,115 @@ proptest! {
         prop_assert_eq!(exported.dropped.ties, 0);
     }
 }
+
+#[test]
+fn an_adjudication_still_settles_what_it_settled() {
+    let dir = tempfile::tempdir().unwrap();
+    let case = Case {
+        kind: Prompts::Text,
+        prompt: "p".into(),
+        answers: vec!["a".into(), "b".into()],
+        opinions: Vec::new(),
+    };
+    let item = item(&case, 0);
+    append_batch(
+        &dir.path().join("samples"),
+        "b",
+        std::slice::from_ref(&item),
+    )
+    .unwrap();
+    let feedback = dir.path().join("feedback");
+    let judge = |name: &str, purpose, origin, decision| {
+        let mut bulk = Bulk::open(&feedback, name, Stamps::system()).unwrap();
+        let display = Some(rlhf::feedback::record::Display {
+            order: item.candidates.iter().map(|c| c.id.clone()).collect(),
+            order_seed: 7,
+            blind: true,
+            size: Some([120, 36]),
+            layout: rlhf::feedback::record::Layout::Split,
+            viewed: BTreeMap::new(),
+        });
+        let shown = Shown {
+            item: &item,
+            slot: 0,
+            purpose,
+            origin,
+            display,
+            time: None,
+        };
+        let id = bulk.judge(&shown, decision).unwrap();
+        bulk.close().unwrap();
+        id
+    };
+    let prefer = |winner| decision(&item, &Opinion::Prefer(winner, None));
+    let first = judge("zoe", Purpose::Train, Origin::Screen, prefer(0));
+    judge("sim:gold", Purpose::Train, Origin::Sim, prefer(1));
+    let settles = Decision {
+        adjudicates: vec![first],
+        ..prefer(1)
+    };
+    judge("ada", Purpose::Adjudication, Origin::Adjudication, settles);
+    let (_, there) = trip(dir.path(), OutFormat::Native);
+    let state = |dir: &Path| {
+        let labels = Labels::read(&Folders::of(dir)).unwrap().labels.into_iter();
+        let each = labels.map(|l| {
+            (
+                l.record.annotator,
+                l.record.winner,
+                l.settled,
+                l.record.display,
+            )
+        });
+        each.collect::<Vec<_>>()
+    };
+    assert_eq!(state(there.path()), state(dir.path()));
+    let settled: Vec<bool> = state(there.path())
+        .into_iter()
+        .map(|(_, _, settled, _)| settled)
+        .collect();
+    assert_eq!(settled, [false, false, true]);
+    let labels = Labels::read(&Folders::of(there.path())).unwrap();
+    let origins: Vec<_> = labels
+        .labels
+        .iter()
+        .map(|label| label.record.origin.unwrap())
+        .collect();
+    assert_eq!(origins, [Origin::Adjudication, Origin::Sim, Origin::Import]);
+}
+
+#[test]
+fn a_native_row_that_occurs_twice_counts_once() {
+    let opinions = vec![(0, Opinion::Tie), (1, Opinion::Prefer(0, Some(2)))];
+    let case = Case {
+        kind: Prompts::Chat,
+        prompt: "p".into(),
+        answers: vec!["a".into(), "b".into()],
+        opinions,
+    };
+    let dir = project(&[case]);
+    let labels = Labels::read(&Folders::of(dir.path())).unwrap();
+    let out = dir.path().join("twice.jsonl");
+    let options = Options::new(OutFormat::Native);
+    write_file(&out, |take| {
+        export(&labels, &options, take)?;
+        export(&labels, &options, take)
+    })
+    .unwrap();
+    let there = tempfile::tempdir().unwrap();
+    let target = Target {
+        dir: there.path(),
+        batch: "b",
+        annotator: None,
+        format: None,
+        skip_bad: false,
+    };
+    let imported = import(&out, &target, &mut Stamps::system, &mut |_| ()).unwrap();
+    assert_eq!(
+        (imported.rows, imported.judgements, imported.already_there),
+        (4, 2, 2)
+    );
+    assert_eq!(
+        says(there.path(), OutFormat::Native),
+        says(dir.path(), OutFormat::Native)
+    );
+}

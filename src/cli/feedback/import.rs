@@ -23,13 +23,14 @@ Examples:
   rlhf feedback import train-00000.parquet --format ultrafeedback --dir my-project
   rlhf feedback import label-studio-export.json
 
-Files: .jsonl, .json (an array), .csv, .parquet (snappy, gzip, brotli, LZ4), also gzipped. The first row tells the format:
-preference pairs of TRL (explicit, implicit, with margin, conversational, unpaired), hh-rlhf, OpenAI, NeMo-RL, LLaMA-Factory
-(alpaca, sharegpt), axolotl and DeepSpeed-Chat; UltraFeedback, RewardBench 1 and 2, summarize-from-feedback, Chatbot-Arena-55k;
-Label Studio, Argilla; answers to be judged; and native, which rlhf feedback export writes.
+Files: .jsonl, .json (an array), .csv, also gzipped, and .parquet (snappy, gzip, brotli, LZ4). The first
+row tells the format: preference pairs of TRL (explicit, implicit, with margin, conversational, unpaired),
+hh-rlhf, OpenAI, NeMo-RL, LLaMA-Factory (alpaca, sharegpt), axolotl and DeepSpeed-Chat; UltraFeedback,
+RewardBench 1 and 2, summarize-from-feedback, Chatbot-Arena-55k; Label Studio, Argilla; answers to be
+judged; and native, which rlhf feedback export writes.
 
-The text goes to samples/, the judgements to feedback/. Annotators keep the names that the rows give them, made safe as folder
-names. Importing a file again adds nothing.";
+The text goes to samples/, the judgements to feedback/. Annotators keep the names that the rows give them,
+made safe as folder names. Importing a file again adds nothing.";
 
 /// Arguments of `rlhf feedback import`.
 #[derive(Debug, Args)]
@@ -113,9 +114,14 @@ fn import_text(imported: &Imported, batch: &str) -> String {
         judgements,
         ..
     } = imported;
+    // Our own rows say which batches they belong to.
+    let place = match *format {
+        "native" => "samples/".to_owned(),
+        _ => format!("samples/{batch}.jsonl"),
+    };
     let mut text = format!(
-        "{rows} rows of format {format} read: {new_items} new items in samples/{batch}.jsonl, \
-         {judgements} new judgements"
+        "{rows} rows of format {format} read: {new_items} new items in {place}, {judgements} new \
+         judgements"
     );
     let names: Vec<&str> = imported.annotators.keys().map(String::as_str).collect();
     match names[..] {

@@ -272,6 +272,14 @@ impl<'a> Project<'a> {
             self.there_already(&what, there);
             return Ok(());
         }
+        // Rows of other tools are numbered; ours may stand twice in a file.
+        let same = |waiting: &Waiting| {
+            (&waiting.item.id, waiting.slot, &waiting.annotator) == (&item.id, slot, &annotator)
+        };
+        if matches!(what, What::Record(_)) && self.waiting.iter().any(same) {
+            self.written.already_there += 1;
+            return Ok(());
+        }
         // A record refers to the text by its hash.
         item.prompt.text = PromptText::Text(String::new());
         item.candidates
