@@ -32,7 +32,7 @@ pub enum LiveError {
 pub struct Source {
     /// The policy.
     pub model: LanguageModel,
-    /// Prompts that have no item yet, in order.
+    /// Prompts, in order; those that have an item already are left out at the start.
     pub prompts: Vec<Prompt>,
     /// How answers are drawn.
     pub config: SampleConfig,

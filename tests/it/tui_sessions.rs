@@ -231,33 +231,37 @@ fn the_project_sets_the_scale_and_moves_keys_and_the_annotator_may_too() {
 #[test]
 fn settings_that_cannot_be_are_refused_with_the_place() {
     let project = project();
-    let refused = |ours: &str, mine: &str| {
+    let refused = |code: u32, ours: &str, mine: &str| {
         fs::write(project.path().join("rlhf.toml"), ours).unwrap();
         fs::create_dir_all(project.path().join("config/rlhf")).unwrap();
         fs::write(project.path().join("config/rlhf/config.toml"), mine).unwrap();
         let (status, said) = Person::sit_down(project.path(), 300, 20).leaves();
-        assert!(matches!(status.exit_code(), 1 | 2), "{said}");
+        assert_eq!(status.exit_code(), code, "{said}");
         said
     };
-    let conflict = refused("[label.keys]\nundo = \"s\"\n", "");
+    let conflict = refused(1, "[label.keys]\nundo = \"s\"\n", "");
     assert!(conflict.contains("rlhf.toml:1"), "{conflict}");
     assert!(
         conflict.contains("s would mean both skip and undo"),
         "{conflict}"
     );
-    let unknown = refused("", "[label.keys]\nundoo = \"z\"\n");
+    let unknown = refused(1, "", "[label.keys]\nundoo = \"z\"\n");
     assert!(unknown.contains("config.toml:1"), "{unknown}");
     assert!(
         unknown.contains("no action is called \"undoo\""),
         "{unknown}"
     );
-    let project_only = refused("", "[label]\nscale = \"7\"\n");
+    let project_only = refused(1, "", "[label]\nscale = \"7\"\n");
     assert!(
         project_only.contains("config.toml:2: `scale` is the project's"),
         "{project_only}"
     );
     let eleven: Vec<String> = (0..11).map(|i| format!("\"f{i}\"")).collect();
-    let flags = refused(&format!("[label]\nflags = [{}]\n", eleven.join(", ")), "");
+    let flags = refused(
+        2,
+        &format!("[label]\nflags = [{}]\n", eleven.join(", ")),
+        "",
+    );
     assert!(
         flags.contains("rlhf.toml:2") && flags.contains("at most nine"),
         "{flags}"

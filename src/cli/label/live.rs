@@ -1,6 +1,5 @@
 //! `rlhf label --live`: answers are written while the person judges.
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -53,10 +52,8 @@ pub fn open(args: &LabelArgs, annotator: &str) -> color_eyre::Result<(Vec<Item>,
     } else {
         Vec::new()
     };
-    let done: HashSet<&str> = items.iter().map(|item| item.prompt.id.as_str()).collect();
     let file = live.prompts.as_deref().unwrap_or(Path::new(""));
-    let mut prompts = read_prompts(file)?;
-    prompts.retain(|prompt| !done.contains(prompt.id.as_str()));
+    let prompts = read_prompts(file)?;
     let (config, project) = settings(args)?;
     let name = project
         .model

@@ -186,13 +186,8 @@ impl Bulk {
     /// # Errors
     /// As [`super::session::Session::judge`].
     pub fn judge(&mut self, shown: &Shown, decision: Decision) -> Result<Ulid, StoreError> {
-        let header = self.header();
-        let mut record = Record::new(Kind::Judgement, header).about(shown.item, shown.slot);
-        record.purpose = Some(shown.purpose);
-        record.origin = Some(shown.origin);
+        let mut record = shown.record(Kind::Judgement, self.header());
         record.question = Some(QUESTION.to_owned());
-        record.display.clone_from(&shown.display);
-        record.time = shown.time;
         decision.write_to(&mut record);
         self.append(record)
     }

@@ -1,7 +1,9 @@
 //! What a caller says about an item; [`super::session`] makes the record.
 
 use crate::feedback::item::Item;
-use crate::feedback::record::{Display, Origin, Outcome, Purpose, Record, Scale, Time};
+use crate::feedback::record::{
+    Display, Header, Kind, Origin, Outcome, Purpose, Record, Scale, Time,
+};
 use std::collections::BTreeMap;
 use ulid::Ulid;
 
@@ -20,6 +22,18 @@ pub struct Shown<'a> {
     pub display: Option<Display>,
     /// Where the time went.
     pub time: Option<Time>,
+}
+
+impl Shown<'_> {
+    /// The beginning of a record about it.
+    pub(super) fn record(&self, kind: Kind, header: Header) -> Record {
+        let mut record = Record::new(kind, header).about(self.item, self.slot);
+        record.purpose = Some(self.purpose);
+        record.origin = Some(self.origin);
+        record.display.clone_from(&self.display);
+        record.time = self.time;
+        record
+    }
 }
 
 /// The decision itself. A winner is a candidate id, never a side.

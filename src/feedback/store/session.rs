@@ -257,13 +257,9 @@ impl Session {
     }
 
     fn about(&mut self, kind: Kind, shown: &Shown) -> Record {
-        let mut record = Record::new(kind, self.header()).about(shown.item, shown.slot);
-        record.purpose = Some(shown.purpose);
-        record.origin = Some(shown.origin);
+        let mut record = shown.record(kind, self.header());
         record.question = Some(self.question.clone());
         record.guidelines_sha256 = self.guidelines_sha256;
-        record.display.clone_from(&shown.display);
-        record.time = shown.time;
         record
     }
 

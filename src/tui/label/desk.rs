@@ -199,12 +199,15 @@ const LISTED: usize = 5000;
 ///
 /// # Errors
 /// [`StoreError`] if a record cannot be read.
-pub fn list(
-    items: &[Item],
+pub fn list<'a>(
+    items: impl IntoIterator<Item = &'a Item>,
     history: &History,
     seed: u64,
 ) -> Result<(Vec<Entry>, usize), StoreError> {
-    let by_id: HashMap<&str, &Item> = items.iter().map(|item| (item.id.as_str(), item)).collect();
+    let by_id: HashMap<&str, &Item> = items
+        .into_iter()
+        .map(|item| (item.id.as_str(), item))
+        .collect();
     let mut events: Vec<_> = history
         .all_effective()
         .filter(|event| event.kind != Kind::Defer)

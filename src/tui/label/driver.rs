@@ -242,8 +242,8 @@ impl<'a> Driver<'a> {
         let Some(history) = session.or(self.read.as_ref()) else {
             return Ok(Event::Listed(vec![], 0));
         };
-        let items = [self.job.items, &self.arrived].concat();
-        let (entries, left_out) = desk::list(&items, history, self.job.plan.seed)?;
+        let items = self.job.items.iter().chain(&self.arrived);
+        let (entries, left_out) = desk::list(items, history, self.job.plan.seed)?;
         Ok(Event::Listed(entries, left_out))
     }
 

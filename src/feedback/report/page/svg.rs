@@ -178,15 +178,7 @@ pub fn columns(caption: &Caption, counts: &[usize], ends: [&str; 2]) -> String {
             BOTTOM - tall
         );
     }
-    let y = HEIGHT - 8.0;
-    let _ = write!(
-        svg,
-        "<text class=\"tick\" x=\"{LEFT}\" y=\"{y}\">{}</text>\
-         <text class=\"tick\" x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">{}</text></svg>",
-        escape(ends[0]),
-        escape(ends[1])
-    );
-    svg
+    close(svg, LEFT, HEIGHT, ends)
 }
 
 /// A line over steps of equal width, from 0 to 1 or from −1 if a value is negative. Missing values
@@ -239,10 +231,15 @@ pub fn course(caption: &Caption, values: &[Option<f64>], ends: [&str; 2]) -> Str
             "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>"
         );
     }
-    let y = HEIGHT - 8.0;
+    close(svg, LEFT, HEIGHT, ends)
+}
+
+/// The names of the first and the last step, below a chart that begins at `left`; nothing follows.
+fn close(mut svg: String, left: f64, height: f64, ends: [&str; 2]) -> String {
+    let y = height - 8.0;
     let _ = write!(
         svg,
-        "<text class=\"tick\" x=\"{LEFT}\" y=\"{y}\">{}</text>\
+        "<text class=\"tick\" x=\"{left}\" y=\"{y}\">{}</text>\
          <text class=\"tick\" x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">{}</text></svg>",
         escape(ends[0]),
         escape(ends[1])
