@@ -47,6 +47,7 @@ pub mod config;
 pub mod device;
 pub mod feedback;
 pub mod generate;
+pub mod kernels;
 pub mod model;
 pub mod policy;
 pub mod reward;
