@@ -13,7 +13,7 @@ mod shared;
 mod team;
 mod tile;
 
-pub use attention::{HeadCache, attend};
+pub use attention::{HeadCache, attend, lanes_of_head};
 pub use exp::exponentials;
 pub use matmul::{Mode, matmul, matmul_part, matmul_transposed};
 pub use panels::{Full, Panels, Precision, WIDTH};

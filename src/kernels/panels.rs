@@ -38,13 +38,18 @@ pub(super) trait Lanes: Copy + Send + Sync {
 #[repr(C, align(64))]
 pub struct Full(pub(super) [f32; WIDTH]);
 
+impl Full {
+    /// Sixteen zeros.
+    pub const ZERO: Self = Self([0.0; WIDTH]);
+}
+
 /// Sixteen bf16 on half a cache line.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(32))]
 pub(super) struct Brief([u16; WIDTH]);
 
 impl Lanes for Full {
-    const ZERO: Self = Self([0.0; WIDTH]);
+    const ZERO: Self = Self::ZERO;
 
     #[inline(always)]
     fn widen(&self) -> [f32; WIDTH] {
