@@ -27,7 +27,7 @@ pub(super) trait Lanes: Copy + Send + Sync {
     const ZERO: Self;
 
     /// As the numbers to compute with.
-    fn widen(&self) -> [f32; WIDTH];
+    fn widen<I: Isa>(&self) -> I::Wide;
 
     /// The nearest that can be kept.
     fn narrow(values: [f32; WIDTH]) -> Self;
@@ -52,8 +52,8 @@ impl Lanes for Full {
     const ZERO: Self = Self::ZERO;
 
     #[inline(always)]
-    fn widen(&self) -> [f32; WIDTH] {
-        self.0
+    fn widen<I: Isa>(&self) -> I::Wide {
+        I::load(&self.0)
     }
 
     #[inline(always)]
@@ -66,8 +66,8 @@ impl Lanes for Brief {
     const ZERO: Self = Self([0; WIDTH]);
 
     #[inline(always)]
-    fn widen(&self) -> [f32; WIDTH] {
-        self.0.map(|bits| f32::from_bits(u32::from(bits) << 16))
+    fn widen<I: Isa>(&self) -> I::Wide {
+        I::load_brief(&self.0)
     }
 
     #[inline(always)]
@@ -213,7 +213,7 @@ impl<L: Lanes> Work for Unpack<'_, L> {
             let mut rows = [[0.0; WIDTH]; WIDTH];
             let from = panel * self.inputs + self.first;
             for (row, lanes) in rows.iter_mut().zip(&self.panels[from..from + width]) {
-                *row = lanes.widen();
+                *row = I::store(lanes.widen::<I>());
             }
             for (output, lanes) in into.iter_mut().enumerate() {
                 for (input, row) in rows.iter().enumerate() {
