@@ -11,6 +11,11 @@ use std::str::FromStr;
 use burn::tensor::Device;
 use thiserror::Error;
 
+/// The CPU's backend, for operations of our own.
+pub type Cpu = burn::backend::Flex;
+/// The same with gradients.
+pub type TrainedCpu = burn::backend::Autodiff<Cpu>;
+
 /// What `--device` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceChoice {

@@ -166,9 +166,14 @@ mod tests {
     ) -> Vec<f64> {
         let dot = |key: &Vec<f32>| {
             let terms = query.iter().zip(key);
-            terms.map(|(q, k)| f64::from(*q) * f64::from(*k)).sum::<f64>()
+            terms
+                .map(|(q, k)| f64::from(*q) * f64::from(*k))
+                .sum::<f64>()
         };
-        let weights: Vec<f64> = keys[seen.clone()].iter().map(|key| dot(key).exp()).collect();
+        let weights: Vec<f64> = keys[seen.clone()]
+            .iter()
+            .map(|key| dot(key).exp())
+            .collect();
         let total: f64 = weights.iter().sum();
         (0..query.len())
             .map(|i| {

@@ -207,7 +207,8 @@ impl<L: Lanes> Rows<'_, L> {
         let sums = tile::<I, L, R, P>(a, b);
         for (r, sums) in sums.iter().enumerate() {
             for (p, sums) in sums.iter().enumerate() {
-                self.out.write(row + r, (self.first + panel + p) * WIDTH, sums);
+                self.out
+                    .write(row + r, (self.first + panel + p) * WIDTH, sums);
             }
         }
     }

@@ -6,15 +6,20 @@
 
 mod build;
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
 
+use crate::device;
+use crate::kernels::Panels;
+
 use super::attention::{Attention, Context, KvCache};
 use super::config::{Activation, Architecture, DecoderConfig};
-use super::linear::Linear;
+use super::fused;
+use super::linear::{Layout, Linear};
 use super::lora::LoraConfig;
 use super::norm::Norm;
-use super::packed::Packed;
 use super::parameters::{Parameters, Visitor};
 use super::rope::Rotary;
 use super::tokens::{TokenBatch, indices};
@@ -103,6 +108,8 @@ pub struct Decoder {
     pub final_norm: Norm,
     /// Language-model head `[vocabulary, hidden]`; none when tied, or in a classifier.
     pub head: Option<Tensor<2>>,
+    /// The head, tied or not, laid out for the CPU's kernels; only while it is not trained.
+    pub packed_head: Option<Arc<Panels>>,
     /// Dense weights are constants in training.
     pub frozen: bool,
     frequencies: Vec<f64>,
@@ -202,6 +209,7 @@ impl Decoder {
                 .join(", ");
             return Err(WeightsError::NoTarget { targets, known });
         }
+        self.pack();
         Ok(())
     }
 
@@ -220,18 +228,18 @@ impl Decoder {
         let mut base = self.clone();
         base.projections().into_iter().for_each(|p| p.lora = None);
         base.frozen = true;
+        base.pack();
         base
     }
 
-    /// A copy for decoding on the CPU, where the matrix product of a few rows needs the weights in another layout (see
-    /// [`packed`](super::packed)). It takes as much memory again; adapters and everything else are shared.
-    #[must_use]
-    pub fn packed(&self) -> Self {
-        let mut copy = self.clone();
-        for projection in copy.projections() {
-            projection.packed = Some(Packed::new(&projection.weight, projection.layout));
+    /// Packs every projection and the head for the CPU's kernels; nothing on other devices. Copies made afterwards share
+    /// the packed form. A weight that is trained loses it.
+    pub fn pack(&mut self) {
+        self.projections().into_iter().for_each(Linear::pack);
+        let has_head = self.config.num_labels.is_none();
+        if has_head && self.packed_head.is_none() && device::is_cpu(&self.embedding.device()) {
+            self.packed_head = Some(Arc::new(fused::pack(&self.head_weight(), Layout::OutIn)));
         }
-        copy
     }
 
     /// Does any projection carry an adapter?
@@ -253,6 +261,9 @@ impl Decoder {
 impl Parameters for Decoder {
     fn visit(&mut self, visitor: &mut impl Visitor) {
         let trained = !self.frozen;
+        if trained {
+            self.packed_head = None;
+        }
         let gpt2 = self.config.architecture == Architecture::Gpt2;
         let embedding = if gpt2 {
             "transformer.wte.weight"
