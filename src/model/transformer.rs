@@ -52,8 +52,8 @@ impl Mlp {
                 activation,
             } => {
                 let [gate, up, down] = projections.as_ref();
-                let gated = activate(*activation, gate.forward(x.clone()));
-                down.forward(gated * up.forward(x))
+                let (gate, up) = (gate.forward(x.clone()), up.forward(x));
+                down.forward(gated(*activation, gate, up))
             }
             Self::Plain {
                 projections,
@@ -70,6 +70,14 @@ impl Mlp {
             Self::Gated { projections, .. } => projections.as_mut_slice(),
             Self::Plain { projections, .. } => projections.as_mut_slice(),
         }
+    }
+}
+
+fn gated(activation: Activation, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+    if activation == Activation::Silu && device::is_cpu(&gate.device()) {
+        fused::gated(gate, up)
+    } else {
+        activate(activation, gate) * up
     }
 }
 
@@ -143,9 +151,13 @@ impl Decoder {
     ) -> Tensor<2> {
         let device = self.embedding.device();
         let positions = new_positions(keys, start);
-        let rotary = (!self.frequencies.is_empty())
-            .then(|| Rotary::new(&self.frequencies, &positions, new.batch, &device));
-        let context = Context::new(&self.config, keys, start, rotary, &device);
+        let context = if cache.is_none() && device::is_cpu(&device) {
+            Context::fused(&self.frequencies, &positions, keys)
+        } else {
+            let rotary = (!self.frequencies.is_empty())
+                .then(|| Rotary::new(&self.frequencies, &positions, new.batch, &device));
+            Context::plain(&self.config, keys, start, rotary, &device)
+        };
         let mut x = self.embedding.clone().select(0, new.ids_tensor(&device));
         if let Some(table) = &self.positions {
             x = x + table

@@ -5,7 +5,9 @@
 //! autodiff a [`Rule`]: its gradients, written by hand. Kernels run on the calling thread: the rows of a batch are shared
 //! out among threads by [`workers`](super::workers).
 
+mod attention;
 mod linear;
+mod pointwise;
 #[cfg(test)]
 mod tests;
 
@@ -21,7 +23,9 @@ use burn::tensor::{Tensor, TensorData};
 
 use crate::device::{Cpu, TrainedCpu};
 
+pub use attention::{Heads, Sequences, attention};
 pub use linear::{linear, pack};
+pub use pointwise::{gated, rms_norm};
 
 /// Numbers on the host, row-major; copies share them.
 #[derive(Debug, Clone)]
