@@ -159,6 +159,9 @@ pub fn generate(
     listener: &mut dyn Listener,
 ) -> Result<Vec<Completion>, GenerateError> {
     check(decoder, requests)?;
+    if let Some(completions) = super::cpu::generate(decoder, requests, settings, listener) {
+        return completions;
+    }
     let workers = match decoder.clone().count() {
         (_, parameters) if parameters > SIDE_BY_SIDE => 1,
         _ => workers(&decoder.embedding.device()),

@@ -1,5 +1,7 @@
 //! Attention of one token's query heads over the keys and values of one key head.
 
+use std::ops::{Deref, DerefMut, Range};
+
 use super::exp::exp;
 use super::isa::{Isa, Work, dispatch};
 use super::matmul::{Mode, Out, Rows};
@@ -10,46 +12,54 @@ use super::shared::Shared;
 /// Keys and values of one key head: keys in panels of sixteen positions, values in panels of sixteen dimensions, so that both
 /// products of attention read them in order.
 #[derive(Debug)]
-pub struct HeadCache<'a> {
-    keys: &'a mut [Full],
-    values: &'a mut [Full],
+pub struct HeadCache<S> {
+    lanes: S,
     width: usize,
 }
 
-impl<'a> HeadCache<'a> {
-    /// Lanes that a head of `width` dimensions and `capacity` positions needs.
-    pub fn lanes(width: usize, capacity: usize) -> usize {
-        let (panels, positions) = (width.div_ceil(WIDTH), capacity.div_ceil(WIDTH));
-        positions * width + panels * positions * WIDTH
-    }
+/// Lanes that a head of `width` dimensions and `capacity` positions needs.
+pub fn lanes_of_head(width: usize, capacity: usize) -> usize {
+    let positions = capacity.next_multiple_of(WIDTH);
+    positions / WIDTH * width + width.div_ceil(WIDTH) * positions
+}
 
+impl<S: Deref<Target = [Full]>> HeadCache<S> {
     /// # Panics
-    /// Unless `lanes` has as many as [`HeadCache::lanes`] says for some capacity.
-    pub fn new(lanes: &'a mut [Full], width: usize) -> Self {
-        let panels = width.div_ceil(WIDTH);
-        let positions = lanes.len() / (width + panels * WIDTH);
-        assert_eq!(lanes.len(), Self::lanes(width, positions * WIDTH));
-        let (keys, values) = lanes.split_at_mut(positions * width);
-        Self {
-            keys,
-            values,
-            width,
-        }
+    /// Unless there are as many lanes as [`lanes_of_head`] says for some capacity.
+    pub fn new(lanes: S, width: usize) -> Self {
+        let cache = Self { lanes, width };
+        assert_eq!(cache.lanes.len(), lanes_of_head(width, cache.capacity()));
+        cache
     }
 
+    fn capacity(&self) -> usize {
+        self.lanes.len() / (self.width + self.width.next_multiple_of(WIDTH)) * WIDTH
+    }
+
+    fn keys(&self) -> &[Full] {
+        &self.lanes[..self.capacity() / WIDTH * self.width]
+    }
+
+    fn values(&self) -> &[Full] {
+        &self.lanes[self.capacity() / WIDTH * self.width..]
+    }
+}
+
+impl<S: DerefMut<Target = [Full]>> HeadCache<S> {
     /// Keeps the key and value of a position.
     ///
     /// # Panics
     /// If the position is beyond the capacity.
     pub fn put(&mut self, position: usize, key: &[f32], value: &[f32]) {
+        let (capacity, width) = (self.capacity(), self.width);
+        assert!(position < capacity && key.len() == width && value.len() == width);
+        let (keys, values) = self.lanes.split_at_mut(capacity / WIDTH * width);
         let (block, lane) = (position / WIDTH, position % WIDTH);
-        let keys = &mut self.keys[block * self.width..][..self.width];
-        for (lanes, key) in keys.iter_mut().zip(key) {
+        for (lanes, key) in keys[block * width..].iter_mut().zip(key) {
             lanes.0[lane] = *key;
         }
-        let capacity = self.capacity();
         for (panel, value) in value.chunks(WIDTH).enumerate() {
-            self.values[panel * capacity + position].0[..value.len()].copy_from_slice(value);
+            values[panel * capacity + position].0[..value.len()].copy_from_slice(value);
         }
     }
 
@@ -57,18 +67,15 @@ impl<'a> HeadCache<'a> {
     ///
     /// # Panics
     /// If they are beyond the capacity of either.
-    pub fn copy_from(&mut self, other: &HeadCache<'_>, positions: usize) {
-        let blocks = positions.div_ceil(WIDTH) * self.width;
-        self.keys[..blocks].copy_from_slice(&other.keys[..blocks]);
-        let (mine, theirs) = (self.capacity(), other.capacity());
-        for panel in 0..self.width.div_ceil(WIDTH) {
-            self.values[panel * mine..][..positions]
-                .copy_from_slice(&other.values[panel * theirs..][..positions]);
+    pub fn copy_from<O: Deref<Target = [Full]>>(&mut self, other: &HeadCache<O>, positions: usize) {
+        let (mine, theirs, width) = (self.capacity(), other.capacity(), self.width);
+        let (keys, values) = self.lanes.split_at_mut(mine / WIDTH * width);
+        let blocks = positions.div_ceil(WIDTH) * width;
+        keys[..blocks].copy_from_slice(&other.keys()[..blocks]);
+        for panel in 0..width.div_ceil(WIDTH) {
+            values[panel * mine..][..positions]
+                .copy_from_slice(&other.values()[panel * theirs..][..positions]);
         }
-    }
-
-    fn capacity(&self) -> usize {
-        self.keys.len() / self.width * WIDTH
     }
 }
 
@@ -79,10 +86,10 @@ impl<'a> HeadCache<'a> {
 ///
 /// # Panics
 /// If `seen` is empty or beyond the cache.
-pub fn attend(
+pub fn attend<S: Deref<Target = [Full]>>(
     queries: &[f32],
-    cache: &HeadCache<'_>,
-    seen: std::ops::Range<usize>,
+    cache: &HeadCache<S>,
+    seen: Range<usize>,
     scores: &mut Vec<f32>,
     out: &mut [f32],
 ) {
@@ -95,7 +102,7 @@ pub fn attend(
     dispatch(Rows {
         x: queries,
         depth: width,
-        panels: &cache.keys[first * width..last * width],
+        panels: &cache.keys()[first * width..last * width],
         count: last - first,
         stride: width,
         first: 0,
@@ -113,7 +120,7 @@ pub fn attend(
     dispatch(Rows {
         x: scores,
         depth: span,
-        panels: &cache.values[base..],
+        panels: &cache.values()[base..],
         count: width.div_ceil(WIDTH),
         stride: capacity,
         first: 0,
@@ -131,7 +138,7 @@ fn rows(y: &mut [f32], stride: usize) -> Out<'_> {
 
 struct Softmax<'a> {
     row: &'a mut [f32],
-    seen: std::ops::Range<usize>,
+    seen: Range<usize>,
 }
 
 impl Work for Softmax<'_> {
@@ -162,7 +169,7 @@ mod tests {
         query: &[f32],
         keys: &[Vec<f32>],
         values: &[Vec<f32>],
-        seen: std::ops::Range<usize>,
+        seen: Range<usize>,
     ) -> Vec<f64> {
         let dot = |key: &Vec<f32>| {
             let terms = query.iter().zip(key);
@@ -193,8 +200,8 @@ mod tests {
             };
             let (keys, values) = (rows(1), rows(5000));
             let queries: Vec<f32> = (0..heads * width).map(|i| number(i + 77)).collect();
-            let mut lanes = vec![Full::ZERO; HeadCache::lanes(width, 37)];
-            let mut cache = HeadCache::new(&mut lanes, width);
+            let mut lanes = vec![Full::ZERO; lanes_of_head(width, 37)];
+            let mut cache = HeadCache::new(lanes.as_mut_slice(), width);
             for position in 0..37 {
                 cache.put(position, &keys[position], &values[position]);
             }
@@ -214,17 +221,17 @@ mod tests {
     #[test]
     fn a_copied_prefix_is_the_prefix() {
         let (mut from, mut to) = (
-            vec![Full::ZERO; HeadCache::lanes(8, 40)],
-            vec![Full::ZERO; HeadCache::lanes(8, 24)],
+            vec![Full::ZERO; lanes_of_head(8, 40)],
+            vec![Full::ZERO; lanes_of_head(8, 24)],
         );
-        let mut source = HeadCache::new(&mut from, 8);
+        let mut source = HeadCache::new(from.as_mut_slice(), 8);
         for position in 0..20 {
             let at = position as f32;
             source.put(position, &[at / 10.0; 8], &[at; 8]);
         }
-        let mut copy = HeadCache::new(&mut to, 8);
+        let mut copy = HeadCache::new(to.as_mut_slice(), 8);
         copy.copy_from(&source, 20);
-        let attended = |cache: &HeadCache<'_>| {
+        let attended = |cache: &HeadCache<&mut [Full]>| {
             let mut out = vec![0.0; 8];
             attend(&[0.5; 8], cache, 0..20, &mut Vec::new(), &mut out);
             out

@@ -205,10 +205,12 @@ impl<L: Lanes> Rows<'_, L> {
         let a = std::array::from_fn(|r| &self.x[(row + r) * self.depth..][..self.depth]);
         let b = std::array::from_fn(|p| &self.panels[(panel + p) * self.stride..][..self.depth]);
         let sums = tile::<I, L, R, P>(a, b);
-        for (r, sums) in sums.iter().enumerate() {
-            for (p, sums) in sums.iter().enumerate() {
-                self.out
-                    .write(row + r, (self.first + panel + p) * WIDTH, sums);
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (p, sums) in sums.into_iter().enumerate() {
+                let mut numbers = [0.0; WIDTH];
+                I::store(sums, &mut numbers);
+                let column = (self.first + panel + p) * WIDTH;
+                self.out.write(row + r, column, &numbers);
             }
         }
     }

@@ -15,7 +15,7 @@ mod shared;
 mod team;
 mod tile;
 
-pub use attention::{HeadCache, attend};
+pub use attention::{HeadCache, attend, lanes_of_head};
 pub use causal::{Attended, Causal, CausalGradients};
 pub use exp::exponentials;
 pub use gradients::{gated, gated_gradient, rms_norm_gradient};

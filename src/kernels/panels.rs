@@ -29,6 +29,9 @@ pub(super) trait Lanes: Copy + Send + Sync {
     /// As the numbers to compute with.
     fn widen(&self) -> [f32; WIDTH];
 
+    /// The same in registers.
+    fn vector<I: Isa>(&self) -> I::Vector;
+
     /// The nearest that can be kept.
     fn narrow(values: [f32; WIDTH]) -> Self;
 }
@@ -38,17 +41,27 @@ pub(super) trait Lanes: Copy + Send + Sync {
 #[repr(C, align(64))]
 pub struct Full(pub(super) [f32; WIDTH]);
 
+impl Full {
+    /// Sixteen zeros.
+    pub const ZERO: Self = Self([0.0; WIDTH]);
+}
+
 /// Sixteen bf16 on half a cache line.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(32))]
 pub(super) struct Brief([u16; WIDTH]);
 
 impl Lanes for Full {
-    const ZERO: Self = Self([0.0; WIDTH]);
+    const ZERO: Self = Self::ZERO;
 
     #[inline(always)]
     fn widen(&self) -> [f32; WIDTH] {
         self.0
+    }
+
+    #[inline(always)]
+    fn vector<I: Isa>(&self) -> I::Vector {
+        I::load(&self.0)
     }
 
     #[inline(always)]
@@ -63,6 +76,11 @@ impl Lanes for Brief {
     #[inline(always)]
     fn widen(&self) -> [f32; WIDTH] {
         self.0.map(|bits| f32::from_bits(u32::from(bits) << 16))
+    }
+
+    #[inline(always)]
+    fn vector<I: Isa>(&self) -> I::Vector {
+        I::load_halves(&self.0)
     }
 
     #[inline(always)]

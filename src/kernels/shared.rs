@@ -52,13 +52,27 @@ impl<'a, T> Shared<'a, T> {
         }
     }
 
-    /// The whole, to be read.
+    /// One part, to be read.
     ///
     /// # Safety
-    /// While it is in use, no part may be written.
+    /// While it is in use, no part that overlaps it may be written.
+    ///
+    /// # Panics
+    /// If the part is not within the slice.
     #[allow(unsafe_code)]
-    pub unsafe fn whole(&self) -> &'a [T] {
-        // SAFETY: the caller promises that nobody writes.
-        unsafe { std::slice::from_raw_parts(self.start, self.length) }
+    pub unsafe fn seen(&self, range: Range<usize>) -> &'a [T] {
+        // SAFETY: as for `part`, of which the caller takes none that may be written.
+        assert!(range.start <= range.end && range.end <= self.length);
+        unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.end - range.start) }
+    }
+
+    /// Numbers.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// None?
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
     }
 }

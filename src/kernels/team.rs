@@ -36,6 +36,11 @@ impl Team {
         Ok(Self { pool })
     }
 
+    /// Threads in the team.
+    pub fn count(&self) -> usize {
+        self.pool.current_num_threads()
+    }
+
     /// Does `work` on every thread at the same time; the results are in the members' order.
     ///
     /// # Panics

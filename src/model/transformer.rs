@@ -93,10 +93,14 @@ fn activate(activation: Activation, x: Tensor<2>) -> Tensor<2> {
 /// One layer.
 #[derive(Debug, Clone)]
 pub struct Block {
-    attention_norm: Norm,
-    attention: Attention,
-    mlp_norm: Norm,
-    mlp: Mlp,
+    /// Before the attention.
+    pub attention_norm: Norm,
+    /// Attention.
+    pub attention: Attention,
+    /// Before the feed-forward block.
+    pub mlp_norm: Norm,
+    /// Feed-forward block.
+    pub mlp: Mlp,
 }
 
 /// A decoder without its heads' chunking: tokens in, hidden states out.
@@ -120,7 +124,8 @@ pub struct Decoder {
     pub packed_head: Option<Arc<Panels>>,
     /// Dense weights are constants in training.
     pub frozen: bool,
-    frequencies: Vec<f64>,
+    /// Rotary frequencies, `[head_dim / 2]`; none where positions are learned.
+    pub frequencies: Vec<f64>,
 }
 
 impl Decoder {

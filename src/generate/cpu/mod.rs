@@ -1,0 +1,73 @@
+//! Decoding on the CPU: our own forward pass over packed weights, with rows that come and go.
+//!
+//! Every row has a slot of the cache and a position of its own, so rows need no padding; a row that is complete gives its slot to the next
+//! request at once (Yu et al. 2022, *Orca*: iteration-level scheduling). A prompt, or a long beginning of one, that a slot
+//! has read already is copied from there. All of it changes only the speed: a row's numbers do not depend on its neighbours
+//! (see [`kernels`](crate::kernels)), and every request has random numbers of its own.
+
+mod cache;
+mod forward;
+mod schedule;
+mod weights;
+
+use std::sync::Mutex;
+use std::thread;
+
+use crate::kernels::Team;
+use crate::model::Decoder;
+
+use self::cache::Cache;
+use self::forward::Workspace;
+use self::schedule::Schedule;
+use self::weights::Weights;
+use super::engine::{Completion, GenerateError, Listener, Request, Settings};
+use super::sampler::{Drawn, Sampler};
+
+/// Most tokens of prompts that are read in one pass, beside a token of every row that is answering.
+const PROMPT_TOKENS: usize = 192;
+
+/// Decodes all requests; see [`generate`](super::generate). None if this decoder isn't one for the CPU.
+pub(super) fn generate(
+    decoder: &Decoder,
+    requests: &[Request],
+    settings: Settings<'_>,
+    listener: &mut dyn Listener,
+) -> Option<Result<Vec<Completion>, GenerateError>> {
+    let weights = Weights::of(decoder)?;
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let team = Team::new(cores).ok()?;
+    let mut schedule = Schedule::new(decoder, requests, settings);
+    Some(run(&weights, &team, &mut schedule, settings, listener).map(|()| schedule.finished()))
+}
+
+fn run(
+    weights: &Weights,
+    team: &Team,
+    schedule: &mut Schedule<'_>,
+    settings: Settings<'_>,
+    listener: &mut dyn Listener,
+) -> Result<(), GenerateError> {
+    let (slots, capacity) = (schedule.slots(), schedule.capacity());
+    let Some(shape) = weights.layers.first().map(|layer| layer.shape) else {
+        return Ok(());
+    };
+    let layers = weights.layers.len();
+    let mut cache = Cache::new(layers, slots, shape.keys, shape.width, capacity);
+    let mut workspace = Workspace::new(weights, slots + PROMPT_TOKENS, slots, capacity);
+    let samplers = (0..team.count()).map(|_| Sampler::new(settings.sampler).map(Mutex::new));
+    let samplers = samplers.collect::<Result<Vec<_>, _>>()?;
+    while schedule.next(&mut cache, PROMPT_TOKENS) {
+        if listener.stop() {
+            return Err(GenerateError::Stopped);
+        }
+        let (tokens, wanted) = (&schedule.tokens, &schedule.wanted);
+        let pass = workspace.pass(weights, cache.shared(), tokens, wanted);
+        team.run(|member| pass.run(member));
+        let drawn = schedule.draw(team, &samplers, &workspace.logits, weights.vocabulary);
+        schedule.take(drawn, listener)?;
+    }
+    Ok(())
+}
+
+/// What a row's logits gave.
+type Draw = Result<Drawn, GenerateError>;
