@@ -6,7 +6,6 @@ use burn::tensor::{Device, Tensor};
 
 use crate::device;
 use crate::model::attention::KvCache;
-use crate::model::fused;
 use crate::model::tokens::indices;
 use crate::model::{Decoder, TokenBatch};
 
@@ -77,10 +76,7 @@ impl<'a> Network<'a> {
 
     /// Logits of hidden states `[n, hidden]`, on the host.
     fn logits(&self, hidden: Tensor<2>) -> Vec<f32> {
-        let logits = match &self.decoder.packed_head {
-            Some(head) => fused::linear(hidden, head, None, None),
-            None => hidden.matmul(self.decoder.head_weight().transpose()),
-        };
+        let logits = self.decoder.logits(hidden);
         logits
             .into_data()
             .convert::<f32>()

@@ -102,6 +102,7 @@ pub fn attend<S: Deref<Target = [Full]>>(
     dispatch(Rows {
         x: queries,
         depth: width,
+        row_stride: width,
         panels: &cache.keys()[first * width..last * width],
         count: last - first,
         stride: width,
@@ -120,6 +121,7 @@ pub fn attend<S: Deref<Target = [Full]>>(
     dispatch(Rows {
         x: scores,
         depth: span,
+        row_stride: span,
         panels: &cache.values()[base..],
         count: width.div_ceil(WIDTH),
         stride: capacity,

@@ -172,6 +172,7 @@ impl<'a> Causal<'a> {
         dispatch(Rows {
             x,
             depth: self.width,
+            row_stride: self.width,
             panels: &vectors.across[panels.start * self.width..panels.end * self.width],
             count: panels.len(),
             stride: self.width,
@@ -185,6 +186,7 @@ impl<'a> Causal<'a> {
         dispatch(Rows {
             x: weights,
             depth: keys.len(),
+            row_stride: keys.len(),
             panels: &vectors.along[keys.start..],
             count: self.width.div_ceil(WIDTH),
             stride: self.real.len().next_multiple_of(WIDTH),
@@ -204,6 +206,7 @@ impl<'a> Causal<'a> {
         dispatch(Rows {
             x: &turned,
             depth: count,
+            row_stride: count,
             panels: &panels,
             count: self.width.div_ceil(WIDTH),
             stride: count.next_multiple_of(WIDTH),

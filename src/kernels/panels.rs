@@ -215,6 +215,7 @@ struct Unpack<'a, L> {
     panels: &'a [L],
     inputs: usize,
     first: usize,
+    start: usize,
     into: &'a mut [Full],
 }
 
@@ -224,7 +225,7 @@ impl<L: Lanes> Work for Unpack<'_, L> {
         let width = WIDTH.min(self.inputs - self.first);
         for (panel, into) in self.into.chunks_mut(WIDTH).enumerate() {
             let mut rows = [[0.0; WIDTH]; WIDTH];
-            let from = panel * self.inputs + self.first;
+            let from = (self.start / WIDTH + panel) * self.inputs + self.first;
             for (row, lanes) in rows.iter_mut().zip(&self.panels[from..from + width]) {
                 *row = lanes.widen();
             }
@@ -238,24 +239,27 @@ impl<L: Lanes> Work for Unpack<'_, L> {
 }
 
 impl Panels {
-    /// Panel `index` of the transposed map, whose outputs are this map's inputs.
+    /// Panel `index` of the transposed map, whose outputs are this map's inputs: its lanes for this map's outputs from `start`,
+    /// a multiple of sixteen, on.
     ///
     /// # Panics
-    /// Unless `into` has one entry for each of this map's outputs.
-    pub(super) fn transposed_panel(&self, index: usize, into: &mut [Full]) {
-        assert_eq!(into.len(), self.outputs);
+    /// If there are fewer outputs than `into` has entries.
+    pub(super) fn transposed_panel(&self, index: usize, start: usize, into: &mut [Full]) {
+        assert!(start.is_multiple_of(WIDTH) && start + into.len() <= self.outputs);
         let (inputs, first) = (self.inputs, index * WIDTH);
         match &self.storage {
             Storage::F32(panels) => dispatch(Unpack {
                 panels,
                 inputs,
                 first,
+                start,
                 into,
             }),
             Storage::Bf16(panels) => dispatch(Unpack {
                 panels,
                 inputs,
                 first,
+                start,
                 into,
             }),
         }

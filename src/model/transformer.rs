@@ -189,6 +189,28 @@ impl Decoder {
         self.head.as_ref().unwrap_or(&self.embedding).clone()
     }
 
+    /// Logits of hidden states.
+    ///
+    /// # Shapes
+    /// `hidden`: `[n, hidden]`; result `[n, vocabulary]`.
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match &self.packed_head {
+            Some(head) => fused::linear(hidden, head, None, None),
+            None => hidden.matmul(self.head_weight().transpose()),
+        }
+    }
+
+    /// The gradient with respect to hidden states from that with respect to their logits.
+    ///
+    /// # Shapes
+    /// `gradient`: `[n, vocabulary]`, without autodiff; result `[n, hidden]`.
+    pub fn logits_input_gradient(&self, gradient: Tensor<2>) -> Tensor<2> {
+        match &self.packed_head {
+            Some(head) => fused::transposed(gradient, head),
+            None => gradient.matmul(self.head_weight()),
+        }
+    }
+
     /// The name under which the head's gradient belongs.
     pub fn head_name(&self) -> &'static str {
         match (&self.head, self.config.architecture) {
@@ -237,6 +259,16 @@ impl Decoder {
         dense.projections().into_iter().for_each(Linear::merge);
         dense.frozen = false;
         dense
+    }
+
+    /// The same for decoding: the CPU's decoder adds the adapters as it goes, on other devices they are merged.
+    #[must_use]
+    pub fn sampler(&self) -> Self {
+        if device::is_cpu(&self.embedding.device()) {
+            self.clone()
+        } else {
+            self.merged()
+        }
     }
 
     /// The same trunk without adapters, frozen: the reference of an adapter-trained policy.

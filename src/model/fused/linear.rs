@@ -89,6 +89,16 @@ impl Rule<1> for Frozen {
     }
 }
 
+/// dy·W, the input gradient of [`linear`] without an adapter.
+///
+/// # Shapes
+/// `dy`: `[n, out]`, without autodiff; result `[n, in]`.
+pub fn transposed(dy: Tensor<2>, weight: &Panels) -> Tensor<2> {
+    let dy = super::Input::from(dy).values;
+    let dx = input_gradient(&dy, weight).into_values();
+    Tensor::from_primitive::<Cpu>(dx.0)
+}
+
 fn input_gradient(dy: &Values, weight: &Panels) -> Product {
     let (dy, inputs) = (dy.as_slice(), weight.inputs());
     let rows = dy.len() / weight.outputs();
@@ -166,7 +176,7 @@ impl Rule<3> for Adapted {
         });
         let db = wanted[2].then(|| {
             let db = weight_gradient(self.inner.as_slice(), dy_values, [rank, outputs], rows);
-            Values::new(transposed(&db, outputs), &[outputs, rank])
+            Values::new(turned(&db, outputs), &[outputs, rank])
         });
         [dx, da, db]
     }
@@ -176,12 +186,12 @@ impl Rule<3> for Adapted {
 fn weight_gradient(a: &[f32], b: &[f32], [left, right]: [usize; 2], rows: usize) -> Vec<f32> {
     let packed = Panels::pack(b, [rows, right], (right, 1), Precision::F32);
     let mut product = vec![0.0; left * right];
-    matmul(&transposed(a, left), &packed, &mut product, Mode::Set);
+    matmul(&turned(a, left), &packed, &mut product, Mode::Set);
     product
 }
 
 /// The transpose of rows of `width` numbers.
-fn transposed(values: &[f32], width: usize) -> Vec<f32> {
+fn turned(values: &[f32], width: usize) -> Vec<f32> {
     let rows = values.len() / width.max(1);
     let mut result = Vec::with_capacity(values.len());
     for column in 0..width {
