@@ -14,6 +14,11 @@ use burn::backend::flex::FlexTensor;
 use burn::tensor::{Device, Tensor};
 use thiserror::Error;
 
+/// The CPU's backend, for operations of our own.
+pub type Cpu = burn::backend::Flex;
+/// The same with gradients.
+pub type TrainedCpu = burn::backend::Autodiff<Cpu>;
+
 /// What `--device` says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum DeviceChoice {

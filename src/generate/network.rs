@@ -6,8 +6,6 @@ use burn::tensor::{Device, Tensor};
 
 use crate::device;
 use crate::model::attention::KvCache;
-use crate::model::linear::Layout;
-use crate::model::packed::Packed;
 use crate::model::tokens::indices;
 use crate::model::{Decoder, TokenBatch};
 
@@ -18,7 +16,6 @@ const STEPS_WORTH_PACKING: usize = 128;
 /// A decoder as decoding uses it.
 pub(super) struct Network<'a> {
     decoder: Cow<'a, Decoder>,
-    head: Option<Packed>,
     device: Device,
 }
 
@@ -28,16 +25,15 @@ impl<'a> Network<'a> {
         let device = decoder.embedding.device();
         let worth_packing = rows > 1 || steps >= STEPS_WORTH_PACKING;
         if worth_packing && device::is_cpu(&device) {
-            let head = Some(Packed::new(&decoder.head_weight(), Layout::OutIn));
+            let mut packed = decoder.clone();
+            packed.pack();
             Self {
-                decoder: Cow::Owned(decoder.packed()),
-                head,
+                decoder: Cow::Owned(packed),
                 device,
             }
         } else {
             Self {
                 decoder: Cow::Borrowed(decoder),
-                head: None,
                 device,
             }
         }
@@ -80,10 +76,7 @@ impl<'a> Network<'a> {
 
     /// Logits of hidden states `[n, hidden]`, on the host.
     fn logits(&self, hidden: Tensor<2>) -> Vec<f32> {
-        let logits = match &self.head {
-            Some(packed) => packed.forward(hidden),
-            None => hidden.matmul(self.decoder.head_weight().transpose()),
-        };
+        let logits = self.decoder.logits(hidden);
         logits
             .into_data()
             .convert::<f32>()

@@ -102,6 +102,7 @@ pub fn attend<S: Deref<Target = [Full]>>(
     dispatch(Rows {
         x: queries,
         depth: width,
+        row_stride: width,
         panels: &cache.keys()[first * width..last * width],
         count: last - first,
         stride: width,
@@ -120,6 +121,7 @@ pub fn attend<S: Deref<Target = [Full]>>(
     dispatch(Rows {
         x: scores,
         depth: span,
+        row_stride: span,
         panels: &cache.values()[base..],
         count: width.div_ceil(WIDTH),
         stride: capacity,
@@ -173,9 +175,14 @@ mod tests {
     ) -> Vec<f64> {
         let dot = |key: &Vec<f32>| {
             let terms = query.iter().zip(key);
-            terms.map(|(q, k)| f64::from(*q) * f64::from(*k)).sum::<f64>()
+            terms
+                .map(|(q, k)| f64::from(*q) * f64::from(*k))
+                .sum::<f64>()
         };
-        let weights: Vec<f64> = keys[seen.clone()].iter().map(|key| dot(key).exp()).collect();
+        let weights: Vec<f64> = keys[seen.clone()]
+            .iter()
+            .map(|key| dot(key).exp())
+            .collect();
         let total: f64 = weights.iter().sum();
         (0..query.len())
             .map(|i| {

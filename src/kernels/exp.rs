@@ -74,7 +74,10 @@ mod tests {
         exponentials(&z, 0.0, 1.0, &mut e);
         for (z, e) in z.iter().zip(e) {
             let exact = f64::from(*z).exp();
-            assert!((f64::from(e) / exact - 1.0).abs() < 1.5e-7, "exp({z}) = {e}");
+            assert!(
+                (f64::from(e) / exact - 1.0).abs() < 1.5e-7,
+                "exp({z}) = {e}"
+            );
         }
     }
 

@@ -1,38 +1,46 @@
 //! One source, compiled once for each instruction set and chosen when it runs.
 //!
-//! [`dispatch`] enters a copy of the work that may use the widest instructions this machine has. Products name their vectors
-//! ([`Isa::Wide`]), since the compiler's own choice of what to vectorise in five nested loops was once a hundred times slower;
-//! loops over one row are left to it.
+//! Most kernels are plain loops over arrays of sixteen numbers; the compiler makes vector instructions of them where it may
+//! use any. [`dispatch`] enters a copy of the loops that may use the widest this machine has.
 
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64 as x86;
+use std::arch::x86_64::{
+    __m256, __m256i, __m512, __m512i, _mm_loadu_si128, _mm256_castsi256_ps, _mm256_cvtepu16_epi32,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_slli_epi32, _mm256_storeu_ps, _mm512_castsi512_ps, _mm512_cvtepu16_epi32,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32,
+    _mm512_storeu_ps,
+};
 
-use super::panels::WIDTH;
-
-/// What differs between instruction sets. Everything is `#[inline(always)]`, so that it becomes part of a copy of the work.
+/// What differs between instruction sets.
 pub(super) trait Isa {
     /// Thirty-two registers of sixteen numbers, rather than sixteen registers of eight.
     const WIDE: bool;
-    /// [`WIDTH`] numbers.
-    type Wide: Copy;
 
-    /// The same number everywhere.
-    fn splat(value: f32) -> Self::Wide;
-
-    /// From memory.
-    fn load(values: &[f32; WIDTH]) -> Self::Wide;
-
-    /// From the upper halves of the numbers.
-    fn load_brief(values: &[u16; WIDTH]) -> Self::Wide;
-
-    /// a·b + c in every place.
-    fn fused_wide(a: Self::Wide, b: Self::Wide, c: Self::Wide) -> Self::Wide;
-
-    /// To memory.
-    fn store(wide: Self::Wide) -> [f32; WIDTH];
+    /// Sixteen numbers in registers. The innermost loop names its instructions: whether the compiler finds them for itself
+    /// depends on what else is in the function, and a product is twenty times slower where it doesn't.
+    type Vector: Copy;
 
     /// a·b + c.
     fn fused(a: f32, b: f32, c: f32) -> f32;
+
+    /// Sixteen zeros.
+    fn zero() -> Self::Vector;
+
+    /// Sixteen times the same.
+    fn all(x: f32) -> Self::Vector;
+
+    /// From memory.
+    fn load(from: &[f32; 16]) -> Self::Vector;
+
+    /// From the upper halves of f32.
+    fn load_halves(from: &[u16; 16]) -> Self::Vector;
+
+    /// Sixteen times a·b + c.
+    fn fused_all(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+
+    /// To memory.
+    fn store(from: Self::Vector, into: &mut [f32; 16]);
 }
 
 /// Work with a body that is inlined into the copy for an instruction set; [`Work::run`] and all it calls must be
@@ -48,128 +56,132 @@ struct Avx512;
 struct Avx2;
 struct Portable;
 
-// SAFETY of every block: `dispatch` enters work for an instruction set only on machines that have it, and the references cover what is
-// loaded.
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 impl Isa for Avx512 {
     const WIDE: bool = true;
-    type Wide = x86::__m512;
 
-    #[inline(always)]
-    fn splat(value: f32) -> Self::Wide {
-        unsafe { x86::_mm512_set1_ps(value) }
-    }
-
-    #[inline(always)]
-    fn load(values: &[f32; WIDTH]) -> Self::Wide {
-        unsafe { x86::_mm512_loadu_ps(values.as_ptr()) }
-    }
-
-    #[inline(always)]
-    fn load_brief(values: &[u16; WIDTH]) -> Self::Wide {
-        unsafe {
-            let halves = x86::_mm256_loadu_si256(values.as_ptr().cast());
-            x86::_mm512_castsi512_ps(x86::_mm512_slli_epi32::<16>(x86::_mm512_cvtepu16_epi32(halves)))
-        }
-    }
-
-    #[inline(always)]
-    fn fused_wide(a: Self::Wide, b: Self::Wide, c: Self::Wide) -> Self::Wide {
-        unsafe { x86::_mm512_fmadd_ps(a, b, c) }
-    }
-
-    #[inline(always)]
-    fn store(wide: Self::Wide) -> [f32; WIDTH] {
-        let mut values = [0.0; WIDTH];
-        unsafe { x86::_mm512_storeu_ps(values.as_mut_ptr(), wide) };
-        values
-    }
+    type Vector = __m512;
 
     #[inline(always)]
     fn fused(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
     }
+
+    #[inline(always)]
+    fn zero() -> __m512 {
+        // SAFETY: only `with_avx512` makes this instruction set's copies, after the machine was seen to have it. So below.
+        unsafe { _mm512_setzero_ps() }
+    }
+
+    #[inline(always)]
+    fn all(x: f32) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    fn load(from: &[f32; 16]) -> __m512 {
+        // SAFETY: as above; sixteen numbers are read, which is what there is.
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn load_halves(from: &[u16; 16]) -> __m512 {
+        // SAFETY: as above; 32 bytes are read, which is what there is.
+        unsafe {
+            let halves = _mm256_loadu_si256(from.as_ptr().cast::<__m256i>());
+            let wide: __m512i = _mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16);
+            _mm512_castsi512_ps(wide)
+        }
+    }
+
+    #[inline(always)]
+    fn fused_all(a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn store(from: __m512, into: &mut [f32; 16]) {
+        // SAFETY: as above; sixteen numbers are written, for which there is room.
+        unsafe { _mm512_storeu_ps(into.as_mut_ptr(), from) }
+    }
 }
 
-// SAFETY of every block: as above.
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
 impl Isa for Avx2 {
     const WIDE: bool = false;
-    type Wide = [x86::__m256; 2];
 
-    #[inline(always)]
-    fn splat(value: f32) -> Self::Wide {
-        [unsafe { x86::_mm256_set1_ps(value) }; 2]
-    }
-
-    #[inline(always)]
-    fn load(values: &[f32; WIDTH]) -> Self::Wide {
-        let (low, high) = values.split_at(WIDTH / 2);
-        [low, high].map(|half| unsafe { x86::_mm256_loadu_ps(half.as_ptr()) })
-    }
-
-    #[inline(always)]
-    fn load_brief(values: &[u16; WIDTH]) -> Self::Wide {
-        let (low, high) = values.split_at(WIDTH / 2);
-        [low, high].map(|half| unsafe {
-            let halves = x86::_mm_loadu_si128(half.as_ptr().cast());
-            x86::_mm256_castsi256_ps(x86::_mm256_slli_epi32::<16>(x86::_mm256_cvtepu16_epi32(halves)))
-        })
-    }
-
-    #[inline(always)]
-    fn fused_wide(a: Self::Wide, b: Self::Wide, c: Self::Wide) -> Self::Wide {
-        unsafe { [x86::_mm256_fmadd_ps(a[0], b[0], c[0]), x86::_mm256_fmadd_ps(a[1], b[1], c[1])] }
-    }
-
-    #[inline(always)]
-    fn store(wide: Self::Wide) -> [f32; WIDTH] {
-        let mut values = [0.0; WIDTH];
-        let (low, high) = values.split_at_mut(WIDTH / 2);
-        unsafe {
-            x86::_mm256_storeu_ps(low.as_mut_ptr(), wide[0]);
-            x86::_mm256_storeu_ps(high.as_mut_ptr(), wide[1]);
-        }
-        values
-    }
+    type Vector = [__m256; 2];
 
     #[inline(always)]
     fn fused(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
     }
+
+    #[inline(always)]
+    fn zero() -> [__m256; 2] {
+        // SAFETY: only `with_avx2` makes this instruction set's copies, after the machine was seen to have it. So below.
+        unsafe { [_mm256_setzero_ps(); 2] }
+    }
+
+    #[inline(always)]
+    fn all(x: f32) -> [__m256; 2] {
+        // SAFETY: as above.
+        unsafe { [_mm256_set1_ps(x); 2] }
+    }
+
+    #[inline(always)]
+    fn load(from: &[f32; 16]) -> [__m256; 2] {
+        // SAFETY: as above; twice eight numbers are read, which is what there is.
+        unsafe {
+            [
+                _mm256_loadu_ps(from.as_ptr()),
+                _mm256_loadu_ps(from[8..].as_ptr()),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn load_halves(from: &[u16; 16]) -> [__m256; 2] {
+        let half = |from: &[u16]| {
+            // SAFETY: as above; 16 bytes are read of eight numbers.
+            unsafe {
+                let halves = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.as_ptr().cast()));
+                _mm256_castsi256_ps(_mm256_slli_epi32(halves, 16))
+            }
+        };
+        [half(&from[..8]), half(&from[8..])]
+    }
+
+    #[inline(always)]
+    fn fused_all(a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: as above.
+        unsafe {
+            [
+                _mm256_fmadd_ps(a[0], b[0], c[0]),
+                _mm256_fmadd_ps(a[1], b[1], c[1]),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn store(from: [__m256; 2], into: &mut [f32; 16]) {
+        // SAFETY: as above; twice eight numbers are written, for which there is room.
+        unsafe {
+            _mm256_storeu_ps(into.as_mut_ptr(), from[0]);
+            _mm256_storeu_ps(into[8..].as_mut_ptr(), from[1]);
+        }
+    }
 }
 
 impl Isa for Portable {
-    // 64-bit ARM has thirty-two registers of four numbers: as many as six rows of one panel take.
+    // 64-bit ARM has thirty-two registers of four numbers: as many as eight rows of one panel take.
     const WIDE: bool = false;
-    type Wide = [f32; WIDTH];
 
-    #[inline(always)]
-    fn splat(value: f32) -> Self::Wide {
-        [value; WIDTH]
-    }
-
-    #[inline(always)]
-    fn load(values: &[f32; WIDTH]) -> Self::Wide {
-        *values
-    }
-
-    #[inline(always)]
-    fn load_brief(values: &[u16; WIDTH]) -> Self::Wide {
-        values.map(|bits| f32::from_bits(u32::from(bits) << 16))
-    }
-
-    #[inline(always)]
-    fn fused_wide(a: Self::Wide, b: Self::Wide, c: Self::Wide) -> Self::Wide {
-        std::array::from_fn(|lane| Self::fused(a[lane], b[lane], c[lane]))
-    }
-
-    #[inline(always)]
-    fn store(wide: Self::Wide) -> [f32; WIDTH] {
-        wide
-    }
+    type Vector = [f32; 16];
 
     #[inline(always)]
     fn fused(a: f32, b: f32, c: f32) -> f32 {
@@ -179,6 +191,39 @@ impl Isa for Portable {
         } else {
             a * b + c
         }
+    }
+
+    #[inline(always)]
+    fn zero() -> [f32; 16] {
+        [0.0; 16]
+    }
+
+    #[inline(always)]
+    fn all(x: f32) -> [f32; 16] {
+        [x; 16]
+    }
+
+    #[inline(always)]
+    fn load(from: &[f32; 16]) -> [f32; 16] {
+        *from
+    }
+
+    #[inline(always)]
+    fn load_halves(from: &[u16; 16]) -> [f32; 16] {
+        from.map(|bits| f32::from_bits(u32::from(bits) << 16))
+    }
+
+    #[inline(always)]
+    fn fused_all(a: [f32; 16], b: [f32; 16], mut c: [f32; 16]) -> [f32; 16] {
+        for lane in 0..16 {
+            c[lane] = Self::fused(a[lane], b[lane], c[lane]);
+        }
+        c
+    }
+
+    #[inline(always)]
+    fn store(from: [f32; 16], into: &mut [f32; 16]) {
+        *into = from;
     }
 }
 

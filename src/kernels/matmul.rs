@@ -10,6 +10,11 @@ use super::tile::tile;
 /// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a 1 MiB cache.
 const ROWS_AT_ONCE: usize = 96;
 
+/// Panels that are transposed at a time: as many as the innermost loop takes.
+const PANELS_AT_ONCE: usize = 3;
+/// Terms of a sum before the rest is added to it: what is transposed at a time stays in a cache of its own.
+const DEPTH_AT_ONCE: usize = 2048;
+
 /// What becomes of the numbers already there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -76,27 +81,31 @@ pub fn matmul_transposed(dy: &[f32], weight: &Panels, dx: &mut [f32], mode: Mode
     let rows = rows_of(dy, depth);
     assert_eq!(dx.len(), rows * inputs);
     let y = Shared::new(dx);
-    let group = 3;
-    let mut scratch = vec![Full::ZERO; group * depth];
     let panels = inputs.div_ceil(WIDTH);
-    for first in (0..panels).step_by(group) {
-        let count = group.min(panels - first);
-        for (index, into) in scratch.chunks_mut(depth).take(count).enumerate() {
-            weight.transposed_panel(first + index, into);
+    let mut scratch = vec![Full::ZERO; PANELS_AT_ONCE * depth.min(DEPTH_AT_ONCE)];
+    for start in (0..depth).step_by(DEPTH_AT_ONCE) {
+        let part = start..depth.min(start + DEPTH_AT_ONCE);
+        let mode = if start == 0 { mode } else { Mode::Add };
+        for first in (0..panels).step_by(PANELS_AT_ONCE) {
+            let count = PANELS_AT_ONCE.min(panels - first);
+            for (index, into) in scratch.chunks_mut(part.len()).take(count).enumerate() {
+                weight.transposed_panel(first + index, part.start, into);
+            }
+            dispatch(Rows {
+                x: &dy[part.start..],
+                depth: part.len(),
+                row_stride: depth,
+                panels: &scratch[..count * part.len()],
+                count,
+                stride: part.len(),
+                first,
+                out: Out {
+                    y,
+                    stride: inputs,
+                    mode,
+                },
+            });
         }
-        dispatch(Rows {
-            x: dy,
-            depth,
-            panels: &scratch[..count * depth],
-            count,
-            stride: depth,
-            first,
-            out: Out {
-                y,
-                stride: inputs,
-                mode,
-            },
-        });
     }
 }
 
@@ -110,6 +119,7 @@ fn run<L: Lanes>(x: &[f32], lanes: &[L], depth: usize, range: Range<usize>, out:
     dispatch(Rows {
         x,
         depth,
+        row_stride: depth,
         panels: &lanes[range.start * depth..range.end * depth],
         count: range.len(),
         stride: depth,
@@ -135,6 +145,8 @@ pub(super) struct Rows<'a, L> {
     pub x: &'a [f32],
     /// Terms of a sum.
     pub depth: usize,
+    /// From the start of a row to the next; at least `depth`.
+    pub row_stride: usize,
     /// The panels' lanes.
     pub panels: &'a [L],
     /// How many panels.
@@ -150,7 +162,9 @@ pub(super) struct Rows<'a, L> {
 impl<L: Lanes> Work for Rows<'_, L> {
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let rows = rows_of(self.x, self.depth);
+        // The last row may end with its last term.
+        let rows = (self.x.len() + self.row_stride - self.depth).checked_div(self.row_stride);
+        let rows = rows.unwrap_or(0);
         for start in (0..rows).step_by(ROWS_AT_ONCE) {
             let rows = start..rows.min(start + ROWS_AT_ONCE);
             if I::WIDE {
@@ -202,13 +216,15 @@ impl<L: Lanes> Rows<'_, L> {
 
     #[inline(always)]
     fn one<I: Isa, const R: usize, const P: usize>(&self, row: usize, panel: usize) {
-        let a = std::array::from_fn(|r| &self.x[(row + r) * self.depth..][..self.depth]);
+        let a = std::array::from_fn(|r| &self.x[(row + r) * self.row_stride..][..self.depth]);
         let b = std::array::from_fn(|p| &self.panels[(panel + p) * self.stride..][..self.depth]);
         let sums = tile::<I, L, R, P>(a, b);
-        for (r, sums) in sums.iter().enumerate() {
-            for (p, sums) in sums.iter().enumerate() {
-                self.out
-                    .write(row + r, (self.first + panel + p) * WIDTH, &I::store(*sums));
+        for (r, sums) in sums.into_iter().enumerate() {
+            for (p, sums) in sums.into_iter().enumerate() {
+                let mut numbers = [0.0; WIDTH];
+                I::store(sums, &mut numbers);
+                let column = (self.first + panel + p) * WIDTH;
+                self.out.write(row + r, column, &numbers);
             }
         }
     }

@@ -4,7 +4,9 @@
 //! nor on how many threads share the work. Rows are row-major; a weight is laid out in [`Panels`].
 
 mod attention;
+mod causal;
 mod exp;
+mod gradients;
 mod isa;
 mod matmul;
 mod panels;
@@ -14,7 +16,9 @@ mod team;
 mod tile;
 
 pub use attention::{HeadCache, attend, lanes_of_head};
+pub use causal::{Attended, Causal, CausalGradients};
 pub use exp::exponentials;
+pub use gradients::{gated, gated_gradient, rms_norm_gradient};
 pub use matmul::{Mode, matmul, matmul_part, matmul_transposed};
 pub use panels::{Full, Panels, Precision, WIDTH};
 pub use pointwise::{gelu_tanh, layer_norm, rms_norm, rotate, swiglu};

@@ -27,7 +27,10 @@ pub(super) trait Lanes: Copy + Send + Sync {
     const ZERO: Self;
 
     /// As the numbers to compute with.
-    fn widen<I: Isa>(&self) -> I::Wide;
+    fn widen(&self) -> [f32; WIDTH];
+
+    /// The same in registers.
+    fn vector<I: Isa>(&self) -> I::Vector;
 
     /// The nearest that can be kept.
     fn narrow(values: [f32; WIDTH]) -> Self;
@@ -52,7 +55,12 @@ impl Lanes for Full {
     const ZERO: Self = Self::ZERO;
 
     #[inline(always)]
-    fn widen<I: Isa>(&self) -> I::Wide {
+    fn widen(&self) -> [f32; WIDTH] {
+        self.0
+    }
+
+    #[inline(always)]
+    fn vector<I: Isa>(&self) -> I::Vector {
         I::load(&self.0)
     }
 
@@ -66,8 +74,13 @@ impl Lanes for Brief {
     const ZERO: Self = Self([0; WIDTH]);
 
     #[inline(always)]
-    fn widen<I: Isa>(&self) -> I::Wide {
-        I::load_brief(&self.0)
+    fn widen(&self) -> [f32; WIDTH] {
+        self.0.map(|bits| f32::from_bits(u32::from(bits) << 16))
+    }
+
+    #[inline(always)]
+    fn vector<I: Isa>(&self) -> I::Vector {
+        I::load_halves(&self.0)
     }
 
     #[inline(always)]
@@ -202,6 +215,7 @@ struct Unpack<'a, L> {
     panels: &'a [L],
     inputs: usize,
     first: usize,
+    start: usize,
     into: &'a mut [Full],
 }
 
@@ -211,9 +225,9 @@ impl<L: Lanes> Work for Unpack<'_, L> {
         let width = WIDTH.min(self.inputs - self.first);
         for (panel, into) in self.into.chunks_mut(WIDTH).enumerate() {
             let mut rows = [[0.0; WIDTH]; WIDTH];
-            let from = panel * self.inputs + self.first;
+            let from = (self.start / WIDTH + panel) * self.inputs + self.first;
             for (row, lanes) in rows.iter_mut().zip(&self.panels[from..from + width]) {
-                *row = I::store(lanes.widen::<I>());
+                *row = lanes.widen();
             }
             for (output, lanes) in into.iter_mut().enumerate() {
                 for (input, row) in rows.iter().enumerate() {
@@ -225,24 +239,27 @@ impl<L: Lanes> Work for Unpack<'_, L> {
 }
 
 impl Panels {
-    /// Panel `index` of the transposed map, whose outputs are this map's inputs.
+    /// Panel `index` of the transposed map, whose outputs are this map's inputs: its lanes for this map's outputs from `start`,
+    /// a multiple of sixteen, on.
     ///
     /// # Panics
-    /// Unless `into` has one entry for each of this map's outputs.
-    pub(super) fn transposed_panel(&self, index: usize, into: &mut [Full]) {
-        assert_eq!(into.len(), self.outputs);
+    /// If there are fewer outputs than `into` has entries.
+    pub(super) fn transposed_panel(&self, index: usize, start: usize, into: &mut [Full]) {
+        assert!(start.is_multiple_of(WIDTH) && start + into.len() <= self.outputs);
         let (inputs, first) = (self.inputs, index * WIDTH);
         match &self.storage {
             Storage::F32(panels) => dispatch(Unpack {
                 panels,
                 inputs,
                 first,
+                start,
                 into,
             }),
             Storage::Bf16(panels) => dispatch(Unpack {
                 panels,
                 inputs,
                 first,
+                start,
                 into,
             }),
         }

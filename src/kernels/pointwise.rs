@@ -84,10 +84,7 @@ pub fn rotate(head: &mut [f32], cos: &[f32], sin: &[f32]) {
     assert!(first.len() == second.len() && cos.len() == sin.len());
     let pairs = first.iter_mut().zip(second);
     for ((first, second), (cos, sin)) in pairs.zip(cos.iter().zip(sin)) {
-        (*first, *second) = (
-            *first * cos - *second * sin,
-            *second * cos + *first * sin,
-        );
+        (*first, *second) = (*first * cos - *second * sin, *second * cos + *first * sin);
     }
 }
 

@@ -11,20 +11,29 @@ use super::panels::Lanes;
 pub(super) fn tile<I: Isa, L: Lanes, const R: usize, const P: usize>(
     a: [&[f32]; R],
     b: [&[L]; P],
-) -> [[I::Wide; P]; R] {
+) -> [[I::Vector; P]; R] {
     let depth = b[0].len();
-    assert!(a.iter().all(|row| row.len() >= depth) && b.iter().all(|panel| panel.len() >= depth));
-    let mut sums = [[I::splat(0.0); P]; R];
+    for row in a {
+        assert!(row.len() >= depth);
+    }
+    for panel in b {
+        assert!(panel.len() >= depth);
+    }
+    let mut sums = [[I::zero(); P]; R];
     for k in 0..depth {
-        // SAFETY: no panel is shorter than `depth`. A check here, even one that never fails, would keep the sums in memory.
-        #[allow(unsafe_code)]
-        let wide = b.map(|panel| unsafe { panel.get_unchecked(k) }.widen::<I>());
+        let mut lanes = [I::zero(); P];
+        for p in 0..P {
+            // SAFETY: no panel is shorter than `depth`. A check here, even one that never fails, would keep the sums in memory.
+            #[allow(unsafe_code)]
+            let at = unsafe { b[p].get_unchecked(k) };
+            lanes[p] = at.vector::<I>();
+        }
         for r in 0..R {
             // SAFETY: no row is shorter than `depth`.
             #[allow(unsafe_code)]
-            let x = I::splat(unsafe { *a[r].get_unchecked(k) });
+            let x = I::all(unsafe { *a[r].get_unchecked(k) });
             for p in 0..P {
-                sums[r][p] = I::fused_wide(x, wide[p], sums[r][p]);
+                sums[r][p] = I::fused_all(x, lanes[p], sums[r][p]);
             }
         }
     }

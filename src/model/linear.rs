@@ -1,9 +1,14 @@
 //! A projection with an optional low-rank adapter, in the layout its file has.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor};
 
+use crate::device;
+use crate::kernels::Panels;
+
+use super::fused;
 use super::lora::{Lora, LoraConfig};
-use super::packed::Packed;
 use super::parameters::Visitor;
 
 /// Which way round a weight matrix is stored.
@@ -28,19 +33,21 @@ pub struct Linear {
     pub layout: Layout,
     /// Low-rank adapter.
     pub lora: Option<Lora>,
-    /// The weight once more, laid out for decoding; only in copies made for that.
-    pub packed: Option<Packed>,
+    /// A weight that is not trained, laid out for the CPU's kernels.
+    pub packed: Option<Arc<Panels>>,
 }
 
 impl Linear {
     /// # Shapes
     /// `x`: `[n, in]`; result `[n, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if let Some(packed) = &self.packed {
+            return fused::linear(x, packed, self.bias.as_ref(), self.lora.as_ref());
+        }
         let adapted = self.lora.as_ref().map(|lora| lora.forward(x.clone()));
-        let mut y = match (&self.packed, self.layout) {
-            (Some(packed), _) => packed.forward(x),
-            (None, Layout::OutIn) => x.matmul(self.weight.clone().transpose()),
-            (None, Layout::InOut) => x.matmul(self.weight.clone()),
+        let mut y = match self.layout {
+            Layout::OutIn => x.matmul(self.weight.clone().transpose()),
+            Layout::InOut => x.matmul(self.weight.clone()),
         };
         if let Some(bias) = &self.bias {
             y = y + bias.clone().unsqueeze();
@@ -48,6 +55,13 @@ impl Linear {
         match adapted {
             Some(update) => y + update,
             None => y,
+        }
+    }
+
+    /// Packs the weight, on the CPU. Copies share the packed form, which lasts while the weight is not trained.
+    pub fn pack(&mut self) {
+        if self.packed.is_none() && device::is_cpu(&self.weight.device()) {
+            self.packed = Some(Arc::new(fused::pack(&self.weight, self.layout)));
         }
     }
 
@@ -69,8 +83,8 @@ impl Linear {
 
     /// Adds the adapter's update into the weight and drops the adapter.
     pub fn merge(&mut self) {
-        self.packed = None;
         if let Some(lora) = self.lora.take() {
+            self.packed = None;
             let delta = match self.layout {
                 Layout::OutIn => lora.delta(),
                 Layout::InOut => lora.delta().transpose(),
@@ -81,7 +95,9 @@ impl Linear {
 
     /// Shows weight and bias, then the adapter. `trained` says whether the dense weights are trained.
     pub fn visit(&mut self, trained: bool, visitor: &mut impl Visitor) {
-        self.packed = None; // it would not follow what the visitor makes of the weight
+        if trained {
+            self.packed = None; // it would not follow what the visitor makes of the weight
+        }
         visitor.visit(&format!("{}.weight", self.name), trained, &mut self.weight);
         if let Some(bias) = &mut self.bias {
             visitor.visit(&format!("{}.bias", self.name), trained, bias);

@@ -102,6 +102,10 @@ pub fn improve(
     let sampling = sampling(config, tokenizer)?;
     let same_tokens = inputs.reward.text.tokenizer()?.sha256() == tokenizer.sha256();
     let reference = decoder.base();
+    let decoder = match config.lora() {
+        Some(_) => reference.clone(), // shares the packed weights
+        None => decoder,
+    };
     let model = actor_critic(decoder, inputs.reward, same_tokens, config, observer)?;
     let mut ppo = Ppo::new(config, model, reference);
     let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);

@@ -21,7 +21,13 @@ struct Shape {
 
 impl Cache {
     /// For `layers` layers of `heads` key heads of `width` dimensions, `capacity` positions in each of the `slots`.
-    pub(super) fn new(layers: usize, slots: usize, heads: usize, width: usize, capacity: usize) -> Self {
+    pub(super) fn new(
+        layers: usize,
+        slots: usize,
+        heads: usize,
+        width: usize,
+        capacity: usize,
+    ) -> Self {
         let shape = Shape {
             slots,
             heads,
@@ -88,7 +94,12 @@ impl<'a> SharedCache<'a> {
     /// # Safety
     /// Nobody else may use it meanwhile.
     #[allow(unsafe_code)]
-    pub(super) unsafe fn head(&self, layer: usize, slot: usize, head: usize) -> HeadCache<&'a mut [Full]> {
+    pub(super) unsafe fn head(
+        &self,
+        layer: usize,
+        slot: usize,
+        head: usize,
+    ) -> HeadCache<&'a mut [Full]> {
         // SAFETY: heads don't overlap, and the caller promises that nobody else has this one.
         let lanes = unsafe { self.lanes.part(self.shape.head(layer, slot, head)) };
         HeadCache::new(lanes, self.shape.width)
@@ -99,7 +110,12 @@ impl<'a> SharedCache<'a> {
     /// # Safety
     /// Nobody may write to it meanwhile.
     #[allow(unsafe_code)]
-    pub(super) unsafe fn seen(&self, layer: usize, slot: usize, head: usize) -> HeadCache<&'a [Full]> {
+    pub(super) unsafe fn seen(
+        &self,
+        layer: usize,
+        slot: usize,
+        head: usize,
+    ) -> HeadCache<&'a [Full]> {
         // SAFETY: the caller promises that nobody writes.
         let lanes = unsafe { self.lanes.seen(self.shape.head(layer, slot, head)) };
         HeadCache::new(lanes, self.shape.width)

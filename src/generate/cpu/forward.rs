@@ -54,7 +54,10 @@ impl Workspace {
             let of = |position: usize| weights.frequencies.iter().map(move |f| position as f64 * f);
             (0..capacity).flat_map(of)
         };
-        let heads = weights.layers.iter().map(|l| l.shape.queries * l.shape.width);
+        let heads = weights
+            .layers
+            .iter()
+            .map(|l| l.shape.queries * l.shape.width);
         Self {
             x: vec![0.0; rows * weights.hidden],
             normed: vec![0.0; rows * weights.hidden],
@@ -83,10 +86,22 @@ impl Workspace {
             wanted,
             x: Shared::new(&mut self.x),
             normed: Shared::new(&mut self.normed),
-            inputs: self.inputs.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
+            inputs: self
+                .inputs
+                .iter_mut()
+                .map(|buffer| Shared::new(buffer))
+                .collect(),
             attended: Shared::new(&mut self.attended),
-            inner: self.inner.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
-            adapted: self.adapted.iter_mut().map(|buffer| Shared::new(buffer)).collect(),
+            inner: self
+                .inner
+                .iter_mut()
+                .map(|buffer| Shared::new(buffer))
+                .collect(),
+            adapted: self
+                .adapted
+                .iter_mut()
+                .map(|buffer| Shared::new(buffer))
+                .collect(),
             cos: &self.cos,
             sin: &self.sin,
             logits: Shared::new(&mut self.logits),
@@ -162,7 +177,12 @@ impl Pass<'_> {
     fn normalise(&self, member: Member<'_>, norm: &Normalisation, readers: &[Projection]) {
         let (rows, width) = (member.share(self.tokens.len()), self.weights.hidden);
         for row in rows.clone() {
-            let (x, y) = unsafe { (self.x.seen(span(row, width)), self.normed.part(span(row, width))) };
+            let (x, y) = unsafe {
+                (
+                    self.x.seen(span(row, width)),
+                    self.normed.part(span(row, width)),
+                )
+            };
             normalise(norm, x, y);
         }
         for (projection, adapted) in readers.iter().zip(&self.adapted) {
@@ -171,7 +191,13 @@ impl Pass<'_> {
     }
 
     /// adapted = xA of some rows.
-    fn narrow(&self, rows: Range<usize>, projection: &Projection, x: Shared<'_>, adapted: Shared<'_>) {
+    fn narrow(
+        &self,
+        rows: Range<usize>,
+        projection: &Projection,
+        x: Shared<'_>,
+        adapted: Shared<'_>,
+    ) {
         if let Some(adapter) = &projection.adapter {
             let (inputs, rank) = (adapter.a.inputs(), adapter.a.outputs());
             let x = unsafe { x.seen(spans(&rows, inputs)) };
@@ -335,7 +361,15 @@ impl Pass<'_> {
         member.wait();
         let (states, head) = (0..self.wanted.len() * width, &self.weights.head);
         let panels = member.share(head.count());
-        unsafe { matmul_part(self.normed.seen(states), head, panels, &self.logits, Mode::Set) };
+        unsafe {
+            matmul_part(
+                self.normed.seen(states),
+                head,
+                panels,
+                &self.logits,
+                Mode::Set,
+            )
+        };
     }
 }
 
@@ -357,7 +391,10 @@ impl<'a> HeadRows<'a> {
     unsafe fn heads(&self, row: usize, heads: Range<usize>) -> &'a mut [f32] {
         let start = row * self.stride + self.start;
         // SAFETY: as the caller promises.
-        unsafe { self.buffer.part(start + heads.start * self.width..start + heads.end * self.width) }
+        unsafe {
+            self.buffer
+                .part(start + heads.start * self.width..start + heads.end * self.width)
+        }
     }
 }
 

@@ -5,7 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use rand_chacha::ChaCha8Rng;
 
-use crate::generate::engine::{Completion, FinishReason, GenerateError, Listener, Request, Settings};
+use crate::generate::engine::{
+    Completion, FinishReason, GenerateError, Listener, Request, Settings,
+};
 use crate::generate::sampler::{Sampler, stream};
 use crate::kernels::Team;
 use crate::model::Decoder;
@@ -145,14 +147,20 @@ impl<'a> Schedule<'a> {
         let most = prompt.len() - 1; // the last token is read anew, for its logits
         let shared = |slot: usize| {
             let (theirs, read) = self.left[slot];
-            let alike = prompt.iter().zip(theirs).take_while(|(a, b)| a == b).count();
+            let alike = prompt
+                .iter()
+                .zip(theirs)
+                .take_while(|(a, b)| a == b)
+                .count();
             (alike.min(most), read)
         };
         let candidates = (0..self.slots.len()).map(|slot| (slot, shared(slot)));
         // Of equals, the request's own slot: nothing to copy.
         let best = candidates.max_by_key(|&(slot, (alike, _))| (alike, slot == own));
         let (slot, (alike, read)) = best?;
-        let being_read = self.slots[slot].as_ref().is_some_and(|row| row.ids.is_empty());
+        let being_read = self.slots[slot]
+            .as_ref()
+            .is_some_and(|row| row.ids.is_empty());
         if alike < WORTH_SHARING && alike < most || alike == 0 {
             Some(None)
         } else if read >= alike {
@@ -196,10 +204,17 @@ impl<'a> Schedule<'a> {
         let work = Mutex::new(rows.zip(logits.chunks(vocabulary)).enumerate());
         let next = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
         let drawn = team.run(|member| {
-            let mut sampler = samplers[member.index].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut sampler = samplers[member.index]
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             let mut mine = Vec::new();
             while let Some((index, (row, logits))) = next() {
-                mine.push((index, sampler.draw(logits, &mut row.rng).map_err(GenerateError::from)));
+                mine.push((
+                    index,
+                    sampler
+                        .draw(logits, &mut row.rng)
+                        .map_err(GenerateError::from),
+                ));
             }
             mine
         });

@@ -80,8 +80,10 @@ impl Weights {
     /// None if the decoder's tensors aren't on the CPU in f32.
     pub(super) fn of(decoder: &Decoder) -> Option<Self> {
         let config = &decoder.config;
-        let layers = decoder.blocks.iter().map(|block| layer(block, config.head_dim));
-        let head = decoder.head_weight();
+        let layers = decoder
+            .blocks
+            .iter()
+            .map(|block| layer(block, config.head_dim));
         let positions = match &decoder.positions {
             Some(positions) => Some(HostValues::of(positions)?),
             None => None,
@@ -91,7 +93,10 @@ impl Weights {
             positions,
             layers: layers.collect::<Option<_>>()?,
             final_norm: normalisation(&decoder.final_norm)?,
-            head: Arc::new(panels(&head, Layout::OutIn)?),
+            head: match &decoder.packed_head {
+                Some(packed) => Arc::clone(packed),
+                None => Arc::new(panels(&decoder.head_weight(), Layout::OutIn)?),
+            },
             frequencies: decoder.frequencies.clone(),
             hidden: config.hidden_size,
             vocabulary: config.vocab_size,
@@ -112,7 +117,9 @@ impl Weights {
 impl Projection {
     /// Width of the adapter, 0 if there is none.
     pub(super) fn rank(&self) -> usize {
-        self.adapter.as_ref().map_or(0, |adapter| adapter.a.outputs())
+        self.adapter
+            .as_ref()
+            .map_or(0, |adapter| adapter.a.outputs())
     }
 }
 
@@ -174,7 +181,10 @@ fn projection(linear: &Linear) -> Option<Projection> {
         None => None,
     };
     Some(Projection {
-        base: Arc::new(panels(&linear.weight, linear.layout)?),
+        base: match &linear.packed {
+            Some(packed) => Arc::clone(packed),
+            None => Arc::new(panels(&linear.weight, linear.layout)?),
+        },
         bias,
         adapter,
     })

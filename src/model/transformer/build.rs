@@ -66,6 +66,7 @@ impl Decoder {
             blocks,
             final_norm,
             head,
+            packed_head: None,
             frozen: false,
             frequencies,
         })

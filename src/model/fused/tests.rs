@@ -1,0 +1,116 @@
+//! Every operation against the plain one that burn differentiates: forward and every gradient.
+
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::model::linear::{Layout, Linear};
+use crate::model::lora::Lora;
+
+/// Numbers in ±1 that differ.
+pub(super) fn numbers<const D: usize>(
+    shape: [usize; D],
+    seed: usize,
+    device: &Device,
+) -> Tensor<D> {
+    let count = shape.iter().product();
+    let number = |i: usize| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0;
+    let values: Vec<f32> = (0..count).map(number).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// Largest difference over the largest number.
+pub(super) fn assert_near<const D: usize>(found: Tensor<D>, plain: Tensor<D>, tolerance: f32) {
+    assert_eq!(found.dims(), plain.dims());
+    let (found, plain) = (found.into_data(), plain.into_data());
+    let largest = plain.iter::<f32>().fold(0.0, |a: f32, b| a.max(b.abs()));
+    for (found, plain) in found.iter::<f32>().zip(plain.iter::<f32>()) {
+        let difference = (found - plain).abs();
+        assert!(
+            difference <= tolerance * largest,
+            "{found} for {plain}, of {largest}"
+        );
+    }
+}
+
+#[test]
+fn a_frozen_product_has_the_plain_results_and_gradients() {
+    let device = crate::device::cpu().device;
+    for (rows, inputs, outputs) in [(1, 3, 17), (9, 33, 20), (100, 64, 48)] {
+        for (layout, biased, rank) in [
+            (Layout::OutIn, false, 0),
+            (Layout::OutIn, true, 2),
+            (Layout::InOut, true, 0),
+            (Layout::InOut, false, 17),
+        ] {
+            let shape = match layout {
+                Layout::OutIn => [outputs, inputs],
+                Layout::InOut => [inputs, outputs],
+            };
+            let mut packed = Linear {
+                name: String::from("p"),
+                weight: numbers(shape, 1, &device),
+                bias: biased.then(|| numbers([outputs], 2, &device)),
+                layout,
+                lora: (rank > 0).then(|| Lora {
+                    a: numbers([rank, inputs], 3, &device),
+                    b: numbers([outputs, rank], 4, &device),
+                    scale: 0.7,
+                }),
+                packed: None,
+            };
+            let plain = packed.clone();
+            packed.pack();
+            let x = numbers([rows, inputs], 5, &device);
+            assert_near(packed.forward(x.clone()), plain.forward(x.clone()), 1e-6);
+            let gradients = |linear: &Linear| {
+                let mut linear = linear.clone();
+                linear.weight = linear.weight.autodiff();
+                linear.bias = linear.bias.map(Tensor::autodiff);
+                if let Some(lora) = &mut linear.lora {
+                    lora.a = lora.a.clone().autodiff().require_grad();
+                    lora.b = lora.b.clone().autodiff().require_grad();
+                }
+                let x = x.clone().autodiff().require_grad();
+                let weights = numbers([rows, outputs], 6, &device).autodiff();
+                let gradients = (linear.forward(x.clone()) * weights).sum().backward();
+                let of_lora = linear.lora.map(|lora| {
+                    [
+                        lora.a.grad(&gradients).unwrap(),
+                        lora.b.grad(&gradients).unwrap(),
+                    ]
+                });
+                (x.grad(&gradients).unwrap(), of_lora)
+            };
+            let (found, plain) = (gradients(&packed), gradients(&plain));
+            assert_near(found.0, plain.0, 1e-6);
+            for (found, plain) in found
+                .1
+                .into_iter()
+                .flatten()
+                .zip(plain.1.into_iter().flatten())
+            {
+                assert_near(found, plain, 2e-6);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_first_layer_s_input_needs_no_gradient() {
+    let device = crate::device::cpu().device;
+    let mut linear = Linear {
+        name: String::from("p"),
+        weight: numbers([5, 4], 1, &device),
+        bias: None,
+        layout: Layout::OutIn,
+        lora: None,
+        packed: None,
+    };
+    linear.pack();
+    let y = linear.forward(numbers([3, 4], 2, &device).autodiff());
+    let scale = Tensor::<1>::from_floats([2.0], &device)
+        .autodiff()
+        .require_grad();
+    let gradients = (y.sum() * scale.clone()).backward();
+    let expected = linear.forward(numbers([3, 4], 2, &device)).sum();
+    assert_near(scale.grad(&gradients).unwrap(), expected, 1e-6);
+}
