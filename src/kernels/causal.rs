@@ -8,7 +8,7 @@ use std::ops::Range;
 use super::exp::exp;
 use super::isa::{Isa, Work, dispatch};
 use super::matmul::{Mode, Out, Rows};
-use super::panels::{Full, Lanes, WIDTH};
+use super::panels::{Full, WIDTH};
 use super::pointwise::sum;
 use super::shared::Shared;
 

@@ -441,8 +441,8 @@ mod tests {
             time,
         };
         let positions = tokens.positions();
-        let frequencies: Vec<f64> = (0..width / 2).map(|i| 0.5_f64.powi(i)).collect();
-        let mut config = crate::model::embedded::load(&device)
+        let frequencies: Vec<f64> = (0..width / 2).map(|i| 0.5_f64.powi(i as i32)).collect();
+        let mut config = crate::model::LanguageModel::embedded(&device)
             .unwrap()
             .decoder
             .config;
@@ -450,7 +450,7 @@ mod tests {
         let real = Tensor::<1>::from_floats(real.collect::<Vec<_>>().as_slice(), &device);
         let weights = numbers(batch * time, 10, 9) * real.unsqueeze_dim(1);
         for (heads, kv_heads, window, rotates) in [
-            (1, 1, None, false),
+            (1_usize, 1_usize, None, false),
             (6, 2, None, true),
             (4, 4, Some(9), true),
         ] {
