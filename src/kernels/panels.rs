@@ -134,6 +134,27 @@ impl Panels {
         }
     }
 
+    /// The matrix again: the reverse of [`Panels::pack`], exact in f32.
+    pub fn unpack(&self, stride: (usize, usize)) -> Vec<f32> {
+        match &self.storage {
+            Storage::F32(lanes) => self.spread(lanes, stride),
+            Storage::Bf16(lanes) => self.spread(lanes, stride),
+        }
+    }
+
+    fn spread<L: Lanes>(&self, lanes: &[L], (along, across): (usize, usize)) -> Vec<f32> {
+        let mut weight = vec![0.0; self.inputs * self.outputs];
+        for (panel, lanes) in lanes.chunks(self.inputs.max(1)).enumerate() {
+            let outputs = panel * WIDTH..self.outputs.min((panel + 1) * WIDTH);
+            for (input, lanes) in lanes.iter().enumerate() {
+                for (output, value) in outputs.clone().zip(lanes.widen()) {
+                    weight[input * along + output * across] = value;
+                }
+            }
+        }
+        weight
+    }
+
     /// Inputs of the map.
     pub fn inputs(&self) -> usize {
         self.inputs

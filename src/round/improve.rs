@@ -101,11 +101,11 @@ pub fn improve(
     let tokenizer = text.tokenizer()?;
     let sampling = sampling(config, tokenizer)?;
     let same_tokens = inputs.reward.text.tokenizer()?.sha256() == tokenizer.sha256();
+    let mut decoder = decoder;
+    if config.lora().is_some() {
+        decoder.pack(); // now, so that policy and reference share the packed weights
+    }
     let reference = decoder.base();
-    let decoder = match config.lora() {
-        Some(_) => reference.clone(), // shares the packed weights
-        None => decoder,
-    };
     let model = actor_critic(decoder, inputs.reward, same_tokens, config, observer)?;
     let mut ppo = Ppo::new(config, model, reference);
     let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);

@@ -183,7 +183,7 @@ fn projection(linear: &Linear) -> Option<Projection> {
     Some(Projection {
         base: match &linear.packed {
             Some(packed) => Arc::clone(packed),
-            None => Arc::new(panels(&linear.weight, linear.layout)?),
+            None => Arc::new(panels(&linear.dense(), linear.layout)?),
         },
         bias,
         adapter,

@@ -27,6 +27,16 @@ pub fn pack(weight: &Tensor<2>, layout: Layout) -> Panels {
     Panels::pack(values.as_slice(), widths, stride, Precision::F32)
 }
 
+/// The weight again.
+pub fn unpack(panels: &Panels, layout: Layout) -> Tensor<2> {
+    let (inputs, outputs) = (panels.inputs(), panels.outputs());
+    let (shape, stride) = match layout {
+        Layout::OutIn => ([outputs, inputs], (1, inputs)),
+        Layout::InOut => ([inputs, outputs], (outputs, 1)),
+    };
+    Tensor::from_primitive::<Cpu>(Values::new(panels.unpack(stride), &shape).0)
+}
+
 /// y = xW + b + s·(xA)B.
 ///
 /// # Shapes

@@ -4,6 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::model::linear::{Layout, Linear};
 use crate::model::lora::Lora;
+use crate::model::norm::Norm;
 
 /// Numbers in ±1 that differ.
 pub(super) fn numbers<const D: usize>(
@@ -47,7 +48,7 @@ fn a_frozen_product_has_the_plain_results_and_gradients() {
             };
             let mut packed = Linear {
                 name: String::from("p"),
-                weight: numbers(shape, 1, &device),
+                weight: Some(numbers(shape, 1, &device)),
                 bias: biased.then(|| numbers([outputs], 2, &device)),
                 layout,
                 lora: (rank > 0).then(|| Lora {
@@ -59,11 +60,13 @@ fn a_frozen_product_has_the_plain_results_and_gradients() {
             };
             let plain = packed.clone();
             packed.pack();
+            assert!(packed.weight.is_none() && packed.widths() == plain.widths());
+            assert_near(packed.dense(), plain.dense(), 0.0);
             let x = numbers([rows, inputs], 5, &device);
             assert_near(packed.forward(x.clone()), plain.forward(x.clone()), 1e-6);
             let gradients = |linear: &Linear| {
                 let mut linear = linear.clone();
-                linear.weight = linear.weight.autodiff();
+                linear.weight = linear.weight.map(Tensor::autodiff);
                 linear.bias = linear.bias.map(Tensor::autodiff);
                 if let Some(lora) = &mut linear.lora {
                     lora.a = lora.a.clone().autodiff().require_grad();
@@ -99,7 +102,7 @@ fn the_first_layer_s_input_needs_no_gradient() {
     let device = crate::device::cpu().device;
     let mut linear = Linear {
         name: String::from("p"),
-        weight: numbers([5, 4], 1, &device),
+        weight: Some(numbers([5, 4], 1, &device)),
         bias: None,
         layout: Layout::OutIn,
         lora: None,
@@ -113,4 +116,57 @@ fn the_first_layer_s_input_needs_no_gradient() {
     let gradients = (y.sum() * scale.clone()).backward();
     let expected = linear.forward(numbers([3, 4], 2, &device)).sum();
     assert_near(scale.grad(&gradients).unwrap(), expected, 1e-6);
+}
+
+/// The gradients of Σ y·weights for tracked copies of `inputs`.
+fn gradients<const N: usize>(
+    inputs: &[Tensor<2>; N],
+    forward: impl Fn([Tensor<2>; N]) -> Tensor<2>,
+) -> (Tensor<2>, [Tensor<2>; N]) {
+    let inputs = inputs.clone().map(|input| input.autodiff().require_grad());
+    let y = forward(inputs.clone());
+    let weights = numbers(y.dims(), 9, &y.device().clone()).inner().autodiff();
+    let gradients = (y.clone() * weights).sum().backward();
+    (
+        y.inner(),
+        inputs.map(|input| input.grad(&gradients).unwrap()),
+    )
+}
+
+#[test]
+fn a_norm_has_the_plain_results_and_gradients() {
+    let device = crate::device::cpu().device;
+    for (rows, width) in [(1, 1), (5, 16), (7, 37)] {
+        let inputs = [
+            numbers([rows, width], 1, &device),
+            numbers([1, width], 2, &device),
+        ];
+        let norm = |weight: Tensor<2>| Norm {
+            name: String::new(),
+            weight: weight.squeeze_dim(0),
+            bias: None,
+            epsilon: 1e-3,
+        };
+        let (y, found) = gradients(&inputs, |[x, weight]| norm(weight).forward(x));
+        let (plain_y, plain) = gradients(&inputs, |[x, weight]| norm(weight).plain(x));
+        assert_near(y, plain_y, 1e-6);
+        for (found, plain) in found.into_iter().zip(plain) {
+            assert_near(found, plain, 2e-6);
+        }
+    }
+}
+
+#[test]
+fn a_gated_activation_has_the_plain_results_and_gradients() {
+    let device = crate::device::cpu().device;
+    for shape in [[1, 1], [3, 16], [5, 39]] {
+        let inputs = [1, 2].map(|seed| numbers(shape, seed, &device).mul_scalar(6.0));
+        let (y, found) = gradients(&inputs, |[gate, up]| super::gated(gate, up));
+        let plain = |[gate, up]: [Tensor<2>; 2]| burn::tensor::activation::silu(gate) * up;
+        let (plain_y, plain) = gradients(&inputs, plain);
+        assert_near(y, plain_y, 1e-6);
+        for (found, plain) in found.into_iter().zip(plain) {
+            assert_near(found, plain, 2e-6);
+        }
+    }
 }
