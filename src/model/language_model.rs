@@ -82,7 +82,7 @@ pub enum ModelError {
 }
 
 /// Everything of a model but its weights: how text becomes tokens, where it came from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ModelText {
     /// Absent when the folder has none; then only token ids work.
     pub tokenizer: Option<Tokenizer>,

@@ -200,8 +200,8 @@ pub fn sampling(
     })
 }
 
-/// The networks that PPO trains, over one trunk where they can share it.
-fn actor_critic(
+/// The networks that PPO trains, over one trunk where they can share it. `same_tokens`: policy and reward model have one tokenizer.
+pub fn actor_critic(
     mut policy: Decoder,
     reward: &RewardModel,
     same_tokens: bool,
