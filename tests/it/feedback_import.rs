@@ -9,6 +9,7 @@ use rlhf::feedback::import::{ImportError, Imported, Target, import};
 use rlhf::feedback::item::{Item, Prompt, PromptText, append_batch, read_all};
 use rlhf::feedback::labels::{Folders, Labels};
 use rlhf::feedback::record::{Display, Layout, Origin, Purpose, Scale};
+use rlhf::feedback::store::answered::Answered;
 use rlhf::feedback::store::bulk::Bulk;
 use rlhf::feedback::store::decision::{Decision, Shown, Verdict};
 use rlhf::feedback::store::stamps::Stamps;
@@ -142,10 +143,16 @@ fn the_same_answers_judged_otherwise_are_counted_apart() {
     assert_eq!((other.new_items, other.judgements), (0, 0));
 }
 
+/// The session of a program.
+pub fn open_bulk(feedback: &Path, name: &str) -> Bulk {
+    let mut answered = Answered::new(feedback);
+    Bulk::open(feedback, name, Stamps::system(), &mut answered).unwrap()
+}
+
 /// Judges the first item of a project.
 fn says(dir: &Path, name: &str, winner: usize, settles: Vec<ulid::Ulid>) -> ulid::Ulid {
     let item = labels(dir).items.remove(0);
-    let mut bulk = Bulk::open(&dir.join("feedback"), name, Stamps::system()).unwrap();
+    let mut bulk = open_bulk(&dir.join("feedback"), name);
     let ids: Vec<String> = item.candidates.iter().map(|c| c.id.clone()).collect();
     let verdict = Verdict::Prefer {
         winner: ids[winner].clone(),
@@ -205,7 +212,7 @@ fn an_adjudication_that_comes_later_settles_what_came_before() {
 #[test]
 fn an_annotator_at_work_stops_the_file_before_anything_is_written() {
     let dir = tempfile::tempdir().unwrap();
-    let _busy = Bulk::open(&dir.path().join("feedback"), "tom", Stamps::system()).unwrap();
+    let _busy = open_bulk(&dir.path().join("feedback"), "tom");
     let row = |user: &str, prompt: String| {
         let said = json!([{"value": "response-1", "user_id": user, "status": "submitted"}]);
         json!({

@@ -21,6 +21,7 @@ mod feedback_formats_files;
 mod feedback_formats_read;
 mod feedback_formats_trip;
 mod feedback_import;
+mod feedback_import_stopped;
 mod feedback_queue;
 mod feedback_report;
 mod feedback_rules;

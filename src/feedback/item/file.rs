@@ -163,7 +163,10 @@ fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
 }
 
 /// Whether the last line lacks its newline.
-fn is_cut_off(path: &Path) -> Result<bool, SamplesError> {
+///
+/// # Errors
+/// [`SamplesError::Io`].
+pub fn is_cut_off(path: &Path) -> Result<bool, SamplesError> {
     let last = || {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::End(-1))?;
