@@ -16,6 +16,7 @@ mod native;
 mod project;
 
 use super::formats::InFormat;
+use super::formats::lm_human_preferences::Decoder;
 use super::item::{ItemError, SamplesError};
 use super::judgements::{Content, Judgements, Read};
 use super::lines::RowError;
@@ -121,6 +122,8 @@ pub struct Target<'a> {
     pub format: Option<InFormat>,
     /// Leave bad rows out instead of refusing the file.
     pub skip_bad: bool,
+    /// Decodes rows that hold token ids.
+    pub decoder: Option<Decoder<'a>>,
 }
 
 /// What became of a file.
@@ -251,7 +254,7 @@ fn each(
     progress: Progress,
 ) -> Result<Imported, ImportError> {
     const EVERY: usize = 512;
-    let mut judgements = Judgements::open(file, target.format)?;
+    let mut judgements = Judgements::open(file, target.format)?.decoding(target.decoder);
     let (mut slots, mut read) = (Slots::new(target.dir), Imported::default());
     loop {
         let next = match judgements.next_read() {

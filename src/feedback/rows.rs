@@ -1,4 +1,4 @@
-//! Rows of any file, one at a time: JSON lines, a JSON array, CSV or Parquet, plain or gzip.
+//! Rows of any file, one at a time: JSON lines, a JSON array, CSV or Parquet, plain, gzip or zstd.
 //!
 //! What a file is shows in its first bytes; only CSV needs its name. Memory does not grow with the
 //! file: a row is bounded by [`MAX_ROW_BYTES`], a Parquet file is read page by page.
@@ -6,6 +6,7 @@
 mod array;
 mod csv;
 mod parquet;
+mod zstd;
 
 pub use parquet::is_decoding;
 
@@ -61,7 +62,7 @@ impl Rows {
         if metadata.is_dir() {
             let folder = io::Error::new(
                 io::ErrorKind::IsADirectory,
-                "is a folder; name a .json, .jsonl, .jsonl.gz, .parquet or .csv file",
+                "is a folder; name a .json, .jsonl, .jsonl.gz, .jsonl.zst, .parquet or .csv file",
             );
             return Err(failed(folder));
         }
@@ -113,6 +114,8 @@ impl Kind {
         let mut reader: Bytes = if start.starts_with(&[0x1f, 0x8b]) {
             let decoder = flate2::bufread::MultiGzDecoder::new(reader);
             Box::new(BufReader::with_capacity(1 << 16, decoder))
+        } else if start.starts_with(&zstd::MAGIC) {
+            Box::new(BufReader::with_capacity(1 << 16, zstd::Frames::new(reader)))
         } else {
             Box::new(reader)
         };
@@ -137,10 +140,13 @@ fn at(path: &Path) -> impl Fn(io::Error) -> RowError + use<> {
     }
 }
 
-/// True for `.csv` and `.csv.gz`: no first bytes tell a table of text.
+/// True for `.csv`, `.csv.gz` and `.csv.zst`: no first bytes tell a table of text.
 fn is_csv(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let plain = [".gz", ".zst"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end));
+    let name = plain.unwrap_or(&name);
     let extension = Path::new(name).extension().map(PathBuf::from);
     extension.is_some_and(|extension| extension.as_os_str().eq_ignore_ascii_case("csv"))
 }

@@ -35,6 +35,7 @@ fn project() -> tempfile::TempDir {
             batch: "b",
             annotator: Some(name),
             format: None,
+            decoder: None,
             skip_bad: false,
         };
         import(&path, &target, &mut Stamps::system, &mut |_| ()).unwrap();

@@ -228,6 +228,7 @@ fn trip(dir: &Path, format: OutFormat) -> (Exported, tempfile::TempDir) {
             batch: "b",
             annotator: None,
             format: None,
+            decoder: None,
             skip_bad: false,
         };
         let imported = import(&out, &target, &mut Stamps::system, &mut |_| ()).unwrap();
@@ -403,6 +404,7 @@ fn a_native_row_that_occurs_twice_counts_once() {
         batch: "b",
         annotator: None,
         format: None,
+        decoder: None,
         skip_bad: false,
     };
     let imported = import(&out, &target, &mut Stamps::system, &mut |_| ()).unwrap();

@@ -33,6 +33,7 @@ fn bring(dir: &Path, rows: &str, skip_bad: bool) -> Result<Imported, ImportError
         batch: "b",
         annotator: None,
         format: None,
+        decoder: None,
         skip_bad,
     };
     import(&file, &target, &mut Stamps::system, &mut |_| ())

@@ -328,6 +328,7 @@ mod tests {
             batch: "b",
             annotator: None,
             format: None,
+            decoder: None,
             skip_bad: false,
         };
         let labelled = |annotator: &str| {

@@ -40,7 +40,10 @@ pub enum SamplesError {
 /// every character that [`is_safe_name`](super::is_safe_name) forbids.
 pub fn batch_name(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    let plain = [".gz", ".zst"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end));
+    let stem = plain.unwrap_or(&name);
     let stem = Path::new(stem).file_stem().unwrap_or_default();
     let safe = |c: char| match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' => c,
