@@ -5,6 +5,7 @@
 
 mod array;
 mod csv;
+mod foreign;
 mod parquet;
 mod zstd;
 
@@ -119,6 +120,10 @@ impl Kind {
         } else {
             Box::new(reader)
         };
+        let start = reader.fill_buf().map_err(&failed)?;
+        if let Some(what) = foreign::name(start) {
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidData, what)));
+        }
         if is_csv(path) {
             return csv::Records::new(path, reader).map(Self::Csv);
         }

@@ -278,6 +278,31 @@ fn argilla_has_one_question_and_answers_that_are_named_alike() {
 }
 
 #[test]
+fn argilla_takes_no_other_text_for_an_answer() {
+    let says =
+        |value: &Value| json!({"q": [{"value": value, "user_id": "mia", "status": "submitted"}]});
+    let chosen = json!({
+        "prompt": "p", "source": "the web", "chosen_text": "a", "rejected_text": "b", "topic": "t"
+    });
+    for responses in [json!({}), says(&json!("chosen_text"))] {
+        let row = json!({"fields": chosen, "responses": responses}).to_string();
+        let dir = project(&row);
+        assert_eq!(answers(dir.path()), ["a", "b"], "{row}");
+    }
+    // Models have no name in common; a ranking says which fields are theirs.
+    let models = json!({"prompt": "p", "llama": "a", "source": "the web", "gpt": "b"});
+    let ranking = says(&json!([{"value": "gpt", "rank": 1}, {"value": "llama", "rank": 2}]));
+    let dir = project(&json!({"fields": models, "responses": ranking}).to_string());
+    assert_eq!(answers(dir.path()), ["a", "b"]);
+    // Otherwise nobody knows.
+    let dir = tempfile::tempdir().unwrap();
+    let row = json!({"fields": models, "responses": {}}).to_string();
+    let error = bring(dir.path(), &row, false).unwrap_err().to_string();
+    let which = r#"1: which of the fields ["llama", "source", "gpt"] are answers? Name them alike"#;
+    assert!(error.contains(which), "{error}");
+}
+
+#[test]
 fn what_a_row_holds_besides_is_counted() {
     let left_out = |row: &Value| {
         let dir = tempfile::tempdir().unwrap();

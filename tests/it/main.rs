@@ -18,6 +18,7 @@ mod end_to_end;
 mod feedback_formats;
 mod feedback_formats_export;
 mod feedback_formats_files;
+mod feedback_formats_hostile;
 mod feedback_formats_parquet;
 mod feedback_formats_read;
 mod feedback_formats_trip;

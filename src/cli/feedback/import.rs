@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use color_eyre::Result;
+use color_eyre::eyre::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::print;
@@ -14,7 +15,7 @@ use crate::cli::models::Opener;
 use crate::feedback::formats::InFormat;
 use crate::feedback::formats::lm_human_preferences::Decoder;
 use crate::feedback::import::{Imported, Target, import};
-use crate::feedback::item::batch_name;
+use crate::feedback::item::{ItemError, batch_name, is_safe_name};
 use crate::feedback::store::stamps::Stamps;
 use crate::model::tokenizer::Tokenizer;
 use crate::tui::text::sanitise;
@@ -85,12 +86,16 @@ fn in_format(name: &str) -> Result<InFormat, String> {
 /// # Errors
 /// Files that cannot be read or written, by file and line.
 pub fn run(args: &ImportArgs) -> Result<ExitCode> {
+    let batch = args.batch.clone().unwrap_or_else(|| batch_name(&args.file));
+    if !is_safe_name(&batch) {
+        let error = ItemError::BatchName(batch);
+        bail!("{error}; name the file in samples/ with --batch NAME");
+    }
     let quiet = args.json;
     let tokenizer = args.tokenizer.as_deref();
     let tokenizer = tokenizer.map(|name| Opener { quiet }.tokenizer(name));
     let tokenizer = tokenizer.transpose()?;
     let decode = |ids: &[u32]| decode(tokenizer.as_ref(), ids);
-    let batch = args.batch.clone().unwrap_or_else(|| batch_name(&args.file));
     let target = Target {
         dir: &args.dir,
         batch: &batch,
