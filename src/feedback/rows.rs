@@ -44,6 +44,21 @@ impl Read for Counted {
     }
 }
 
+/// A gzip stream whose errors say what is wrong with the file.
+struct Gzip<R>(flate2::bufread::MultiGzDecoder<R>);
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                let reason = "gzip: the file is cut off; fetch or write it again";
+                io::Error::new(error.kind(), reason)
+            }
+            kind => io::Error::new(kind, format!("gzip: {error}")),
+        })
+    }
+}
+
 enum Kind {
     Lines(Lines),
     Array(array::Elements),
@@ -113,7 +128,7 @@ impl Kind {
             return Ok(Self::Parquet(Box::new(table)));
         }
         let mut reader: Bytes = if start.starts_with(&[0x1f, 0x8b]) {
-            let decoder = flate2::bufread::MultiGzDecoder::new(reader);
+            let decoder = Gzip(flate2::bufread::MultiGzDecoder::new(reader));
             Box::new(BufReader::with_capacity(1 << 16, decoder))
         } else if start.starts_with(&zstd::MAGIC) {
             Box::new(BufReader::with_capacity(1 << 16, zstd::Frames::new(reader)))

@@ -8,7 +8,9 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek};
+#[cfg(not(unix))]
+use std::io::{SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 /// Entries that are held in memory before they move to the disk.
@@ -112,8 +114,7 @@ impl<const N: usize> Table<N> {
         loop {
             let count = WINDOW.min(self.slots - slot);
             let window = &mut self.window[..count as usize * Self::ENTRY];
-            self.file.seek(SeekFrom::Start(slot * Self::ENTRY as u64))?;
-            self.file.read_exact(window)?;
+            read_at(&self.file, window, slot * Self::ENTRY as u64)?;
             for (at, entry) in (slot..).zip(window.chunks_exact(Self::ENTRY)) {
                 match parts(entry) {
                     (0, _) => return Ok((at, None)),
@@ -129,8 +130,7 @@ impl<const N: usize> Table<N> {
         let (slot, there) = self.find(key)?;
         self.used += u64::from(there.is_none());
         let entry = [&key.to_le_bytes()[..], &value].concat();
-        self.file.seek(SeekFrom::Start(slot * Self::ENTRY as u64))?;
-        self.file.write_all(&entry)
+        write_at(&self.file, &entry, slot * Self::ENTRY as u64)
     }
 
     fn doubled(&mut self, folder: &Path) -> io::Result<Self> {
@@ -147,6 +147,29 @@ impl<const N: usize> Table<N> {
         }
         Ok(larger)
     }
+}
+
+/// One call of the system where there is one: an import makes some ten of them for each row.
+#[cfg(unix)]
+fn read_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, bytes, offset)
+}
+
+#[cfg(unix)]
+fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
+}
+
+#[cfg(not(unix))]
+fn read_at(mut file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    file.seek(SeekFrom::Start(offset))?;
+    file.read_exact(bytes)
+}
+
+#[cfg(not(unix))]
+fn write_at(mut file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    file.seek(SeekFrom::Start(offset))?;
+    file.write_all(bytes)
 }
 
 /// Key and value of an entry.

@@ -155,9 +155,9 @@ fn bombs_and_endless_lines() {
         &refused("deep.jsonl", deep.as_bytes()),
         &["deep.jsonl:1: recursion limit exceeded"],
     );
-    let cut = gzip(|file| (0..1000).for_each(|_| writeln!(file, "{PAIR}").unwrap()));
+    let cut = gzip(|file| (0..200).for_each(|_| writeln!(file, "{PAIR}").unwrap()));
     let error = refused("cut.jsonl.gz", &cut[..cut.len() - 12]);
-    says(&error, &["cut.jsonl.gz", "cut off"]);
+    says(&error, &["cut.jsonl.gz: gzip: the file is cut off; fetch"]);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn numbers_beyond_all_bounds_and_values_of_the_wrong_type() {
     says(
         &error,
         &[
-            "type.jsonl:1: `chosen` must be a string",
+            "type.jsonl:1: `chosen` and `rejected` must be strings",
             "format trl: {\"prompt\"",
         ],
     );
