@@ -26,7 +26,7 @@ fn rows(path: &Path) -> Result<Vec<Value>, String> {
 /// `use_dictionary=False`, `column_encoding` DELTA_BYTE_ARRAY for `prompt` and `tags`,
 /// DELTA_LENGTH_BYTE_ARRAY for `chosen`, DELTA_BINARY_PACKED for `n`, data pages of both versions)
 /// from rows n = 0..300: "Question n", "yes" n mod 3 times or "si", "no", 1000003 n, and the first
-/// n mod 3 of ["a", "b"].
+/// n mod 3 of the letters a and b.
 #[test]
 fn zstd_and_delta_encodings_of_polars_and_pyarrow_are_read() {
     for name in ["polars", "delta_v1", "delta_v2"] {
