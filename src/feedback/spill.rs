@@ -13,8 +13,9 @@ use std::io::{self, BufReader, Read, Seek};
 use std::io::{SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-/// Entries that are held in memory before they move to the disk.
-const IN_MEMORY: usize = 1 << 16;
+/// Entries that are held in memory before they move to the disk. Few in unit tests, so that those of the
+/// import go there too.
+const IN_MEMORY: usize = if cfg!(test) { 1 << 6 } else { 1 << 16 };
 /// Slots that are read at once: at three quarters full, a key is hardly ever farther away.
 const WINDOW: u64 = 32;
 /// Bytes of a key.

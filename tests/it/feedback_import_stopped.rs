@@ -1,5 +1,5 @@
 //! Imports that do not come to their end: refused half way, killed, on a full disk. Nothing is half
-//! written that another import would not complete; and imports that are large.
+//! written that another import would not complete.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -135,33 +135,6 @@ fn killed_at_any_moment_an_import_is_completed_by_another() {
         assert_eq!(code, 0, "{out}");
     }
     assert!(killed > 0);
-}
-
-/// 65536 rows are remembered in memory; beyond that on disk.
-#[test]
-fn a_second_import_of_more_rows_than_memory_holds_adds_nothing() {
-    let dir = tempfile::tempdir().unwrap();
-    let row = |n: usize| {
-        // Two judgements of the first item, far apart.
-        let prompt = if n == 69_999 { 0 } else { n };
-        format!("{{\"prompt\": \"{prompt}\", \"chosen\": \"a\", \"rejected\": \"b\"}}\n")
-    };
-    let rows: String = (0..70_000).map(row).collect();
-    std::fs::write(dir.path().join("many.jsonl"), rows).unwrap();
-    let first = imported(dir.path(), &["many.jsonl"]);
-    assert_eq!(
-        (&first["new_items"], &first["judgements"]),
-        (&json!(69_999), &json!(70_000))
-    );
-    let again = imported(dir.path(), &["many.jsonl"]);
-    assert_eq!(
-        (&again["new_items"], &again["judgements"]),
-        (&json!(0), &json!(0))
-    );
-    assert_eq!(
-        (&again["already_there"], &again["conflicting"]),
-        (&json!(70_000), &json!(0))
-    );
 }
 
 /// A shell that limits the size of files stands for a full disk: the write that goes beyond fails.

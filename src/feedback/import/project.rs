@@ -319,6 +319,7 @@ impl<'a> Project<'a> {
 mod tests {
     use super::*;
     use crate::feedback::formats::judged::Judged;
+    use crate::feedback::import::{Imported, import};
 
     #[test]
     fn what_waits_holds_no_text_and_its_notes_count() {
@@ -349,5 +350,32 @@ mod tests {
             assert_eq!(waiting.item.prompt.text, PromptText::Text(String::new()));
             assert!(waiting.item.candidates.iter().all(|c| c.text.is_empty()));
         }
+    }
+
+    #[test]
+    fn a_second_import_of_more_rows_than_memory_holds_adds_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let row = |n: usize| {
+            // Two judgements of the first item, far apart.
+            let prompt = if n == 999 { 0 } else { n };
+            format!("{{\"prompt\": \"{prompt}\", \"chosen\": \"a\", \"rejected\": \"b\"}}\n")
+        };
+        let file = dir.path().join("many.jsonl");
+        std::fs::write(&file, (0..1000).map(row).collect::<String>()).unwrap();
+        let project = dir.path().join("project");
+        let target = Target {
+            dir: &project,
+            batch: "b",
+            annotator: None,
+            format: None,
+            skip_bad: false,
+            decoder: None,
+        };
+        let mut bring = || import(&file, &target, &mut Stamps::system, &mut |_| ()).unwrap();
+        let counts = |i: &Imported| (i.new_items, i.judgements, i.already_there, i.conflicting);
+        assert_eq!(counts(&bring()), (999, 1000, 0, 0));
+        assert_eq!(counts(&bring()), (0, 0, 1000, 0));
+        // No temporary file is left.
+        assert_eq!(std::fs::read_dir(&project).unwrap().count(), 2);
     }
 }
