@@ -371,7 +371,7 @@ mod tests {
             skip_bad: false,
             decoder: None,
         };
-        let mut bring = || import(&file, &target, &mut Stamps::system, &mut |_| ()).unwrap();
+        let bring = || import(&file, &target, &mut Stamps::system, &mut |_| ()).unwrap();
         let counts = |i: &Imported| (i.new_items, i.judgements, i.already_there, i.conflicting);
         assert_eq!(counts(&bring()), (999, 1000, 0, 0));
         assert_eq!(counts(&bring()), (0, 0, 1000, 0));
