@@ -10,7 +10,9 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-pub use file::{BatchFile, SamplesError, append_batch, batch_name, read_all, read_batch};
+pub use file::{
+    BatchFile, SamplesError, append_batch, batch_name, is_cut_off, read_all, read_batch,
+};
 
 /// Version of the row written here.
 pub const ITEM_VERSION: u32 = 1;

@@ -233,7 +233,10 @@ impl Lines {
             text: String::new(),
         };
         if bytes.len() > self.max_bytes {
-            return Err(row.error(format!("the line is longer than {} bytes", self.max_bytes)));
+            return Err(row.error(format!(
+                "the line is longer than {} bytes; each row must be a line of its own",
+                self.max_bytes
+            )));
         }
         while bytes.last().is_some_and(|last| b"\r\n".contains(last)) {
             bytes.pop();
@@ -348,7 +351,7 @@ mod tests {
         assert!(error.contains("a.jsonl:3: not UTF-8"), "{error}");
         let error = lines.next_row().unwrap_err().to_string();
         assert!(
-            error.ends_with("a.jsonl:4: the line is longer than 11 bytes"),
+            error.contains("a.jsonl:4: the line is longer than 11 bytes; each row"),
             "{error}"
         );
     }

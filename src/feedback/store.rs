@@ -11,6 +11,7 @@
 //! 4. A line cut off at the end of a file is copied aside and reported; any other damage is an
 //!    error that names file and line.
 
+pub mod answered;
 pub mod bulk;
 pub mod decision;
 pub mod history;

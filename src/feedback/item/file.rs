@@ -40,7 +40,10 @@ pub enum SamplesError {
 /// every character that [`is_safe_name`](super::is_safe_name) forbids.
 pub fn batch_name(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    let plain = [".gz", ".zst"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end));
+    let stem = plain.unwrap_or(&name);
     let stem = Path::new(stem).file_stem().unwrap_or_default();
     let safe = |c: char| match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' => c,
@@ -163,7 +166,10 @@ fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
 }
 
 /// Whether the last line lacks its newline.
-fn is_cut_off(path: &Path) -> Result<bool, SamplesError> {
+///
+/// # Errors
+/// [`SamplesError::Io`].
+pub fn is_cut_off(path: &Path) -> Result<bool, SamplesError> {
     let last = || {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::End(-1))?;
@@ -263,20 +269,33 @@ impl BatchFile {
     }
 
     fn write(&mut self, text: &[u8]) -> io::Result<()> {
-        let mut before = Vec::new();
         let len = self.file.metadata()?.len();
-        self.file
-            .seek(SeekFrom::Start(len.saturating_sub(MAX_ROW_BYTES as u64)))?;
-        self.file.read_to_end(&mut before)?;
-        let end = before.iter().rposition(|&byte| byte == b'\n');
-        let tail = &before[end.map_or(0, |end| end + 1)..];
-        if serde_json::from_slice::<Item>(tail).is_ok() {
+        let tail = self.tail(len)?;
+        if serde_json::from_slice::<Item>(&tail).is_ok() {
             self.file.write_all(b"\n")?;
         } else if !tail.is_empty() {
             self.file.set_len(len - tail.len() as u64)?;
         }
         self.file.write_all(text)?;
         self.file.sync_data()
+    }
+
+    /// What follows the last newline, which is nothing but after a crash.
+    fn tail(&mut self, len: u64) -> io::Result<Vec<u8>> {
+        let mut last = [b'\n'];
+        if len > 0 {
+            self.file.seek(SeekFrom::Start(len - 1))?;
+            self.file.read_exact(&mut last)?;
+        }
+        let mut tail = Vec::new();
+        if last != *b"\n" {
+            let most = MAX_ROW_BYTES as u64;
+            self.file.seek(SeekFrom::Start(len.saturating_sub(most)))?;
+            self.file.read_to_end(&mut tail)?;
+            let end = tail.iter().rposition(|&byte| byte == b'\n');
+            tail.drain(..end.map_or(0, |end| end + 1));
+        }
+        Ok(tail)
     }
 }
 
