@@ -60,6 +60,8 @@ mod tui_ranking;
 mod tui_remarks;
 mod tui_screens;
 mod tui_sessions;
+#[cfg(unix)]
+mod tui_signals;
 mod tui_stage;
 mod tui_states;
 mod tui_store;

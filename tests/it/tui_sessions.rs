@@ -8,12 +8,8 @@ use std::path::Path;
 use portable_pty::CommandBuilder;
 use rlhf::feedback::record::{Kind, Record};
 use rlhf::feedback::store::load::load;
-use rlhf::tui::terminal::Screen;
 
 use crate::tui_person::{Person, kinds, project};
-
-/// Makes the child process of [`a_panic_gives_the_terminal_back`] the one that panics.
-const PANIC: &str = "RLHF_TEST_PANIC";
 
 fn records(project: &Path) -> Vec<Record> {
     let history = load(&project.join("feedback"), "mia").unwrap();
@@ -266,24 +262,4 @@ fn settings_that_cannot_be_are_refused_with_the_place() {
         flags.contains("rlhf.toml:2") && flags.contains("at most nine"),
         "{flags}"
     );
-}
-
-#[test]
-fn a_panic_gives_the_terminal_back() {
-    if std::env::var_os(PANIC).is_some() {
-        let _screen = Screen::enter(true).unwrap();
-        panic!("on purpose");
-    }
-    let project = project();
-    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
-    command.args([
-        "--exact",
-        "tui_sessions::a_panic_gives_the_terminal_back",
-        "--nocapture",
-    ]);
-    command.cwd(project.path());
-    command.env(PANIC, "1");
-    let (status, said) = Person::run(command, project.path(), 120, 36).leaves();
-    assert!(!status.success());
-    assert!(said.contains("FAILED"), "{said}");
 }

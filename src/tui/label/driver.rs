@@ -67,6 +67,7 @@ fn event(input: Input) -> Event {
         Input::Click(x, y, at) => Event::Mouse(mouse(MouseAction::Click, x, y), at),
         Input::Wheel(step, x, y, at) => Event::Mouse(mouse(MouseAction::Wheel(step), x, y), at),
         Input::Resize(width, height) => Event::Resize(width, height),
+        Input::Resumed(at) => Event::Resumed(at),
         Input::Closed => Event::Terminate,
     }
 }
@@ -131,9 +132,10 @@ impl<'a> Driver<'a> {
                 dirty |= !quiet || idle != self.app.clock.is_idle();
             }
             if dirty {
-                screen.draw(|frame| draw::draw(&self.app, frame.buffer_mut()))?;
+                let size = self.app.size;
+                screen.draw(size, |frame| draw::draw(&self.app, frame.buffer_mut()))?;
             }
-            events.push_back(match screen.next(TICK) {
+            events.push_back(match screen.next(TICK)? {
                 _ if stop.is_set() => Event::Terminate,
                 _ if self.is_wanted(screen.now_ms()) => Event::TakeOver,
                 Some(input) => event(input),
@@ -228,9 +230,8 @@ impl<'a> Driver<'a> {
                 None
             }
             Effect::Suspend => {
-                screen.suspend()?;
-                let (width, height) = screen.size()?;
-                Some(Event::Resize(width, height))
+                screen.suspend();
+                None
             }
             Effect::Quit(_) => None,
         })

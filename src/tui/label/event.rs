@@ -21,6 +21,8 @@ pub enum Event {
     Resize(u16, u16),
     /// Time passes.
     Tick(u64),
+    /// The process was stopped since the last event and goes on.
+    Resumed(u64),
     /// The work was opened.
     Opened(Desk, u64),
     /// Somebody else has the work open; says who.

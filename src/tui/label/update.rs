@@ -46,6 +46,7 @@ fn note_down(app: &mut App, event: Event) {
             app.size = (width, height);
             app.fit();
         }
+        Event::Resumed(now) => app.clock.resume(now),
         Event::Opened(desk, now) => open(app, desk, now),
         Event::StillLocked(holder) => app.screen = Screen::Locked(holder),
         Event::Supply(pairs, now) => supply(app, pairs, now),
