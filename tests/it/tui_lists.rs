@@ -1,6 +1,12 @@
 //! Palette, help, find, and the ways to look at a pair.
 
+use std::rc::Rc;
+
+use ratatui::buffer::{Buffer, Cell};
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 use rlhf::tui::keys::{Keymap, Mode, Step};
+use rlhf::tui::label::draw::draw;
 use rlhf::tui::label::mouse::{Mouse, MouseAction};
 use rlhf::tui::label::state::{Desk, Ending, Screen, Setup};
 use rlhf::tui::label::update::{Effect, Event};
@@ -242,4 +248,57 @@ fn pairs_that_are_still_being_made_are_waited_for() {
     assert_eq!(stage.app.screen, Screen::WaitingForSamples);
     stage.event(Event::Supply(vec![], 9_000));
     assert_eq!(stage.app.screen, Screen::BatchDone);
+}
+
+#[test]
+fn a_text_is_prepared_once_and_not_on_every_key() {
+    let answer = |name: &str| format!("{name} needle\n{}", "row\n".repeat(80));
+    let both = vec![pair("a needle?", &answer("one"), &answer("two"))];
+    let mut stage = Stage::new(setup(), SPLIT, both);
+    stage.press("/").write("needle").press("<enter>");
+    let prepared = |stage: &mut Stage| {
+        let pair = stage.app.pair().unwrap().clone();
+        let view = &mut stage.app.view;
+        let rows = [&view.answers[0], &view.answers[1], &view.prompt].map(|p| p.rows().as_ptr());
+        (Rc::as_ptr(&view.texts(&pair)), rows)
+    };
+    let before = prepared(&mut stage);
+    for keys in [
+        "n", "N", "G g j", "? <esc>", ": <esc>", "p <esc>", "/ <esc>",
+    ] {
+        stage.press(keys);
+        assert_eq!(prepared(&mut stage), before, "after {keys}");
+    }
+    stage.press("m");
+    assert_ne!(prepared(&mut stage).0, before.0, "it looks different now");
+}
+
+/// What is drawn in reverse, row by row.
+fn reversed(stage: &Stage) -> Vec<String> {
+    let (width, height) = stage.app.size;
+    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+    draw(&stage.app, &mut buffer);
+    let rows = (0..height).map(|y| {
+        let cells = (0..width).map(|x| &buffer[(x, y)]);
+        let found = cells.filter(|cell| cell.modifier.contains(Modifier::REVERSED));
+        found.map(Cell::symbol).collect::<String>()
+    });
+    rows.filter(|row| !row.is_empty()).collect()
+}
+
+#[test]
+fn matches_are_marked_where_they_are_drawn() {
+    let both = vec![pair("外の needle", "> a **Needle** here", "no")];
+    let mut stage = Stage::new(setup(), SPLIT, both);
+    stage.press("/").write("needle").press("<enter>");
+    assert_eq!(reversed(&stage), ["needle", "Needle"]);
+    stage.press("m");
+    assert!(
+        stage.screen().contains("│ a Needle here"),
+        "{}",
+        stage.screen()
+    );
+    assert_eq!(reversed(&stage), ["needle", "Needle"]);
+    stage.press("/ <esc>");
+    assert_eq!(reversed(&stage), [""; 0]);
 }
