@@ -2,16 +2,12 @@
 
 use std::rc::Rc;
 
-use ratatui::buffer::{Buffer, Cell};
-use ratatui::layout::Rect;
-use ratatui::style::Modifier;
 use rlhf::tui::keys::{Keymap, Mode, Step};
-use rlhf::tui::label::draw::draw;
 use rlhf::tui::label::mouse::{Mouse, MouseAction};
 use rlhf::tui::label::state::{Desk, Ending, Screen, Setup};
 use rlhf::tui::label::update::{Effect, Event};
 
-use crate::tui_stage::{Stage, conversation, pair, pairs, setup};
+use crate::tui_stage::{Stage, conversation, pair, pairs, reversed, setup};
 
 const SPLIT: (u16, u16) = (120, 36);
 const FLIP: (u16, u16) = (80, 24);
@@ -271,19 +267,6 @@ fn a_text_is_prepared_once_and_not_on_every_key() {
     }
     stage.press("m");
     assert_ne!(prepared(&mut stage).0, before.0, "it looks different now");
-}
-
-/// What is drawn in reverse, row by row.
-fn reversed(stage: &Stage) -> Vec<String> {
-    let (width, height) = stage.app.size;
-    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
-    draw(&stage.app, &mut buffer);
-    let rows = (0..height).map(|y| {
-        let cells = (0..width).map(|x| &buffer[(x, y)]);
-        let found = cells.filter(|cell| cell.modifier.contains(Modifier::REVERSED));
-        found.map(Cell::symbol).collect::<String>()
-    });
-    rows.filter(|row| !row.is_empty()).collect()
 }
 
 #[test]

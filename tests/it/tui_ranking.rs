@@ -97,3 +97,26 @@ fn pairs_and_rankings_have_keys_of_their_own() {
         "Ranking Name a city. done[B slightly better] redo[]"
     );
 }
+
+#[test]
+fn undo_brings_back_a_ranking_that_was_wiped_and_only_then_a_judgement() {
+    let mut stage = Stage::new(setup(), SPLIT, vec![pair("q", "a", "b"), four()]);
+    stage.press("7 2 1 r");
+    assert_eq!(stage.app.selected, None);
+    assert_eq!(
+        stage.app.hint,
+        "No answer has a rank; undo brings the ranking back."
+    );
+    stage.press("u");
+    assert_eq!(stage.app.ranks().describe(), "B > A");
+    assert_eq!(stage.app.done.len(), 1, "the judgement stands");
+    stage.press("u");
+    assert_eq!(stage.app.done.len(), 0);
+    // What was begun since the wiping is not overwritten.
+    stage.press("U r 3 u");
+    assert!(
+        stage.describe().starts_with("Judging q done[]"),
+        "{}",
+        stage.describe()
+    );
+}

@@ -51,20 +51,6 @@ const DIGITS: &[Key] = &[
     Char('8'),
     Char('9'),
 ];
-/// Digits, and the arrows with which the binary scale is judged.
-const GRADES: &[Key] = &[
-    Char('1'),
-    Char('2'),
-    Char('3'),
-    Char('4'),
-    Char('5'),
-    Char('6'),
-    Char('7'),
-    Char('8'),
-    Char('9'),
-    Key::Left,
-    Key::Right,
-];
 const JUDGING: &[Mode] = &[Mode::Judging];
 const RANKING: &[Mode] = &[Mode::Ranking];
 const DECIDING: &[Mode] = &[Mode::Judging, Mode::Ranking];
@@ -160,8 +146,10 @@ impl Binding {
 /// The key table. Its order is the order of footer, help and palette.
 #[rustfmt::skip] // one row a line, as a table is read
 pub const TABLE: &[Binding] = &[
-    bind("1-9", GRADES, Judge, JUDGING, "judge: low prefers A, high prefers B, the middle is a tie")
+    bind("1-9", DIGITS, Judge, JUDGING, "judge: low prefers A, high prefers B, the middle is a tie")
         .footer("judge", 0),
+    // With which the binary scale is judged.
+    bind("", &[Key::Left, Key::Right], Judge, JUDGING, ""),
     bind("1-9", DIGITS, SendToRank, RANKING, "send this answer to a rank; two on one rank are tied")
         .footer("rank", 0),
     bind("Enter", &[Key::Enter], CommitSelected, DECIDING, "save what is selected")
@@ -180,7 +168,7 @@ pub const TABLE: &[Binding] = &[
     bind("", &[Char('K')], Move(Step::Up), RANKING, ""),
     bind("=", &[Char('=')], TieWithNext, RANKING, "tie this answer with the next in the ranking")
         .footer("tie", 3),
-    bind("r", &[Char('r')], RankAfresh, DECIDING, "rank three to nine answers afresh"),
+    bind("r", &[Char('r')], RankAfresh, DECIDING, "rank three to nine answers afresh (undo brings the ranking back)"),
     bind("c", &[Char('c')], Note, &[Mode::Judging, Mode::Ranking, Mode::History], "write a comment"),
     bind("F", &[Char('F')], Flags, DECIDING, "flags, such as unsafe"),
     bind("a", &[Char('a')], Aspects, JUDGING, "judge single aspects, such as honesty"),

@@ -202,12 +202,15 @@ pub(super) fn batch_done(app: &App, canvas: &mut Canvas) {
 }
 
 /// The terminal cannot hold a pair.
-pub(super) fn too_small(canvas: &mut Canvas, area: Rect) {
+pub(super) fn too_small(app: &App, canvas: &mut Canvas, area: Rect) {
     let (width, height) = layout::MIN_SIZE;
-    let text = format!(
+    let mut text = format!(
         "terminal too small: {}x{}, needs {width}x{height}",
         area.width, area.height
     );
+    if app.types_unseen() {
+        text.push_str("; what you are writing is kept, and keys wait until it can be seen");
+    }
     canvas.put_rows(area, &wrap(&text, usize::from(area.width)));
 }
 

@@ -109,7 +109,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
     let theme = app.setup.theme;
     let mut canvas = Canvas { buffer, theme };
     let Some(regions) = app.regions() else {
-        dialog::too_small(&mut canvas, area);
+        dialog::too_small(app, &mut canvas, area);
         return;
     };
     header::draw(app, &mut canvas, regions.header);

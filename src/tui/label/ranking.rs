@@ -63,15 +63,29 @@ fn change(app: &mut App, change: impl FnOnce(&mut Ranks, usize) -> bool) {
     }
 }
 
-/// Forgets all ranks.
+/// Forgets all ranks, until undo brings them back.
 pub(super) fn afresh(app: &mut App) {
     if app.pair().is_some_and(|pair| pair.is_ranking()) {
-        app.selected = None;
+        if let Some(Decision::Rank(ranks)) = app.selected.take() {
+            app.view.wiped = Some(ranks);
+            app.hint
+                .push_str("No answer has a rank; undo brings the ranking back.");
+        }
         view::focus(app, 0);
     } else {
         app.hint
             .push_str("Two answers are judged, not ranked: press one of the digits.");
     }
+}
+
+/// Brings back what was wiped, if no ranking was begun since.
+pub(super) fn bring_back(app: &mut App) -> bool {
+    let wiped = app.view.wiped.take().filter(|_| app.selected.is_none());
+    if let Some(ranks) = wiped {
+        app.selected = Some(Decision::Rank(ranks));
+        app.hint = format!("the ranking is back: {}", ranks.describe());
+    }
+    wiped.is_some()
 }
 
 /// The answers in order of merit at the left, and the one that is read.

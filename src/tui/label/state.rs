@@ -202,6 +202,13 @@ impl App {
         self.mode_of(&self.screen)
     }
 
+    /// Whether a text is being typed that a terminal too small to show it hides: a character is
+    /// meant for the text then, even one that would quit.
+    pub fn types_unseen(&self) -> bool {
+        let typing = self.search.is_some() || self.mode_of(&self.screen).is_text();
+        typing && self.regions().is_none()
+    }
+
     /// What keys mean on a screen.
     pub fn mode_of(&self, screen: &Screen) -> Mode {
         match screen {

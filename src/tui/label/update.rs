@@ -152,6 +152,10 @@ pub(super) fn act(app: &mut App, action: Action, key: Option<Key>, at: u64) -> V
     if judge::decides(action) && (writing || app.clock.is_stale(at)) {
         return vec![];
     }
+    let character = matches!(key, Some(Key::Char(_)));
+    if action == Action::Quit && character && app.types_unseen() {
+        return vec![];
+    }
     if app.reading && judge::writes(action) {
         app.hint.push_str("Read only: nothing can be judged here.");
         return vec![];

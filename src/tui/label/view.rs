@@ -10,6 +10,7 @@ use super::find::Find;
 use super::layout::{Regions, inside, ranking_text};
 use super::pair::Pair;
 use super::pane::{Pane, scroll_both};
+use super::ranks::Ranks;
 use super::state::{App, Screen};
 use crate::tui::keys::Step;
 use crate::tui::text::document::Document;
@@ -37,6 +38,8 @@ pub struct View {
     pub diff: bool,
     /// What was searched for.
     pub find: Find,
+    /// A ranking that was begun and wiped; undo brings it back.
+    pub wiped: Option<Ranks>,
     /// The texts as they are shown now, once they were needed.
     texts: Option<Rc<Texts>>,
 }
