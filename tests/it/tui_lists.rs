@@ -7,6 +7,7 @@ use rlhf::tui::label::mouse::{Mouse, MouseAction};
 use rlhf::tui::label::state::{Desk, Ending, Screen, Setup};
 use rlhf::tui::label::update::{Effect, Event};
 
+use crate::stats_stage::campaign;
 use crate::tui_stage::{Stage, conversation, pair, pairs, reversed, setup};
 
 const SPLIT: (u16, u16) = (120, 36);
@@ -284,4 +285,54 @@ fn matches_are_marked_where_they_are_drawn() {
     assert_eq!(reversed(&stage), ["needle", "Needle"]);
     stage.press("/ <esc>");
     assert_eq!(reversed(&stage), [""; 0]);
+}
+
+/// Every row of the page that is open, from the top.
+fn whole_page(stage: &mut Stage) -> String {
+    let size = stage.app.size;
+    stage.event(Event::Resize(size.0, 300));
+    let page = stage.screen();
+    stage.event(Event::Resize(size.0, size.1));
+    page
+}
+
+#[test]
+fn the_statistics_steer_nobody_while_pairs_are_left() {
+    let mut stage = Stage::new(setup(), SPLIT, pairs(2));
+    stage.press("7 %");
+    assert_eq!(stage.effects, [Effect::Count]);
+    assert!(stage.screen().contains("counting what everybody judged"));
+    assert!(stage.screen().contains("1 of 2 pairs in all"));
+    stage.event(Event::Counted(Ok(Box::new(campaign().report()))));
+    let blind = whole_page(&mut stage);
+    assert!(blind.contains("40 of 40 items judged by people"), "{blind}");
+    assert!(blind.contains("Judgements per minute, people"), "{blind}");
+    for steering in [
+        "round-",
+        "Agreement of",
+        "the left answer",
+        "longer",
+        "gold",
+        "ada",
+    ] {
+        assert!(!blind.contains(steering), "{steering}: {blind}");
+    }
+    stage.press("% 7 %");
+    let all = whole_page(&mut stage);
+    for part in [
+        "Policies, by people",
+        "round-2",
+        "Agreement of people",
+        "ada",
+        "Habits of people",
+    ] {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    stage.event(Event::Counted(Err("samples/b.jsonl:3: \u{1b}[2J".into())));
+    let failed = stage.screen();
+    assert!(
+        failed.contains("not counted: samples/b.jsonl:3: ␛[2J"),
+        "{failed}"
+    );
+    assert_eq!(stage.press("<esc>").app.screen, Screen::BatchDone);
 }

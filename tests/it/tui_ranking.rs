@@ -2,7 +2,7 @@
 
 use rlhf::feedback::record::{Layout, Scale};
 use rlhf::tui::label::scale::Decision;
-use rlhf::tui::label::state::{Pair, Setup};
+use rlhf::tui::label::state::{Pair, Screen, Setup};
 
 use crate::tui_stage::{Stage, pair, ranking, setup};
 
@@ -119,4 +119,14 @@ fn undo_brings_back_a_ranking_that_was_wiped_and_only_then_a_judgement() {
         "{}",
         stage.describe()
     );
+}
+
+#[test]
+fn aspects_are_not_offered_where_the_record_cannot_carry_them() {
+    let mut stage = stage();
+    stage.press("a");
+    assert_eq!(stage.app.screen, Screen::Judging);
+    assert!(stage.screen().contains("Aspects compare two answers"));
+    stage.press("1 2 3 4 <enter>");
+    assert!(stage.drafts[0].remarks.aspects.is_empty());
 }

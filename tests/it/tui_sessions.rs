@@ -263,3 +263,16 @@ fn settings_that_cannot_be_are_refused_with_the_place() {
         "{flags}"
     );
 }
+
+#[test]
+fn the_statistics_are_counted_from_the_files_while_one_reads() {
+    let project = project();
+    let mut mia = Person::sit_down(project.path(), 120, 36);
+    mia.sees(&["0/3"]).types("7").sees(&["1/3"]).types("%");
+    mia.sees(&["Statistics", "1 of 3 items judged by people"]);
+    mia.types("%").sees(&["last: B slightly better"]).types("5");
+    mia.sees(&["2/3"]).types("%");
+    mia.sees(&["2 of 3 items judged by people"]).types("q");
+    mia.sees(&["last: tie"]).types("q");
+    assert!(mia.leaves().0.success());
+}

@@ -5,8 +5,8 @@ use super::Action::{
     Diff, Editor, Filter, Find, FindNext, FindPrevious, Flags, FocusSide, GradeAspect, Guidelines,
     HandOver, Help, History, Judge, Markdown, Move, NewLine, NextPair, NextPane, Note, Palette,
     PreviousPair, PreviousPane, Quit, RankAfresh, ReadOnly, Redo, Redraw, Retry, Scroll,
-    ScrollFocused, SendToRank, Skip, Suspend, TakeOver, TieWithNext, Toggle, ToggleFlag, Undo,
-    ZoomPrompt,
+    ScrollFocused, SendToRank, Skip, Statistics, Suspend, TakeOver, TieWithNext, Toggle,
+    ToggleFlag, Undo, ZoomPrompt,
 };
 use super::Key::{self, Char, Ctrl};
 use super::{Mode, Step};
@@ -68,6 +68,7 @@ const SCROLLING: &[Mode] = &[
     Mode::Flags,
     Mode::Aspects,
     Mode::History,
+    Mode::Statistics,
 ];
 /// Where a list or a page is open that has no answers.
 const RESTING: &[Mode] = &[
@@ -95,6 +96,7 @@ const CLOSING: &[Mode] = &[
     Mode::Flags,
     Mode::Aspects,
     Mode::History,
+    Mode::Statistics,
 ];
 const TEXT: &[Mode] = &[Mode::Note, Mode::Search, Mode::Palette];
 /// Where `q` leaves; in a dialog it closes the dialog, as in a pager.
@@ -171,7 +173,7 @@ pub const TABLE: &[Binding] = &[
     bind("r", &[Char('r')], RankAfresh, DECIDING, "rank three to nine answers afresh (undo brings the ranking back)"),
     bind("c", &[Char('c')], Note, &[Mode::Judging, Mode::Ranking, Mode::History], "write a comment"),
     bind("F", &[Char('F')], Flags, DECIDING, "flags, such as unsafe"),
-    bind("a", &[Char('a')], Aspects, JUDGING, "judge single aspects, such as honesty"),
+    bind("a", &[Char('a')], Aspects, DECIDING, "judge single aspects of two answers, such as honesty"),
     bind("1-9", DIGITS, ChooseReason, &[Mode::Reason], "choose a reason").footer("choose", 0),
     bind("1-9", DIGITS, ToggleFlag, &[Mode::Flags], "set or clear a flag").footer("set or clear", 0),
     bind("Space", &[Char(' ')], Toggle, &[Mode::Flags], "set or clear the flag at the cursor"),
@@ -230,6 +232,8 @@ pub const TABLE: &[Binding] = &[
     bind("", &[Char('p')], Back, &[Mode::Prompt], ""),
     bind("i", &[Char('i')], Guidelines, PANES, "read the guidelines again"),
     bind("H", &[Char('H')], History, RESTING, "what was judged: search it, open it, change it"),
+    bind("%", &[Char('%')], Statistics, RESTING, "statistics: counts and pace; all when nothing is left"),
+    bind("", &[Char('%')], Back, &[Mode::Statistics], ""),
     bind("/", &[Char('/')], Find, SEARCHED, "find a text").footer("find", 8),
     bind("n N", &[Char('n')], FindNext, PANES, "to the next match, to the one before"),
     bind("", &[Char('N')], FindPrevious, PANES, ""),

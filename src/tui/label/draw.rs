@@ -117,6 +117,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
         Screen::Guidelines { .. } => dialog::page(app, &mut canvas, "Guidelines"),
         Screen::Help(_) => dialog::page(app, &mut canvas, "Help"),
         Screen::Prompt => dialog::page(app, &mut canvas, "Prompt"),
+        Screen::Statistics => dialog::page(app, &mut canvas, "Statistics"),
         Screen::History => dialog::history(app, &mut canvas),
         Screen::Locked(holder) => dialog::locked(app, &mut canvas, holder),
         _ => over_base(app, &mut canvas, &regions),

@@ -13,6 +13,7 @@ use super::note;
 use super::palette;
 use super::ranking;
 use super::state::{App, Desk, Ending, Pair, Screen};
+use super::statistics;
 use super::view;
 use crate::tui::keys::{Action, Key, Step};
 
@@ -51,6 +52,7 @@ fn note_down(app: &mut App, event: Event) {
         Event::StillLocked(holder) => app.screen = Screen::Locked(holder),
         Event::Supply(pairs, now) => supply(app, pairs, now),
         Event::Listed(entries, left_out) => history::listed(app, entries, left_out),
+        Event::Counted(report) => statistics::counted(app, report),
         Event::Edited(text, now) => note::edited(app, text, now),
         Event::Committed(id, now) => judge::committed(app, id, now),
         Event::CommitFailed(error) => {
@@ -171,6 +173,7 @@ pub(super) fn act(app: &mut App, action: Action, key: Option<Key>, at: u64) -> V
         Action::Redo => judge::redo(app),
         Action::Confirm => confirm(app, at),
         Action::History => vec![Effect::List],
+        Action::Statistics => statistics::open(app),
         Action::Editor => note::editor(app),
         Action::Retry => vec![Effect::Open],
         Action::ReadOnly => {

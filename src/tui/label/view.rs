@@ -166,7 +166,9 @@ pub(super) fn toggle_markdown(app: &mut App) {
 pub(super) fn scroll(app: &mut App, step: Step) {
     let flips = app.flips();
     match app.screen {
-        Screen::Guidelines { .. } | Screen::Help(_) | Screen::Prompt => app.view.page.scroll(step),
+        Screen::Guidelines { .. } | Screen::Help(_) | Screen::Prompt | Screen::Statistics => {
+            app.view.page.scroll(step);
+        }
         _ if app.view.on_prompt || flips => scroll_focused(app, step),
         _ => scroll_both(&mut app.view.answers, step),
     }
