@@ -109,6 +109,7 @@ fn undo_brings_back_a_ranking_that_was_wiped_and_only_then_a_judgement() {
     );
     stage.press("u");
     assert_eq!(stage.app.ranks().describe(), "B > A");
+    assert_eq!(stage.app.view.side, 2, "the first without a rank");
     assert_eq!(stage.app.done.len(), 1, "the judgement stands");
     stage.press("u");
     assert_eq!(stage.app.done.len(), 0);

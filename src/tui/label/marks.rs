@@ -18,9 +18,8 @@ pub(super) fn open_flags(app: &mut App) {
 /// three or more that would be true of no particular two, so nothing is offered for them.
 pub(super) fn open_aspects(app: &mut App) {
     if app.pair().is_some_and(|pair| pair.is_ranking()) {
-        app.hint.push_str(
-            "Aspects compare two answers; of more they cannot be recorded. A comment can say it.",
-        );
+        app.hint
+            .push_str("Aspects compare two answers, not three or more; a comment can say it.");
     } else if app.setup.aspects.is_empty() {
         app.hint.push_str("This project has no aspects.");
     } else {

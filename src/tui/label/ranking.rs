@@ -83,7 +83,10 @@ pub(super) fn bring_back(app: &mut App) -> bool {
     let wiped = app.view.wiped.take().filter(|_| app.selected.is_none());
     if let Some(ranks) = wiped {
         app.selected = Some(Decision::Rank(ranks));
-        app.hint = format!("the ranking is back: {}", ranks.describe());
+        if let Some(next) = ranks.unranked().next() {
+            view::focus(app, next);
+        }
+        app.hint = format!("The ranking is back: {}.", ranks.describe());
     }
     wiped.is_some()
 }

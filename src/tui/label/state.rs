@@ -16,6 +16,7 @@ use crate::feedback::record::Scale;
 use crate::feedback::report::Report;
 use crate::tui::keys::{Context, Key, Mode};
 use crate::tui::text::document::Document;
+use crate::tui::text::markdown;
 
 pub use super::pair::Pair;
 pub use super::remarks::Remarks;
@@ -320,7 +321,10 @@ impl App {
     /// The page that is open over the pair, for so many columns.
     fn page(&self, width: usize) -> Option<Document> {
         let text = match &self.screen {
-            Screen::Guidelines { .. } => self.setup.guidelines.as_ref().map(|g| g.text.clone()),
+            Screen::Guidelines { .. } => {
+                let guidelines = self.setup.guidelines.as_ref()?;
+                return Some(markdown::document(&guidelines.text));
+            }
             Screen::Help(wanted) => Some(super::palette::help_text(self, wanted)),
             Screen::Prompt => self.pair().map(|pair| pair.prompt_text()),
             Screen::Statistics => return Some(super::statistics::document(self, width)),
