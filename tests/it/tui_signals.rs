@@ -44,6 +44,7 @@ fn in_a_shell(project: &Path) -> Person {
     let mut shell = CommandBuilder::new("sh");
     shell.arg("-i");
     shell.env("PS1", "ready> ");
+    shell.env("VISUAL", "sh editor");
     shell.cwd(project);
     let mut person = Person::run(shell, project, 100, 28);
     let label = format!(
@@ -92,6 +93,21 @@ fn sigtstp_from_outside_stops_it_and_fg_brings_it_back() {
     let process = fs::read_to_string(project.path().join("pid")).unwrap();
     signal("-TSTP", process.trim());
     is_brought_back(mia, project.path());
+}
+
+#[test]
+fn an_editor_can_be_stopped_too_and_goes_on_where_it_was() {
+    let project = project();
+    let editor = "kill -TSTP 0\necho written after fg >\"$1\"\n";
+    fs::write(project.path().join("editor"), editor).unwrap();
+    let mut mia = in_a_shell(project.path());
+    mia.types("c").sees(&["Comment"]).types("\x0f");
+    mia.reads(|screen| screen.contains("Stopped") && screen.ends_with("ready> "));
+    mia.types("fg\r").sees(&["Comment", "written after fg▏"]);
+    mia.types("\r7").sees(&["1/3", "last: B slightly better"]);
+    mia.types("q").sees(&["2 left; run the same command"]);
+    mia.types("exit\r");
+    assert!(mia.leaves().0.success());
 }
 
 /// SIGSTOP cannot be caught, so the screen is still there; whatever was written over it is not.

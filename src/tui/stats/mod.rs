@@ -88,7 +88,7 @@ impl Driver<'_> {
             if dirty {
                 let size = self.app.size;
                 screen.draw(size, |frame| {
-                    draw::draw(&self.app, theme, frame.buffer_mut())
+                    draw::draw(&self.app, theme, frame.buffer_mut());
                 })?;
             }
             let input = screen.next(TICK)?;
