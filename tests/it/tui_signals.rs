@@ -151,7 +151,7 @@ fn panic_with_a_screen(thread: &str) {
     }
     let other = std::thread::spawn(|| panic!("on purpose"));
     assert!(other.join().is_err());
-    let minute = Duration::from_secs(60);
+    let minute = Duration::from_mins(1);
     let resumed = screen.next(minute).unwrap();
     assert!(matches!(resumed, Some(Input::Resumed(_))), "{resumed:?}");
     let size = screen.size().unwrap();
