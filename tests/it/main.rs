@@ -66,6 +66,7 @@ mod tui_stage;
 mod tui_states;
 mod tui_store;
 mod tui_text;
+mod tui_text_beside;
 mod tui_text_nasty;
 mod tui_text_views;
 mod tui_update;
