@@ -63,10 +63,13 @@ mod tui_ranking;
 mod tui_remarks;
 mod tui_screens;
 mod tui_sessions;
+#[cfg(unix)]
+mod tui_signals;
 mod tui_stage;
 mod tui_states;
 mod tui_store;
 mod tui_text;
+mod tui_text_beside;
 mod tui_text_nasty;
 mod tui_text_views;
 mod tui_update;

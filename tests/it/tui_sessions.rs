@@ -8,12 +8,8 @@ use std::path::Path;
 use portable_pty::CommandBuilder;
 use rlhf::feedback::record::{Kind, Record};
 use rlhf::feedback::store::load::load;
-use rlhf::tui::terminal::Screen;
 
 use crate::tui_person::{Person, kinds, project};
-
-/// Makes the child process of [`a_panic_gives_the_terminal_back`] the one that panics.
-const PANIC: &str = "RLHF_TEST_PANIC";
 
 fn records(project: &Path) -> Vec<Record> {
     let history = load(&project.join("feedback"), "mia").unwrap();
@@ -269,21 +265,14 @@ fn settings_that_cannot_be_are_refused_with_the_place() {
 }
 
 #[test]
-fn a_panic_gives_the_terminal_back() {
-    if std::env::var_os(PANIC).is_some() {
-        let _screen = Screen::enter(true).unwrap();
-        panic!("on purpose");
-    }
+fn the_statistics_are_counted_from_the_files_while_one_reads() {
     let project = project();
-    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
-    command.args([
-        "--exact",
-        "tui_sessions::a_panic_gives_the_terminal_back",
-        "--nocapture",
-    ]);
-    command.cwd(project.path());
-    command.env(PANIC, "1");
-    let (status, said) = Person::run(command, project.path(), 120, 36).leaves();
-    assert!(!status.success());
-    assert!(said.contains("FAILED"), "{said}");
+    let mut mia = Person::sit_down(project.path(), 120, 36);
+    mia.sees(&["0/3"]).types("7").sees(&["1/3"]).types("%");
+    mia.sees(&["Statistics", "1 of 3 items judged by people"]);
+    mia.types("%").sees(&["last: B slightly better"]).types("5");
+    mia.sees(&["2/3"]).types("%");
+    mia.sees(&["2 of 3 items judged by people"]).types("q");
+    mia.sees(&["last: tie"]).types("q");
+    assert!(mia.leaves().0.success());
 }

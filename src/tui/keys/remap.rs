@@ -208,6 +208,12 @@ mod tests {
         assert_eq!(keymap.digit(Key::Char('e')), Some(3));
         assert_eq!(keymap.digit(Key::Char('3')), None);
         assert_eq!(keymap.footer(&judging(), 120)[0], ("w-P".into(), "judge"));
+        let left = keymap.action(&judging(), Key::Left);
+        assert_eq!(
+            left,
+            Some(Action::Judge),
+            "an arrow judges the binary scale"
+        );
         assert_eq!(moved(&[("digits", "q w")]), Err(KeymapError::Digits(2)));
     }
 

@@ -2,7 +2,7 @@
 //! what came of them back.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::TryRecvError;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use super::desk::{self, Rules, lay_out};
@@ -10,10 +10,12 @@ use super::draw;
 use super::mouse::{Mouse, MouseAction};
 use super::state::{App, Desk, Ending};
 use super::update::{Effect, Event, update};
-use super::{Job, LabelError, Report, Supplied, Supply};
+use super::{Job, LabelError, Supplied, Supply};
 use crate::feedback::item::Item;
+use crate::feedback::labels::Folders;
 use crate::feedback::queue::Plan;
 use crate::feedback::record::Purpose;
+use crate::feedback::report::Report;
 use crate::feedback::store::history::History;
 use crate::feedback::store::load::load;
 use crate::feedback::store::lock::request_takeover;
@@ -32,6 +34,8 @@ const LOOK_MS: u64 = 1000;
 /// Fetch more items when fewer than this are waiting.
 const SUPPLY_BELOW: usize = 4;
 
+/// Everybody's labels, or why they could not be read.
+type Counted = Result<Box<Report>, String>;
 type Opened = Result<(Session, Desk), StoreError>;
 
 /// Locks and loads the annotator's judgements and lays out what is left.
@@ -67,6 +71,7 @@ fn event(input: Input) -> Event {
         Input::Click(x, y, at) => Event::Mouse(mouse(MouseAction::Click, x, y), at),
         Input::Wheel(step, x, y, at) => Event::Mouse(mouse(MouseAction::Wheel(step), x, y), at),
         Input::Resize(width, height) => Event::Resize(width, height),
+        Input::Resumed(at) => Event::Resumed(at),
         Input::Closed => Event::Terminate,
     }
 }
@@ -85,11 +90,16 @@ pub(super) struct Driver<'a> {
     supply_failed: Option<String>,
     /// The items that it made so far.
     arrived: Vec<Item>,
+    /// Everybody's labels, while they are being counted on a thread of their own.
+    counting: Option<Receiver<Counted>>,
 }
 
 impl<'a> Driver<'a> {
     /// Takes the terminal and stays until the screen is left.
-    pub(super) fn stay(job: &'a Job<'a>, supply: Option<Supply<'a>>) -> Result<Report, LabelError> {
+    pub(super) fn stay(
+        job: &'a Job<'a>,
+        supply: Option<Supply<'a>>,
+    ) -> Result<super::Report, LabelError> {
         // Before the terminal is taken: a damaged store is reported on the ordinary screen.
         let opened = match open(job) {
             Err(error) if !matches!(error, StoreError::Locked { .. }) => return Err(error.into()),
@@ -106,6 +116,7 @@ impl<'a> Driver<'a> {
             supplied: None,
             supply_failed: None,
             arrived: Vec::new(),
+            counting: None,
         };
         let first = driver.opened(opened, screen.now_ms())?;
         let ending = driver.drive(&mut screen, first)?;
@@ -118,6 +129,7 @@ impl<'a> Driver<'a> {
         let mut events = VecDeque::from([first]);
         loop {
             events.extend(self.fetch(screen.now_ms()));
+            events.extend(self.counted());
             let mut dirty = false;
             while let Some(event) = events.pop_front() {
                 let idle = self.app.clock.is_idle();
@@ -131,9 +143,10 @@ impl<'a> Driver<'a> {
                 dirty |= !quiet || idle != self.app.clock.is_idle();
             }
             if dirty {
-                screen.draw(|frame| draw::draw(&self.app, frame.buffer_mut()))?;
+                let size = self.app.size;
+                screen.draw(size, |frame| draw::draw(&self.app, frame.buffer_mut()))?;
             }
-            events.push_back(match screen.next(TICK) {
+            events.push_back(match screen.next(TICK)? {
                 _ if stop.is_set() => Event::Terminate,
                 _ if self.is_wanted(screen.now_ms()) => Event::TakeOver,
                 Some(input) => event(input),
@@ -219,6 +232,10 @@ impl<'a> Driver<'a> {
                 None
             }
             Effect::List => Some(self.list()?),
+            Effect::Count => {
+                self.count();
+                None
+            }
             Effect::Edit(text) => {
                 let text = screen.edit(&text)?.map_err(|error| error.to_string());
                 Some(Event::Edited(text, screen.now_ms()))
@@ -228,12 +245,38 @@ impl<'a> Driver<'a> {
                 None
             }
             Effect::Suspend => {
-                screen.suspend()?;
-                let (width, height) = screen.size()?;
-                Some(Event::Resize(width, height))
+                screen.suspend();
+                None
             }
             Effect::Quit(_) => None,
         })
+    }
+
+    /// Counts everybody's labels, unless that is going on.
+    fn count(&mut self) {
+        if self.counting.is_some() {
+            return;
+        }
+        let folders = Folders::of(self.job.feedback);
+        let (sender, counting) = channel();
+        self.counting = Some(counting);
+        std::thread::spawn(move || {
+            let counted = Report::read(&folders).map(|(_, report)| Box::new(report));
+            // Nobody waits any more if the screen was left.
+            let _ = sender.send(counted.map_err(|error| error.to_string()));
+        });
+    }
+
+    /// What was counted, once it is.
+    fn counted(&mut self) -> Option<Event> {
+        match self.counting.as_ref()?.try_recv() {
+            Err(TryRecvError::Empty) => None,
+            counted => {
+                self.counting = None;
+                let failed = |_| Err("counting failed".to_owned());
+                Some(Event::Counted(counted.unwrap_or_else(failed)))
+            }
+        }
     }
 
     /// What this annotator judged.
@@ -262,12 +305,12 @@ impl<'a> Driver<'a> {
         }
     }
 
-    fn leave(self, ending: Ending) -> Result<Report, LabelError> {
+    fn leave(self, ending: Ending) -> Result<super::Report, LabelError> {
         if let (Some(session), false) = (self.session, matches!(ending, Ending::WriteFailed(_))) {
             session.close()?;
         }
         let app = self.app;
-        Ok(Report {
+        Ok(super::Report {
             ending,
             counts: app.counts(),
             decided: app.decided(),

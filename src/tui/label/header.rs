@@ -4,18 +4,18 @@ use ratatui::layout::Rect;
 
 use super::draw::Canvas;
 use super::state::{App, Screen};
-use crate::tui::text::{columns, fit};
+use crate::tui::text::{columns, fit, sanitise};
 
 /// Where we are in the batch, and whether everything is saved.
 pub(super) fn draw(app: &App, canvas: &mut Canvas, area: Rect) {
     let round = app
         .round
         .map_or(String::new(), |round| format!("round {round} · "));
-    let annotator = &app.setup.annotator;
+    let annotator = sanitise(&app.setup.annotator).replace('\n', "␊");
     let left = match area.width {
         ..64 => " label".to_owned(),
         64..100 => format!(" label  {round}blind"),
-        _ => format!(" label  {round}annotator {} · blind", fit(annotator, 24)),
+        _ => format!(" label  {round}annotator {} · blind", fit(&annotator, 24)),
     };
     let end = canvas.put(area, 0, &left, canvas.theme.strong());
     let mut parts = progress(app, area.width);

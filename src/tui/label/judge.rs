@@ -120,6 +120,9 @@ pub(super) fn choose_reason(app: &mut App, digit: Option<usize>) -> Vec<Effect> 
 }
 
 pub(super) fn undo(app: &mut App) -> Vec<Effect> {
+    if super::ranking::bring_back(app) {
+        return vec![];
+    }
     if app.revision.is_some() {
         app.hint.push_str(CLOSE_FIRST);
         return vec![];

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`state`], [`setup`], [`work`], [`pair`], [`view`] | what the screen knows |
 //! | [`event`], [`mod@update`], `judge` | what happens on each event: pure |
-//! | `note`, `marks`, `ranking`, [`history`], [`palette`], [`find`], [`mouse`] | one idea each: its state, keys and cells |
+//! | `note`, `marks`, `ranking`, `statistics`, [`history`], [`palette`], [`find`], [`mouse`] | one idea each: its state, keys and cells |
 //! | [`layout`] | where everything goes: pure |
 //! | [`draw`], [`header`], `scale_row`, `dialog` | state → cells |
 //! | [`scale`], [`ranks`], [`remarks`] | what can be said about a pair |
@@ -40,6 +40,7 @@ pub mod scale;
 mod scale_row;
 pub mod setup;
 pub mod state;
+mod statistics;
 pub mod update;
 pub mod view;
 pub mod work;

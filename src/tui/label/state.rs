@@ -13,8 +13,10 @@ use super::ranks::Ranks;
 use super::scale::{self, CANNOT_JUDGE_REASONS, Decision, Reason, SKIP_REASONS};
 use super::view::View;
 use crate::feedback::record::Scale;
+use crate::feedback::report::Report;
 use crate::tui::keys::{Context, Key, Mode};
-use crate::tui::text::wrap;
+use crate::tui::text::document::Document;
+use crate::tui::text::markdown;
 
 pub use super::pair::Pair;
 pub use super::remarks::Remarks;
@@ -51,6 +53,8 @@ pub enum Screen {
     Palette(Palette),
     /// The judgements of [`App::history`].
     History,
+    /// What was judged, of [`App::statistics`].
+    Statistics,
     /// "A simulated labeller will take over": really?
     HandOver,
     /// A write failed, as [`App::failure`] says.
@@ -101,6 +105,8 @@ pub struct App {
     pub revision: Option<Revision>,
     /// The judgements of this annotator.
     pub history: List,
+    /// What everybody judged, once it was counted.
+    pub statistics: Option<Result<Box<Report>, String>>,
     /// What is being written.
     pub committing: Option<Draft>,
     /// A write failed: how.
@@ -142,6 +148,7 @@ impl App {
             begun: Vec::new(),
             revision: None,
             history: List::default(),
+            statistics: None,
             committing: None,
             failure: None,
             reading: false,
@@ -202,6 +209,13 @@ impl App {
         self.mode_of(&self.screen)
     }
 
+    /// Whether a text is being typed that a terminal too small to show it hides: a character is
+    /// meant for the text then, even one that would quit.
+    pub fn types_unseen(&self) -> bool {
+        let typing = self.search.is_some() || self.mode_of(&self.screen).is_text();
+        typing && self.regions().is_none()
+    }
+
     /// What keys mean on a screen.
     pub fn mode_of(&self, screen: &Screen) -> Mode {
         match screen {
@@ -218,6 +232,7 @@ impl App {
             Screen::Help(_) => Mode::Help,
             Screen::Palette(_) => Mode::Palette,
             Screen::History => Mode::History,
+            Screen::Statistics => Mode::Statistics,
             Screen::HandOver => Mode::HandOver,
             Screen::ReadOnly => Mode::ReadOnly,
             Screen::WaitingForSamples => Mode::Waiting,
@@ -303,14 +318,19 @@ impl App {
         scale::tally(self.this_session().map(|done| done.decision))
     }
 
-    /// The text of the page that is open over the pair.
-    fn page_text(&self) -> Option<String> {
-        match &self.screen {
-            Screen::Guidelines { .. } => self.setup.guidelines.as_ref().map(|g| g.text.clone()),
+    /// The page that is open over the pair, for so many columns.
+    fn page(&self, width: usize) -> Option<Document> {
+        let text = match &self.screen {
+            Screen::Guidelines { .. } => {
+                let guidelines = self.setup.guidelines.as_ref()?;
+                return Some(markdown::document(&guidelines.text));
+            }
             Screen::Help(wanted) => Some(super::palette::help_text(self, wanted)),
             Screen::Prompt => self.pair().map(|pair| pair.prompt_text()),
+            Screen::Statistics => return Some(super::statistics::document(self, width)),
             _ => None,
-        }
+        };
+        text.map(|text| Document::raw(&text))
     }
 
     /// Wraps everything for the current size; called after whatever changed text, size or marks.
@@ -321,9 +341,9 @@ impl App {
         if let Some(pair) = self.pair().cloned() {
             self.view.fit(&pair, &regions);
         }
-        if let Some(text) = self.page_text() {
-            let page = inside(super::layout::page(self.size)).as_size().into();
-            self.view.page.fit(page, |width| wrap(&text, width));
+        let size = inside(super::layout::page(self.size)).as_size();
+        if let Some(page) = self.page(usize::from(size.width)) {
+            self.view.page.fit(size.into(), |width| page.rows(width));
         }
     }
 

@@ -13,6 +13,7 @@ use super::note;
 use super::palette;
 use super::ranking;
 use super::state::{App, Desk, Ending, Pair, Screen};
+use super::statistics;
 use super::view;
 use crate::tui::keys::{Action, Key, Step};
 
@@ -46,10 +47,12 @@ fn note_down(app: &mut App, event: Event) {
             app.size = (width, height);
             app.fit();
         }
+        Event::Resumed(now) => app.clock.resume(now),
         Event::Opened(desk, now) => open(app, desk, now),
         Event::StillLocked(holder) => app.screen = Screen::Locked(holder),
         Event::Supply(pairs, now) => supply(app, pairs, now),
         Event::Listed(entries, left_out) => history::listed(app, entries, left_out),
+        Event::Counted(report) => statistics::counted(app, report),
         Event::Edited(text, now) => note::edited(app, text, now),
         Event::Committed(id, now) => judge::committed(app, id, now),
         Event::CommitFailed(error) => {
@@ -151,6 +154,10 @@ pub(super) fn act(app: &mut App, action: Action, key: Option<Key>, at: u64) -> V
     if judge::decides(action) && (writing || app.clock.is_stale(at)) {
         return vec![];
     }
+    let character = matches!(key, Some(Key::Char(_)));
+    if action == Action::Quit && character && app.types_unseen() {
+        return vec![];
+    }
     if app.reading && judge::writes(action) {
         app.hint.push_str("Read only: nothing can be judged here.");
         return vec![];
@@ -166,6 +173,7 @@ pub(super) fn act(app: &mut App, action: Action, key: Option<Key>, at: u64) -> V
         Action::Redo => judge::redo(app),
         Action::Confirm => confirm(app, at),
         Action::History => vec![Effect::List],
+        Action::Statistics => statistics::open(app),
         Action::Editor => note::editor(app),
         Action::Retry => vec![Effect::Open],
         Action::ReadOnly => {

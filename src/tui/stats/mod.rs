@@ -86,9 +86,12 @@ impl Driver<'_> {
         let mut dirty = true;
         loop {
             if dirty {
-                screen.draw(|frame| draw::draw(&self.app, theme, frame.buffer_mut()))?;
+                let size = self.app.size;
+                screen.draw(size, |frame| {
+                    draw::draw(&self.app, theme, frame.buffer_mut());
+                })?;
             }
-            let input = screen.next(TICK);
+            let input = screen.next(TICK)?;
             if stop.is_set() || input == Some(Input::Closed) {
                 return Ok(());
             }
@@ -99,7 +102,7 @@ impl Driver<'_> {
                     Some(Effect::Quit) => return Ok(()),
                     Some(Effect::Count) => self.start(),
                     Some(Effect::Redraw) => screen.redraw()?,
-                    Some(Effect::Suspend) => screen.suspend()?,
+                    Some(Effect::Suspend) => screen.suspend(),
                     None => {}
                 }
             }
@@ -113,7 +116,7 @@ impl Driver<'_> {
             events.push(Event::Key(key));
         }
         let size = screen.size()?;
-        if size != self.app.size {
+        if size != self.app.size || matches!(input, Some(Input::Resumed(_))) {
             events.push(Event::Resize(size.0, size.1));
         }
         if let Some(counted) = self.counting.as_ref().and_then(|c| c.try_recv().ok()) {

@@ -30,8 +30,23 @@ pub enum Input {
     Wheel(Step, u16, u16, u64),
     /// The terminal has this many columns and rows now.
     Resize(u16, u16),
+    /// The process was stopped for a while, or the terminal was ours no longer: it is again.
+    Resumed(u64),
     /// The terminal is gone (its window was closed, the connection was lost).
     Closed,
+}
+
+/// What comes to a screen: inputs, and the signals that it answers itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// For whoever drives the screen.
+    Input(Input),
+    /// The process is asked to stop (SIGTSTP).
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there are no such signals"))]
+    Stop,
+    /// The process goes on (SIGCONT).
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there are no such signals"))]
+    Continued,
 }
 
 /// The thread that reads.
@@ -43,7 +58,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Begins to read; `started` is the origin of all times.
-    pub(super) fn start(sender: Sender<Input>, started: Instant) -> Self {
+    pub(super) fn start(sender: Sender<Arrival>, started: Instant) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
         let thread = {
             let ended = Arc::clone(&ended);
@@ -66,7 +81,7 @@ impl Drop for Reader {
     }
 }
 
-fn read(sender: &Sender<Input>, ended: &AtomicBool, started: Instant) {
+fn read(sender: &Sender<Arrival>, ended: &AtomicBool, started: Instant) {
     while !ended.load(Ordering::SeqCst) {
         let input = match event::poll(POLL) {
             Ok(false) => continue,
@@ -78,7 +93,7 @@ fn read(sender: &Sender<Input>, ended: &AtomicBool, started: Instant) {
         };
         let Some(input) = input else { continue };
         let closed = input == Input::Closed;
-        if sender.send(input).is_err() || closed {
+        if sender.send(Arrival::Input(input)).is_err() || closed {
             return;
         }
     }
