@@ -2,7 +2,7 @@
 
 use super::{Item, ItemError, MAX_ROW_BYTES};
 use crate::feedback::lines::{Lines, RowError, jsonl_files};
-use crate::feedback::store::log::sync_folder;
+use crate::feedback::store::log::{for_writing, sync_folder};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -222,7 +222,7 @@ impl BatchFile {
                 _ => sync_folder(samples).map(|()| file),
             }
         };
-        let file = open().map_err(failed(&path))?;
+        let file = open().map_err(|error| failed(&path)(for_writing(error)))?;
         let batch = batch.to_owned();
         Ok(Self { path, batch, file })
     }

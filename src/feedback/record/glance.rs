@@ -5,7 +5,7 @@
 
 use super::check::RuleError;
 use super::line::{LineError, checked};
-use super::{Kind, Outcome, RECORD_VERSION, Record};
+use super::{Kind, Outcome, Purpose, RECORD_VERSION, Record};
 use crate::feedback::digest::Sha256;
 use serde::Deserialize;
 use ulid::Ulid;
@@ -28,6 +28,8 @@ pub struct Glance {
     pub supersedes: Option<Ulid>,
     /// The item, except on session lines.
     pub item: Option<String>,
+    /// What it was shown for.
+    pub purpose: Option<Purpose>,
     /// Repeat of the item.
     pub slot: Option<u8>,
     /// The decision.
@@ -70,6 +72,7 @@ impl From<&Record> for Glance {
             annotator: record.annotator.clone(),
             supersedes: record.supersedes,
             item: record.item.clone(),
+            purpose: record.purpose,
             slot: record.slot,
             outcome: record.outcome,
             prev: record.prev,

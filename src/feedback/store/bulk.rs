@@ -7,7 +7,7 @@
 use super::decision::{Decision, Shown};
 use super::load::session_files;
 use super::lock::Lock;
-use super::log::{Log, create_file, sync_folder};
+use super::log::{Log, create_file, make_folder};
 use super::stamps::Stamps;
 use super::{StoreError, annotator_folder};
 use crate::feedback::record::glance::Glance;
@@ -107,8 +107,7 @@ impl Bulk {
     /// [`StoreError`]: a name that is no folder, a lock held elsewhere, damage, or no write access.
     pub fn open(feedback: &Path, annotator: &str, stamps: Stamps) -> Result<Self, StoreError> {
         let folder = annotator_folder(feedback, annotator)?;
-        std::fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
-        sync_folder(feedback).map_err(StoreError::io(feedback))?;
+        make_folder(feedback, &folder)?;
         let lock = Lock::take(&folder, annotator)?;
         let mut bulk = Self {
             id: Ulid::nil(),
@@ -167,7 +166,10 @@ impl Bulk {
         match glance.kind {
             Kind::Judgement | Kind::Skip | Kind::Defer => {
                 answers.count = answers.count.saturating_add(1);
-                answers.last = Answer::of(glance);
+                // Sessions can overlap: a file that is read later can hold the earlier answer.
+                if answers.last.id <= glance.id {
+                    answers.last = Answer::of(glance);
+                }
             }
             Kind::Retract => answers.count = answers.count.saturating_sub(1),
             Kind::SessionStart | Kind::SessionEnd => {}

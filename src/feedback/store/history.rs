@@ -4,7 +4,7 @@
 use super::StoreError;
 use crate::feedback::record::glance::Glance;
 use crate::feedback::record::line::from_line;
-use crate::feedback::record::{Kind, Outcome, Record};
+use crate::feedback::record::{Kind, Outcome, Purpose, Record};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -26,6 +26,8 @@ pub struct Event {
     pub item: Option<String>,
     /// Repeat of the item, 0 for the first.
     pub slot: u8,
+    /// What it was shown for.
+    pub purpose: Option<Purpose>,
     /// The decision of a judgement.
     pub outcome: Option<Outcome>,
     /// True once a later event took it back.
@@ -47,6 +49,7 @@ impl Event {
             supersedes: glance.supersedes,
             item: glance.item,
             slot: glance.slot.unwrap_or(0),
+            purpose: glance.purpose,
             outcome: glance.outcome,
             retracted: false,
             file,
@@ -73,9 +76,18 @@ pub struct Torn {
     pub offset: u64,
     /// Its length in bytes.
     pub len: usize,
+    /// An earlier session copied it aside and told of it.
+    pub kept: bool,
 }
 
-/// All events of one annotator, in order: by session, then by `seq`.
+impl Torn {
+    /// Where the line is kept: `<session>.jsonl.torn`.
+    pub fn copy(&self) -> PathBuf {
+        self.path.with_extension("jsonl.torn")
+    }
+}
+
+/// All events of one annotator in the order in which they were made, sessions that overlap included.
 #[derive(Debug, Default)]
 pub struct History {
     /// The annotator.
@@ -119,6 +131,14 @@ impl History {
         about
             .into_iter()
             .find(|event| event.slot == slot && !event.retracted)
+    }
+
+    /// The answer that is effective once `event` is taken back.
+    pub fn former(&self, event: &Event) -> Option<&Event> {
+        let about = self.by_item.get(event.item.as_deref()?)?.iter().rev();
+        let about = about.map(|&index| &self.events[index]);
+        let mut before = about.skip_while(|other| other.id != event.id).skip(1);
+        before.find(|other| other.slot == event.slot && !other.retracted)
     }
 
     /// All effective events, in the order in which they were made.

@@ -2,6 +2,9 @@
 //!
 //! A file is cut into as many shares as there are cores; each share is read, hashed and parsed line by
 //! line by its own thread. The checks between lines follow in order.
+//!
+//! Sessions of one annotator can overlap, on two machines that know nothing of each other. Their
+//! events are then put in the order in which they were made.
 
 use super::history::{Event, History, Torn};
 use super::{StoreError, annotator_folder, annotators};
@@ -46,8 +49,27 @@ pub fn load(feedback: &Path, annotator: &str) -> Result<History, StoreError> {
         };
         history.torn.extend(reader.read(&mut events)?);
     }
-    history.add_all(events)?;
+    history.add_all(in_order(events))?;
     Ok(history)
+}
+
+/// Events of several files in the order in which they were made: by id, whose first half is a time,
+/// but never against the order of their file, in which the clock may have gone backwards.
+fn in_order(events: Vec<Event>) -> Vec<Event> {
+    if events.is_sorted_by_key(|event| event.id) {
+        return events;
+    }
+    let (mut file, mut latest) = (0, Ulid::nil());
+    let key = |event: Event| {
+        if event.file != file {
+            (file, latest) = (event.file, Ulid::nil());
+        }
+        latest = latest.max(event.id);
+        (latest, event)
+    };
+    let mut keyed: Vec<(Ulid, Event)> = events.into_iter().map(key).collect();
+    keyed.sort_by_key(|(made, _)| *made);
+    keyed.into_iter().map(|(_, event)| event).collect()
 }
 
 /// Session files in the order of their ULIDs.
@@ -97,12 +119,7 @@ impl Reader<'_> {
                 Ok(glance) => glance,
                 // A line that lacks nothing but its newline is whole, and nothing may be lost.
                 Err(_) if !line.has_newline => {
-                    return Ok(Some(Torn {
-                        path: self.path.to_owned(),
-                        line: number,
-                        offset: line.offset,
-                        len: line.len,
-                    }));
+                    return Ok(Some(self.torn(number, (line.offset, line.len))));
                 }
                 Err(source) => {
                     return Err(StoreError::Line {
@@ -127,6 +144,18 @@ impl Reader<'_> {
             ));
         }
         Ok(None)
+    }
+
+    fn torn(&self, line: usize, (offset, len): (u64, usize)) -> Torn {
+        let mut torn = Torn {
+            path: self.path.to_owned(),
+            line,
+            offset,
+            len,
+            kept: false,
+        };
+        torn.kept = torn.copy().exists();
+        torn
     }
 
     /// All lines in order. Only the last one can lack its newline.
