@@ -160,15 +160,20 @@ impl Bulk {
 
     fn count(&mut self, glance: &Glance) {
         self.last_id = self.last_id.max(glance.id);
-        let Some(item) = &glance.item else { return };
-        let key = answer_key(item, glance.slot.unwrap_or(0));
+        if let Some(item) = &glance.item {
+            let key = answer_key(item, glance.slot.unwrap_or(0));
+            self.note(key, glance.kind, Answer::of(glance));
+        }
+    }
+
+    fn note(&mut self, key: u64, kind: Kind, answer: Answer) {
         let answers = self.answered.entry(key).or_default();
-        match glance.kind {
+        match kind {
             Kind::Judgement | Kind::Skip | Kind::Defer => {
                 answers.count = answers.count.saturating_add(1);
                 // Sessions can overlap: a file that is read later can hold the earlier answer.
-                if answers.last.id <= glance.id {
-                    answers.last = Answer::of(glance);
+                if answers.last.id <= answer.id {
+                    answers.last = answer;
                 }
             }
             Kind::Retract => answers.count = answers.count.saturating_sub(1),
@@ -203,10 +208,14 @@ impl Bulk {
         let header = self.header();
         (record.id, record.session) = (header.id, header.session);
         record.annotator = header.annotator;
-        let mut glance = Glance::from(&record);
-        glance.id = self.append(record)?;
-        self.count(&glance);
-        Ok(glance.id)
+        let item = record.item.as_deref();
+        let key = item.map(|item| answer_key(item, record.slot.unwrap_or(0)));
+        let (kind, mut answer) = (record.kind, Answer::of(&Glance::from(&record)));
+        answer.id = self.append(record)?;
+        if let Some(key) = key {
+            self.note(key, kind, answer);
+        }
+        Ok(answer.id)
     }
 
     fn append(&mut self, mut record: Record) -> Result<Ulid, StoreError> {
