@@ -29,11 +29,9 @@ fn install_reports() -> color_eyre::Result<()> {
             return; // Caught, and reported as an error about the file.
         }
         tui::terminal::restore();
-        // `println!` panics when its reader, such as `head`, has seen enough; that is no bug.
-        if panic
-            .payload_as_str()
-            .is_some_and(|text| text.contains("Broken pipe"))
-        {
+        // `println!` panics when its reader, such as `head` or a terminal, is gone; that is no bug.
+        let gone = |text: &str| text.contains("Broken pipe") || text.contains("Input/output error");
+        if panic.payload_as_str().is_some_and(gone) {
             exit(0);
         }
         report(panic);
@@ -42,6 +40,7 @@ fn install_reports() -> color_eyre::Result<()> {
         // A screen of ours ends at once and says by itself what is saved.
         Interrupt::Stopping if tui::terminal::is_entered() => {}
         Interrupt::Stopping => cli::announce_stop(),
+        Interrupt::Same => {}
         Interrupt::Abort => {
             tui::terminal::restore();
             exit(i32::from(cli::INTERRUPTED));

@@ -2,14 +2,17 @@
 //! pseudo-terminals.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rlhf::feedback::item::read_batch;
 use rlhf::feedback::record::{Purpose, Record};
 use rlhf::feedback::store::load::load;
+use rlhf::feedback::store::session::Session;
+use rlhf::feedback::store::stamps::Stamps;
 
 use crate::tui_person::{Person, project};
 
@@ -163,4 +166,45 @@ fn known_answers_come_among_live_pairs() {
         gold.into_iter()
             .all(|r| r.batch.as_deref() == Some("gold-care"))
     );
+}
+
+/// Names the project to a child process that is the terminal.
+const TERMINAL: &str = "RLHF_TEST_TERMINAL";
+
+#[test]
+fn a_terminal_that_vanishes_frees_the_lock_and_what_was_begun_is_kept() {
+    if let Some(dir) = std::env::var_os(TERMINAL) {
+        let mut mia = sit_down("rome", Path::new(&dir));
+        mia.sees(&["0/3", "saved"]).types("c").sees(&["Comment"]);
+        mia.types("half a").sees(&["half a▏"]);
+        println!("ready");
+        let _ = std::io::stdin().read_line(&mut String::new());
+    }
+    let project = project();
+    let module = module_path!().split_once("::").unwrap().1;
+    let test = "a_terminal_that_vanishes_frees_the_lock_and_what_was_begun_is_kept";
+    let mut terminal = Command::new(std::env::current_exe().unwrap())
+        .arg(format!("{module}::{test}"))
+        .args(["--exact", "--nocapture"])
+        .env(TERMINAL, project.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(terminal.stdout.take().unwrap());
+    let ready = said.lines().map_while(Result::ok);
+    assert!(ready.into_iter().any(|line| line.contains("ready")));
+    // The window is closed, the connection is lost: nobody holds the other end any more.
+    terminal.kill().unwrap();
+    terminal.wait().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let feedback = project.path().join("feedback");
+    let session = loop {
+        assert!(Instant::now() < deadline, "the lock is still held");
+        if let Ok(session) = Session::open(&feedback, "mia", Stamps::system()) {
+            break session;
+        }
+        thread::yield_now();
+    };
+    assert_eq!(session.begun()[0].note, "half a");
 }

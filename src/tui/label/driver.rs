@@ -119,9 +119,14 @@ impl<'a> Driver<'a> {
             mixer: None,
         };
         let first = driver.opened(opened, screen.now_ms())?;
-        let ending = driver.drive(&mut screen, first)?;
+        let ending = driver.drive(&mut screen, first);
+        // The store first: giving back a terminal that is gone can end the process.
+        let report = match ending {
+            Ok(ending) => driver.leave(ending),
+            Err(error) => driver.leave(Ending::Quit).and(Err(error)),
+        };
         drop(screen);
-        driver.leave(ending)
+        report
     }
 
     fn drive(&mut self, screen: &mut Screen, first: Event) -> Result<Ending, LabelError> {

@@ -277,7 +277,8 @@ fn settle(app: &mut App, done: Done) {
         && !before.is_reached()
     {
         let target = now.target.per_day;
-        app.message += &format!(" · today's target of {target} is reached");
+        let reached = format!(" · today's target of {target} is reached");
+        app.message.push_str(&reached);
     }
     unsaved::take_up(app, None);
 }

@@ -90,7 +90,8 @@ fn open(app: &mut App, desk: Desk, now: u64) {
     app.asked = None;
     show(app, now);
     if unsaved::take_up(app, None) {
-        app.hint = "What was begun here before is back; it is saved with the judgement.".to_owned();
+        app.hint
+            .push_str("What was begun here before is back; it is saved with the judgement.");
     }
     if app.setup.guidelines.is_some()
         && !desk.guidelines_read
