@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench --bench labelling              # a project of 26,000 items, in a temporary folder
 //! cargo bench --bench labelling -- /work/x   # the same on another file system
+//! cargo bench --bench labelling -- /tmp one  # only the scenes whose name contains this
 //! ```
 //!
 //! Opening is what `rlhf label` does before its first screen: read the samples, lock and load the
@@ -413,12 +414,14 @@ fn measure(project: &Path, scene: &Scene) -> Result<bool, Failure> {
 }
 
 fn main() -> Result<ExitCode, Failure> {
-    let place = std::env::args().nth(1).filter(|arg| !arg.starts_with('-'));
+    let mut arguments = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let place = arguments.next();
     let place = place.map_or_else(std::env::temp_dir, PathBuf::from);
+    let part = arguments.next().unwrap_or_default();
     let mut fast = long_texts()?;
-    for scene in scenes() {
+    for scene in scenes().iter().filter(|scene| scene.name.contains(&part)) {
         let project = tempfile::tempdir_in(&place)?;
-        fast &= measure(project.path(), &scene)?;
+        fast &= measure(project.path(), scene)?;
     }
     Ok(ExitCode::from(u8::from(!fast)))
 }

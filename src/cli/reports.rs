@@ -35,9 +35,9 @@ fn panicked(panic: &PanicHookInfo, report: &dyn Fn(&PanicHookInfo), exit: fn(i32
         return; // Caught, and reported as an error about the file.
     }
     terminal::restore();
-    // `println!` panics when its reader, such as `head`, has seen enough; that is no bug.
-    let broken_pipe = |text: &str| text.contains("Broken pipe");
-    if panic.payload_as_str().is_some_and(broken_pipe) {
+    // `println!` panics when its reader, such as `head` or a terminal, is gone; that is no bug.
+    let gone = |text: &str| text.contains("Broken pipe") || text.contains("Input/output error");
+    if panic.payload_as_str().is_some_and(gone) {
         exit(0);
     }
     report(panic);
@@ -49,6 +49,7 @@ fn interrupted(exit: fn(i32) -> !) {
         // A screen of ours ends at once and says by itself what is saved.
         Interrupt::Stopping if terminal::is_entered() => {}
         Interrupt::Stopping => announce_stop(),
+        Interrupt::Same => {}
         Interrupt::Abort => {
             terminal::restore();
             exit(i32::from(INTERRUPTED));

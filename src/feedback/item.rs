@@ -117,6 +117,7 @@ fn messages_json(messages: &[Message]) -> String {
 
 /// A prompt with its identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "PromptRow")]
 pub struct Prompt {
     /// The prompt file's id, or one made from the hash.
     pub id: String,
@@ -125,6 +126,29 @@ pub struct Prompt {
     /// `text` or `messages`.
     #[serde(flatten)]
     pub text: PromptText,
+}
+
+/// A prompt as it is read: serde would buffer the row to find out which of the two texts it has.
+#[derive(Deserialize)]
+struct PromptRow {
+    id: String,
+    sha256: Sha256,
+    text: Option<String>,
+    messages: Option<Vec<Message>>,
+}
+
+impl TryFrom<PromptRow> for Prompt {
+    type Error = &'static str;
+
+    fn try_from(row: PromptRow) -> Result<Self, Self::Error> {
+        let text = match (row.text, row.messages) {
+            (Some(text), None) => PromptText::Text(text),
+            (None, Some(messages)) => PromptText::Messages(messages),
+            _ => return Err("a prompt has either `text` or `messages`"),
+        };
+        let (id, sha256) = (row.id, row.sha256);
+        Ok(Self { id, sha256, text })
+    }
 }
 
 impl Prompt {
@@ -316,7 +340,8 @@ impl Item {
         if self.prompt.text.is_empty() {
             return Err(ItemError::EmptyPrompt);
         }
-        check_hash("the prompt", self.prompt.sha256, self.prompt.text.sha256())?;
+        let (stated, found) = (self.prompt.sha256, self.prompt.text.sha256());
+        check_hash(|| "the prompt".into(), stated, found)?;
         self.check_candidates()
     }
 
@@ -326,11 +351,8 @@ impl Item {
         }
         for (index, candidate) in self.candidates.iter().enumerate() {
             let found = Sha256::of(&candidate.text);
-            check_hash(
-                &format!("candidate {}", candidate.id),
-                candidate.sha256,
-                found,
-            )?;
+            let what = || format!("candidate {}", candidate.id);
+            check_hash(what, candidate.sha256, found)?;
             if self.candidates[..index]
                 .iter()
                 .any(|earlier| earlier.id == candidate.id)
@@ -342,12 +364,16 @@ impl Item {
     }
 }
 
-fn check_hash(what: &str, expected: Sha256, found: Sha256) -> Result<(), ItemError> {
+fn check_hash(
+    what: impl FnOnce() -> String,
+    expected: Sha256,
+    found: Sha256,
+) -> Result<(), ItemError> {
     if expected == found {
         return Ok(());
     }
     Err(ItemError::Hash {
-        what: what.to_owned(),
+        what: what(),
         expected,
         found,
     })

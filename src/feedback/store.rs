@@ -12,6 +12,7 @@
 //!    error that names file and line.
 
 pub mod answered;
+pub mod begun;
 pub mod bulk;
 pub mod decision;
 pub mod history;
@@ -95,6 +96,18 @@ pub enum StoreError {
     ReadOnly {
         /// The first failure.
         reason: String,
+    },
+    /// What was begun and not saved cannot be read.
+    #[error(
+        "{path}: {source}; it holds what was begun and not saved: correct it, or move it elsewhere to \
+         start without it",
+        path = .path.display()
+    )]
+    Draft {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
     },
     /// The file system refused.
     #[error("{path}: {source}", path = .path.display())]

@@ -283,8 +283,9 @@ impl<'a> Project<'a> {
                 bulk.judge(&shown, decision)?;
             }
             What::Record(record) => {
+                let new = bulk.add((*record).clone())?;
                 let mut glance = Glance::from(&*record);
-                let old = std::mem::replace(&mut glance.id, bulk.add(*record)?);
+                let old = std::mem::replace(&mut glance.id, new);
                 let counted = self.answered.count(&waiting.annotator, &glance);
                 counted.map_err(temporary)?;
                 if glance.kind == Kind::Judgement {

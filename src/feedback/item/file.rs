@@ -2,7 +2,7 @@
 
 use super::{Item, ItemError, MAX_ROW_BYTES};
 use crate::feedback::lines::{Lines, RowError, jsonl_files};
-use crate::feedback::store::log::sync_folder;
+use crate::feedback::store::log::{for_writing, sync_folder};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -135,8 +135,9 @@ fn read_part(path: &Path, part: Range<u64>, is_last: bool) -> Part {
 /// Puts parts together: true line numbers, and what no part can see for itself.
 fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let mut items: Vec<Item> = Vec::with_capacity(parts.iter().map(|p| p.items.len()).sum());
-    let (mut seen, mut before) = (HashMap::new(), 0);
+    let all = parts.iter().map(|p| p.items.len()).sum();
+    let (mut items, mut lines) = (Vec::with_capacity(all), Vec::with_capacity(all));
+    let (mut before, mut end) = (0, Ok(()));
     let bad = |line, reason: String| RowError::Bad {
         path: path.to_owned(),
         line,
@@ -144,25 +145,37 @@ fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
     };
     for part in parts {
         for (line, item) in part.items {
-            let line = before + line;
-            if item.batch != stem {
-                return Err(bad(line, ItemError::Batch(item.batch).to_string()).into());
-            }
-            if let Some(first) = seen.insert(item.id.clone(), line) {
-                let reason = format!("item {} is already on line {first}", item.id);
-                return Err(bad(line, reason).into());
-            }
             items.push(item);
+            lines.push(before + line);
         }
         match part.error {
             Some(SamplesError::Row(RowError::Bad { line, reason, .. })) => {
-                return Err(bad(before + line, reason).into());
+                end = Err(bad(before + line, reason).into());
+                break;
             }
-            Some(error) => return Err(error),
+            Some(error) => {
+                end = Err(error);
+                break;
+            }
             None => before += part.lines,
         }
     }
-    Ok(items)
+    check_together(&items, &lines, &stem).map_err(|(line, reason)| bad(line, reason))?;
+    end.map(|()| items)
+}
+
+/// Checks that every item belongs to the batch `stem` and that none occurs twice.
+fn check_together(items: &[Item], lines: &[usize], stem: &str) -> Result<(), (usize, String)> {
+    let mut seen = HashMap::with_capacity(items.len());
+    for (item, &line) in items.iter().zip(lines) {
+        if item.batch != stem {
+            return Err((line, ItemError::Batch(item.batch.clone()).to_string()));
+        }
+        if let Some(first) = seen.insert(item.id.as_str(), line) {
+            return Err((line, format!("item {} is already on line {first}", item.id)));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the last line lacks its newline.
@@ -228,7 +241,7 @@ impl BatchFile {
                 _ => sync_folder(samples).map(|()| file),
             }
         };
-        let file = open().map_err(failed(&path))?;
+        let file = open().map_err(|error| failed(&path)(for_writing(error)))?;
         let batch = batch.to_owned();
         Ok(Self { path, batch, file })
     }

@@ -97,7 +97,10 @@ impl Answered {
         let (count, last) = self.entry(key)?;
         let (count, last) = match glance.kind {
             Kind::Judgement | Kind::Skip | Kind::Defer => {
-                (count.saturating_add(1), Answer::of(glance))
+                let answer = Answer::of(glance);
+                // Sessions can overlap: a file that is read later can hold the earlier answer.
+                let last = if last.id <= answer.id { answer } else { last };
+                (count.saturating_add(1), last)
             }
             Kind::Retract => (count.saturating_sub(1), last),
             Kind::SessionStart | Kind::SessionEnd => return Ok(()),

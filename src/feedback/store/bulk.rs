@@ -8,7 +8,7 @@ use super::answered::Answered;
 use super::decision::{Decision, Shown};
 use super::load::session_files;
 use super::lock::Lock;
-use super::log::{Log, create_file, sync_folder};
+use super::log::{Log, create_file, make_folder};
 use super::stamps::Stamps;
 use super::{StoreError, annotator_folder};
 use crate::feedback::record::glance::Glance;
@@ -43,8 +43,7 @@ impl Bulk {
         answered: &mut Answered,
     ) -> Result<Self, StoreError> {
         let folder = annotator_folder(feedback, annotator)?;
-        std::fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
-        sync_folder(feedback).map_err(StoreError::io(feedback))?;
+        make_folder(feedback, &folder)?;
         let lock = Lock::take(&folder, annotator)?;
         let mut bulk = Self {
             id: Ulid::nil(),

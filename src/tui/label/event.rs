@@ -40,6 +40,8 @@ pub enum Event {
     Committed(Ulid, u64),
     /// The record could not be written; says why.
     CommitFailed(String),
+    /// What is begun could not be kept; says why.
+    NotKept(String),
     /// Another session of this annotator asks for the work.
     TakeOver,
     /// The process was asked to end.

@@ -7,6 +7,7 @@ use ulid::Ulid;
 use super::palette::contains;
 use super::scale::Decision;
 use super::state::{App, Pair, Remarks, Revision, Screen};
+use super::unsaved;
 use super::update::show;
 use super::view::View;
 use crate::feedback::record::Scale;
@@ -207,9 +208,13 @@ pub(super) fn open_entry(app: &mut App, at: u64) {
     let judged = entry.edits().is_some() && same_scale;
     app.selected = judged.then_some(entry.decision);
     let words = entry.decision.describe(entry.scale);
+    let changes = entry.id;
     app.revision = Some(Revision { entry, aside });
     show(app, at);
     app.hint = format!("judged before: {words} · judge again, or Esc leaves it");
+    if unsaved::take_up(app, Some(changes)) {
+        app.hint += " · what was begun on it is back";
+    }
 }
 
 /// Esc: the judgement stays as it was; back to the pair at hand.

@@ -9,7 +9,7 @@
 //! | [`draw`], [`header`], `scale_row`, `dialog` | state → cells |
 //! | [`scale`], [`ranks`], [`remarks`] | what can be said about a pair |
 //! | [`clock`], [`pane`], [`field`] | times, scrolling, text fields |
-//! | [`desk`], [`draft`] | from the store, to the store |
+//! | [`desk`], [`draft`], [`unsaved`] | from the store, to the store |
 //!
 //! [`run`] starts the driver: it owns the terminal and the store, carries out effects, and feeds what
 //! came of them back. A judgement is on disk before the next pair appears.
@@ -41,6 +41,7 @@ mod scale_row;
 pub mod setup;
 pub mod state;
 mod statistics;
+pub mod unsaved;
 pub mod update;
 pub mod view;
 pub mod work;

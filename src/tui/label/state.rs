@@ -11,7 +11,9 @@ use super::layout::{Answers, Regions, inside, layout};
 use super::palette::Palette;
 use super::ranks::Ranks;
 use super::scale::{self, CANNOT_JUDGE_REASONS, Decision, Reason, SKIP_REASONS};
+use super::unsaved::Unsaved;
 use super::view::View;
+use crate::feedback::queue::Today;
 use crate::feedback::record::Scale;
 use crate::feedback::report::Report;
 use crate::tui::keys::{Context, Key, Mode};
@@ -99,8 +101,9 @@ pub struct App {
     pub selected: Option<Decision>,
     /// What is said beside it.
     pub remarks: Remarks,
-    /// What was begun on pairs that had to wait while an undo brought up others.
-    pub begun: Vec<(Rc<Pair>, Remarks, Option<Decision>)>,
+    /// What was begun on pairs that are not on the screen: an undo brought up others, or it was kept
+    /// from an earlier session.
+    pub begun: Vec<Unsaved>,
     /// A judgement of the history that is open to be changed.
     pub revision: Option<Revision>,
     /// The judgements of this annotator.
@@ -123,6 +126,8 @@ pub struct App {
     pub undone: Vec<Done>,
     /// How many pairs were done in earlier sessions and are not in `done`.
     pub judged_before: usize,
+    /// What was done today and is not in `done`, if the day has a target.
+    pub today_before: Option<Today>,
     /// The row above the footer: what was decided last.
     pub message: String,
     /// What the last key could not do, or what it selected; shown instead until the next key.
@@ -157,6 +162,7 @@ impl App {
             earlier: 0,
             undone: Vec::new(),
             judged_before: 0,
+            today_before: None,
             message: String::new(),
             hint: String::new(),
             clock: Clock::new(now_ms),
@@ -288,6 +294,16 @@ impl App {
     /// Pairs done, in this session and before.
     pub fn judged(&self) -> usize {
         self.judged_before + self.done.iter().filter(|done| done.counts()).count()
+    }
+
+    /// What is done of the day's target, if there is one.
+    pub fn today(&self) -> Option<Today> {
+        let before = self.today_before?;
+        let more = self.done.iter().filter(|done| done.adds_to(before.target));
+        Some(Today {
+            done: before.done + more.count(),
+            ..before
+        })
     }
 
     /// Pairs in all, as far as they are known.

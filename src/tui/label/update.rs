@@ -14,7 +14,9 @@ use super::palette;
 use super::ranking;
 use super::state::{App, Desk, Ending, Pair, Screen};
 use super::statistics;
+use super::unsaved;
 use super::view;
+use crate::feedback::queue::Today;
 use crate::tui::keys::{Action, Key, Step};
 
 pub use super::event::{Effect, Event};
@@ -55,6 +57,9 @@ fn note_down(app: &mut App, event: Event) {
         Event::Counted(report) => statistics::counted(app, report),
         Event::Edited(text, now) => note::edited(app, text, now),
         Event::Committed(id, now) => judge::committed(app, id, now),
+        Event::NotKept(error) => {
+            app.hint = format!("What is begun could not be kept: {error}");
+        }
         Event::CommitFailed(error) => {
             app.failure = Some(error);
             app.screen = Screen::ReadOnly;
@@ -79,8 +84,18 @@ fn open(app: &mut App, desk: Desk, now: u64) {
     app.message = desk.notice;
     app.earlier = desk.earlier.len();
     app.done = desk.earlier;
+    app.today_before = desk.today.map(|today| {
+        let more = app.done.iter().filter(|done| done.adds_to(today.target));
+        let done = today.done.saturating_sub(more.count());
+        Today { done, ..today }
+    });
+    app.begun = desk.begun;
     app.asked = None;
     show(app, now);
+    if unsaved::take_up(app, None) {
+        app.hint
+            .push_str("What was begun here before is back; it is saved with the judgement.");
+    }
     if app.setup.guidelines.is_some()
         && !desk.guidelines_read
         && (app.more || !app.queue.is_empty())
