@@ -10,7 +10,9 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-pub use file::{BatchFile, SamplesError, append_batch, batch_name, read_all, read_batch};
+pub use file::{
+    BatchFile, SamplesError, append_batch, batch_name, read_all, read_all_with, read_batch,
+};
 
 /// Version of the row written here.
 pub const ITEM_VERSION: u32 = 1;
@@ -293,6 +295,23 @@ impl Item {
             length if length < MAX_ROW_BYTES => Ok(row),
             length => Err(ItemError::TooLong(length)),
         }
+    }
+
+    /// Characters of each candidate's text.
+    pub fn lengths(&self) -> Vec<u32> {
+        let each = self.candidates.iter();
+        each.map(|candidate| candidate.text.chars().count() as u32)
+            .collect()
+    }
+
+    /// The same, and lets go of the texts, the prompt's among them. The hashes stay.
+    pub fn take_lengths(&mut self) -> Vec<u32> {
+        let lengths = self.lengths();
+        for candidate in &mut self.candidates {
+            candidate.text = String::new();
+        }
+        self.prompt.text = PromptText::Text(String::new());
+        lengths
     }
 
     /// The candidate with this id.

@@ -203,7 +203,7 @@ fn win_rates_sides_lengths_and_agreement() {
     assert_eq!(report.simulated.policies()[0].losses, 3);
     // Items 0, 1 and 4: [after, after], [after, before], [tie, tie].
     let agreement = report.people.agreement.as_ref().unwrap();
-    assert_eq!((agreement.units, agreement.raw), (3, 1.0 - 1.0 / 3.0));
+    assert_eq!((agreement.units, agreement.raw), (3, 2.0 / 3.0));
     assert!((agreement.nominal.unwrap().alpha - 6.0 / 11.0).abs() < 1e-12);
     assert_eq!(agreement.ordinal, None);
     // Of the three: one of [after, tie], [after, before] twice; κ = 1 − (1/3)/(1 − (2/9 + 1/9 + 0)).
@@ -211,7 +211,7 @@ fn win_rates_sides_lengths_and_agreement() {
         panic!("{:?}", agreement.pairs)
     };
     assert_eq!(pair.annotators, ["mia", "tom"]);
-    assert!((pair.kappa.unwrap() - 0.5).abs() < 1e-12);
+    assert!((pair.kappa.unwrap().kappa - 0.5).abs() < 1e-12);
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! The report as one HTML file: complete, self-contained, and deaf to what the texts in it say.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
+use rlhf::feedback::digest::Sha256;
 use rlhf::feedback::item::read_all;
 use rlhf::feedback::record::{Origin, Purpose, UtcMillis};
 use rlhf::feedback::report::dispute::disputes;
-use rlhf::feedback::report::page::{About, page};
+use rlhf::feedback::report::page::{About, Source, page};
 use rlhf::feedback::report::votes::Votes;
 use rlhf::feedback::store::decision::Shown;
 use rlhf::feedback::store::session::Session;
@@ -132,9 +135,10 @@ fn the_command_writes_the_page_with_the_hashes_of_its_sources() {
     assert_eq!(code, 0, "{err}");
     let written: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(
-        (written["out"].as_str(), written["judgements"].as_u64()),
+        (written["out"].as_str(), written["people"].as_u64()),
         (Some("report.html"), Some(1))
     );
+    assert_eq!(written["simulated"].as_u64(), Some(0));
     let html = fs::read_to_string(dir.path().join("report.html")).unwrap();
     elements(&html);
     assert!(html.contains("<h1>Labelling report: A &lt;trial&gt;</h1>"));
@@ -144,7 +148,7 @@ fn the_command_writes_the_page_with_the_hashes_of_its_sources() {
         .map(|source| source["path"].as_str().unwrap())
         .collect();
     assert!(
-        paths[0].starts_with("feedback/import/") && paths[1] == "samples/pairs.jsonl",
+        paths[0].starts_with("feedback/annotator 1/") && paths[1] == "samples/pairs.jsonl",
         "{paths:?}"
     );
     for source in sources {
@@ -194,4 +198,99 @@ fn names_stand_nowhere_in_the_file_unless_asked_for() {
         assert!(html.contains(&format!("<td>feedback/{path}")), "{path}");
     }
     assert!(report(&["--names"]).contains("<td>feedback/miriam/"));
+}
+
+#[test]
+fn what_is_printed_does_not_depend_on_the_machine_and_names_nobody() {
+    let home = tempfile::tempdir().unwrap();
+    let row = "{\"prompt\":\"why?\",\"chosen\":\"one\",\"rejected\":\"b\"}\n";
+    fs::write(home.path().join("pairs.jsonl"), row).unwrap();
+    let import = [
+        "feedback",
+        "import",
+        "pairs.jsonl",
+        "--dir",
+        "here",
+        "--annotator",
+        "miriam",
+    ];
+    let (code, _, err) = rlhf(home.path(), &import);
+    assert_eq!(code, 0, "{err}");
+    let copied = Command::new("cp")
+        .args(["-r", "here", "there"])
+        .current_dir(home.path())
+        .status();
+    assert!(copied.unwrap().success());
+    let report = |dir: &Path, out: &Path| {
+        let [dir, out] = [dir, out].map(|path| path.to_str().unwrap());
+        let arguments = [
+            "feedback", "report", "--json", "--title", "t", "--dir", dir, "--out", out,
+        ];
+        let (code, printed, err) = rlhf(home.path(), &arguments);
+        assert_eq!(code, 0, "{err}");
+        printed
+    };
+    let here = home.path().join("here");
+    let printed = report(&here, &here.join("docs.html"));
+    assert_eq!(
+        printed,
+        report(Path::new("there"), Path::new("there/docs.html"))
+    );
+    assert!(printed.contains("{\"out\":\"docs.html\","), "{printed}");
+    assert!(
+        printed.contains("\"path\":\"feedback/annotator 1/"),
+        "{printed}"
+    );
+    for real in ["miriam", home.path().to_str().unwrap()] {
+        assert!(!printed.contains(real), "{printed}");
+    }
+    // Elsewhere than in the project only the name is left.
+    let elsewhere = report(&here, &home.path().join("elsewhere.html"));
+    assert!(
+        elsewhere.contains("{\"out\":\"elsewhere.html\","),
+        "{elsewhere}"
+    );
+}
+
+#[test]
+fn every_hostile_name_is_text() {
+    let mut project = Project::default();
+    let item = project.several(HOSTILE, &[(HOSTILE, HOSTILE), ("b", "p"), ("c", "q")]);
+    project.ranks(HOSTILE, item, &[&[0], &[1], &[2]]);
+    let record = project.ranks("ben", item, &[&[2], &[1], &[0]]);
+    record.flags = vec![HOSTILE.into()];
+    record.question = Some(HOSTILE.into());
+    project.labels.items[item].batch = HOSTILE.into();
+    let about = About {
+        title: "t".into(),
+        written: UtcMillis(0),
+        sources: vec![Source {
+            path: format!("feedback/{HOSTILE}/{HOSTILE}.jsonl"),
+            bytes: 1,
+            sha256: Sha256::of(""),
+        }],
+        names: true,
+    };
+    let votes = Votes::new(&project.labels);
+    let html = page(&project.report(), &disputes(&votes, 9), &about);
+    let elements = elements(&html);
+    for forbidden in ["script", "img"] {
+        assert!(!elements.contains(&forbidden.to_owned()), "<{forbidden}>");
+    }
+    assert!(!html.contains('\u{202e}') && !html.contains('\u{1b}'));
+    assert!(html.contains("<td>feedback/&lt;script&gt;"));
+    assert!(html.contains("A &gt; B &gt; C"));
+}
+
+#[test]
+fn people_and_programs_stand_under_their_own_headings() {
+    let html = html(&campaign(), false);
+    assert!(
+        html.contains("People and programs (annotators called sim:…) are never counted together.")
+    );
+    for id in ["people-wins", "people-left", "people-pace"] {
+        assert!(html.contains(&format!("id=\"{id}-t\"")), "{id}");
+    }
+    assert_eq!(html.matches("<h3>Programs</h3>").count(), 4);
+    assert_eq!(html.matches("<h3>People</h3>").count(), 5);
 }

@@ -56,10 +56,21 @@ pub fn batch_name(file: &Path) -> String {
 /// # Errors
 /// [`SamplesError`] naming file and line: malformed rows, wrong hashes, an item that occurs twice.
 pub fn read_batch(path: &Path) -> Result<Vec<Item>, SamplesError> {
+    Ok(only_items(read_batch_with(path, &|_| ())?))
+}
+
+fn only_items(read: Vec<(Item, ())>) -> Vec<Item> {
+    read.into_iter().map(|(item, ())| item).collect()
+}
+
+fn read_batch_with<T: Send>(
+    path: &Path,
+    look: &(impl Fn(&mut Item) -> T + Sync),
+) -> Result<Vec<(Item, T)>, SamplesError> {
     let bounds = bounds(path).map_err(failed(path))?;
     let last = bounds.len() - 1;
-    let read = |(n, part): (usize, &Range<u64>)| read_part(path, part.clone(), n == last);
-    let parts: Vec<Part> = thread::scope(|scope| {
+    let read = |(n, part): (usize, &Range<u64>)| read_part(path, part.clone(), n == last, look);
+    let parts: Vec<Part<T>> = thread::scope(|scope| {
         let all: Vec<_> = bounds.iter().enumerate().collect();
         let others = all[1..].iter().map(|&part| scope.spawn(move || read(part)));
         let others: Vec<_> = others.collect();
@@ -98,23 +109,29 @@ fn bounds(path: &Path) -> io::Result<Vec<Range<u64>>> {
 }
 
 /// The items of a part with their line numbers within it, how many lines it has, and the first error.
-struct Part {
-    items: Vec<(usize, Item)>,
+struct Part<T> {
+    items: Vec<(usize, (Item, T))>,
     lines: usize,
     error: Option<SamplesError>,
 }
 
-fn read_part(path: &Path, part: Range<u64>, is_last: bool) -> Part {
+fn read_part<T>(
+    path: &Path,
+    part: Range<u64>,
+    is_last: bool,
+    look: &(impl Fn(&mut Item) -> T + Sync),
+) -> Part<T> {
     let mut items = Vec::new();
     let read = || {
         let mut lines = Lines::part(path, MAX_ROW_BYTES, part)?;
         while let Some(row) = lines.next_row()? {
-            let item = match row.parse::<Item>() {
+            let mut item = match row.parse::<Item>() {
                 Err(_) if is_last && is_cut_off(path)? && lines.next_row()?.is_none() => break,
                 item => item?,
             };
             item.check().map_err(|e| row.error(e))?;
-            items.push((row.line, item));
+            let looked = look(&mut item);
+            items.push((row.line, (item, looked)));
         }
         Ok(lines.count())
     };
@@ -130,9 +147,9 @@ fn read_part(path: &Path, part: Range<u64>, is_last: bool) -> Part {
 }
 
 /// Puts parts together: true line numbers, and what no part can see for itself.
-fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
+fn join<T>(path: &Path, parts: Vec<Part<T>>) -> Result<Vec<(Item, T)>, SamplesError> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let mut items: Vec<Item> = Vec::with_capacity(parts.iter().map(|p| p.items.len()).sum());
+    let mut items = Vec::with_capacity(parts.iter().map(|p| p.items.len()).sum());
     let (mut seen, mut before) = (HashMap::new(), 0);
     let bad = |line, reason: String| RowError::Bad {
         path: path.to_owned(),
@@ -140,7 +157,7 @@ fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
         reason,
     };
     for part in parts {
-        for (line, item) in part.items {
+        for (line, (item, looked)) in part.items {
             let line = before + line;
             if item.batch != stem {
                 return Err(bad(line, ItemError::Batch(item.batch).to_string()).into());
@@ -149,7 +166,7 @@ fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
                 let reason = format!("item {} is already on line {first}", item.id);
                 return Err(bad(line, reason).into());
             }
-            items.push(item);
+            items.push((item, looked));
         }
         match part.error {
             Some(SamplesError::Row(RowError::Bad { line, reason, .. })) => {
@@ -179,9 +196,20 @@ fn is_cut_off(path: &Path) -> Result<bool, SamplesError> {
 /// # Errors
 /// As [`read_batch`].
 pub fn read_all(samples: &Path) -> Result<Vec<Item>, SamplesError> {
+    Ok(only_items(read_all_with(samples, &|_| ())?))
+}
+
+/// The same; `look` sees each item as soon as it is checked, and may let go of its texts.
+///
+/// # Errors
+/// As [`read_batch`].
+pub fn read_all_with<T: Send>(
+    samples: &Path,
+    look: &(impl Fn(&mut Item) -> T + Sync),
+) -> Result<Vec<(Item, T)>, SamplesError> {
     let mut items = Vec::new();
     for path in jsonl_files(samples)? {
-        items.extend(read_batch(&path)?);
+        items.extend(read_batch_with(&path, look)?);
     }
     Ok(items)
 }

@@ -1,6 +1,7 @@
 //! Numbers as words and cells.
 
 use super::escape::escape;
+use crate::feedback::report::Share;
 use crate::stats::Interval;
 use std::fmt::Write;
 
@@ -30,6 +31,20 @@ pub fn brackets(interval: Option<Interval>, decimals: usize) -> String {
     })
 }
 
+/// `[37.5 %, 66.7 %]`, or nothing.
+pub fn percents(interval: Option<Interval>) -> String {
+    let finite = interval.filter(|i| i.low.is_finite() && i.high.is_finite());
+    finite.map_or(String::new(), |Interval { low, high }| {
+        format!("[{}, {}]", percent(low), percent(high))
+    })
+}
+
+/// `66.7 % of 1,200 [64.0 %, 69.3 %]`.
+pub fn share_text(share: &Share) -> String {
+    let (n, interval) = (number(share.n), percents(Some(share.interval())));
+    format!("{} of {n} {interval}", percent(share.share))
+}
+
 /// `0.03`, or `< 0.001`.
 pub fn p_value(p: Option<f64>) -> String {
     match p {
@@ -47,7 +62,7 @@ pub fn or_dash(value: Option<f64>, decimals: usize) -> String {
 /// A table under a summary that opens it. Headings and cells are escaped here.
 pub fn table(summary: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut html = format!(
-        "<details><summary>{}</summary><div class=\"scroll\">{}</div></details>",
+        "<details><summary>{}</summary><div class=\"scroll\" tabindex=\"0\">{}</div></details>",
         escape(summary),
         open_table(headings, rows)
     );
