@@ -14,7 +14,7 @@ use super::formats::native::{Native, judged};
 use super::formats::{Detail, OutFormat};
 use super::labels::{Label, Labels};
 use super::pairs::{Dropped, why_not};
-use super::record::Origin;
+use super::record::{Kind, Origin, Outcome, Record};
 use aggregate::{Aggregate, Votes};
 use filter::Filter;
 use serde::Serialize;
@@ -225,9 +225,16 @@ impl Export<'_> {
         Ok(())
     }
 
+    /// One judgement per item. People and programs never vote together: where a person judged, those of
+    /// programs are left out.
     fn aggregated(&mut self, labels: &Labels, chosen: &[&Label], how: Aggregate) -> io::Result<()> {
+        let by_people = judged_by_people(chosen);
         let mut by_item: BTreeMap<usize, Votes> = BTreeMap::new();
         for label in chosen {
+            if label.record.is_simulated() && by_people.contains(&label.item) {
+                self.exported.dropped.beside_people += 1;
+                continue;
+            }
             // Both bad is a vote; for every other reason there is none.
             let mut dropped = self.exported.dropped;
             if let Some(reason) = why_not(label, &mut dropped) {
@@ -324,6 +331,17 @@ impl Export<'_> {
         self.exported.rows += 1;
         (self.sink)(row)
     }
+}
+
+/// The items of which a person said something.
+fn judged_by_people(chosen: &[&Label]) -> HashSet<usize> {
+    let said = |record: &Record| {
+        record.kind == Kind::Judgement && record.outcome != Some(Outcome::CannotJudge)
+    };
+    let people = chosen
+        .iter()
+        .filter(|label| said(&label.record) && !label.record.is_simulated());
+    people.map(|label| label.item).collect()
 }
 
 /// Two answers of several.

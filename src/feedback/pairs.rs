@@ -143,6 +143,8 @@ pub struct Dropped {
     pub settled: usize,
     /// Those who judged disagree, and none of the verdicts has most votes.
     pub no_majority: usize,
+    /// Of programs, where people judged the same item and several judgements become one.
+    pub beside_people: usize,
     /// The format cannot carry the prompt or the answers unchanged.
     pub not_expressible: usize,
 }
@@ -153,7 +155,7 @@ impl Dropped {
         self.parts().iter().map(|(count, _)| count).sum()
     }
 
-    fn parts(&self) -> [(usize, &'static str); 8] {
+    fn parts(&self) -> [(usize, &'static str); 9] {
         [
             (self.ties, "ties"),
             (self.both_bad, "both bad"),
@@ -162,6 +164,7 @@ impl Dropped {
             (self.not_for_training, "not for training"),
             (self.settled, "settled by adjudication"),
             (self.no_majority, "without a majority"),
+            (self.beside_people, "by programs beside people"),
             (self.not_expressible, "not expressible in this format"),
         ]
     }

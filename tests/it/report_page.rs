@@ -6,6 +6,7 @@ use std::process::Command;
 
 use rlhf::feedback::digest::Sha256;
 use rlhf::feedback::item::read_all;
+use rlhf::feedback::known::Expected;
 use rlhf::feedback::record::{Origin, Purpose, UtcMillis};
 use rlhf::feedback::report::dispute::disputes;
 use rlhf::feedback::report::page::{About, Source, page};
@@ -13,6 +14,7 @@ use rlhf::feedback::report::votes::Votes;
 use rlhf::feedback::store::decision::Shown;
 use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
+use rlhf::tui::stats::rows;
 use serde_json::Value;
 
 use crate::cli_support::rlhf;
@@ -293,4 +295,220 @@ fn people_and_programs_stand_under_their_own_headings() {
     }
     assert_eq!(html.matches("<h3>Programs</h3>").count(), 4);
     assert_eq!(html.matches("<h3>People</h3>").count(), 5);
+}
+
+/// A campaign in which everything happens: gold items, repeats, aspects, rankings, imports, and a
+/// selector beside the random one.
+fn everything() -> Project {
+    let mut project = campaign();
+    for item in 0..40 {
+        project.labels.items[item].selector.name = ["random", "uncertainty"][item % 2].into();
+    }
+    for label in &mut project.labels.labels {
+        let item = &project.labels.items[label.item];
+        label.record.selector = Some(item.selector.clone());
+        label.record.aspects.insert("helpful".into(), 1);
+    }
+    let gold = project.pair("gold", [("yes, it is", "round-0"), ("no", "round-1")]);
+    let best = project.labels.items[gold].candidates[0].id.clone();
+    let id = project.labels.items[gold].id.clone();
+    project.expected.insert(id, Expected::Best(best));
+    project.says("ada", gold, say(2)).purpose = Some(Purpose::Gold);
+    let again = project.says("ada", 3, say(1));
+    (again.purpose, again.slot) = (Some(Purpose::Repeat), Some(1));
+    let several = project.several(
+        "rank",
+        &[("a", "round-0"), ("bb", "round-1"), ("ccc", "round-2")],
+    );
+    project.ranks("ada", several, &[&[0], &[1], &[2]]);
+    project.ranks("ben", several, &[&[0, 1], &[2]]);
+    let import = project.pair("import", [("one", "round-0"), ("three", "round-2")]);
+    let record = project.says("crowd", import, say(1));
+    (record.origin, record.display, record.time) = (Some(Origin::Import), None, None);
+    project
+}
+
+#[test]
+fn every_statistic_of_the_specification_is_in_every_form() {
+    let project = everything();
+    let report = project.report();
+    let pages = [
+        rows::overview,
+        rows::policies,
+        rows::agreement,
+        rows::habits,
+        rows::pace,
+        rows::annotators,
+    ];
+    let text: Vec<String> = pages
+        .iter()
+        .flat_map(|page| page(&report, 200))
+        .map(|row| row.text)
+        .collect();
+    let text = text.join("\n");
+    let json = serde_json::to_value(&report).unwrap();
+    let html = html(&project, false);
+    // In words on the screen and in a pipe, as a path in --json, in words on the page.
+    let all = [
+        (
+            "wins among decisive",
+            "/people/policies/0/win_rate/low",
+            "wins among decisive",
+        ),
+        ("by prompt", "/people/policies/0/by_prompt/low", "by prompt"),
+        (
+            "ties as half",
+            "/people/policies/0/ties_as_half/high",
+            "ties as half",
+        ),
+        ("both bad", "/people/policies/0/both_bad_rate/n", "both bad"),
+        (
+            "at equal length and side",
+            "/people/policies/0/controlled/n",
+            "at equal length and side",
+        ),
+        (
+            "chosen by random",
+            "/people/policies/0/by_selector/random/n",
+            "<td>random</td>",
+        ),
+        (
+            "true win rate of 55 %",
+            "/people/policies/0/more_labels/0/labels",
+            ">55 %</th>",
+        ),
+        ("60 %: 194", "/power/2/labels", "60 %: 194"),
+        (
+            "Elo above",
+            "/people/ratings/rated/0/elo",
+            "Elo points above",
+        ),
+        (
+            "round-2 above round-0: ",
+            "/people/ratings/differences/0/interval/low",
+            "round-2 above round-0",
+        ),
+        ("exact binomial", "/people/left_p", "exact binomial"),
+        (
+            "the left answer won",
+            "/people/left/low",
+            "The answer on the left won",
+        ),
+        ("(γ)", "/people/bias/side/low", "(γ)"),
+        (
+            "length, policies and sides equal",
+            "/people/bias/length/n",
+            "Length, policies and sides",
+        ),
+        (
+            "length and verdict",
+            "/people/bias/length_correlation/low",
+            "Length difference and verdict",
+        ),
+        (
+            "length and grade",
+            "/people/bias/length_grade_correlation/n",
+            "Length difference and grade",
+        ),
+        (
+            "chose the same of A, tie and B",
+            "/people/agreement/raw_interval/low",
+            "chose the same of A",
+        ),
+        (
+            "Krippendorff's α, A, tie, B",
+            "/people/agreement/nominal/low",
+            "nominal on A, tie and B",
+        ),
+        (
+            "Krippendorff's α, grades",
+            "/people/agreement/ordinal/units",
+            "ordinal on the grades",
+        ),
+        (
+            "Cohen's κ",
+            "/people/agreement/pairs/1/kappa/low",
+            "Cohen’s κ",
+        ),
+        (
+            "of grades (quadratic)",
+            "/people/agreement/pairs/1/kappa_quadratic/low",
+            "quadratic",
+        ),
+        (
+            "follow from rankings",
+            "/people/agreement/ranked_units",
+            "follow from rankings",
+        ),
+        (
+            "raw agreement over time",
+            "/people/agreement/trend/0/low",
+            "Raw agreement over time",
+        ),
+        (
+            "per hour at work",
+            "/people/per_active_hour",
+            "per hour at work",
+        ),
+        (
+            "Judgements per minute",
+            "/people/pace/counts/0",
+            "Judgements per minute",
+        ),
+        (
+            "1 imported judgements do not say",
+            "/people/untimed",
+            "1 imported judgements do not say",
+        ),
+        (
+            "median time",
+            "/people/median_active_interval/low",
+            "median time",
+        ),
+        (
+            "gold right",
+            "/annotators/ada/quality/gold/low",
+            "gold right",
+        ),
+        (
+            "repeated",
+            "/annotators/ada/quality/repeats/same/n",
+            "repeats the same",
+        ),
+        ("left won", "/annotators/ada/left/low", "left won"),
+        (
+            "agrees",
+            "/annotators/ada/quality/with_others/low",
+            "agrees with others",
+        ),
+        (
+            "helpful: ",
+            "/people/aspects/0/policies/0/low",
+            "<h4>helpful</h4>",
+        ),
+        ("never counted together", "/rule", "never counted together"),
+        ("Programs", "/simulated/judgements", "<h3>Programs</h3>"),
+    ];
+    for (words, path, on_page) in all {
+        assert!(text.contains(words), "text: {words}\n{text}");
+        let found = json.pointer(path);
+        assert!(found.is_some_and(|found| !found.is_null()), "json: {path}");
+        assert!(html.contains(on_page), "page: {on_page}");
+    }
+}
+
+#[test]
+fn a_page_without_programs_says_people_and_one_without_people_says_so() {
+    let mut project = Project::default();
+    project.pairs(2);
+    project.says("sim:gold", 0, say(1));
+    project.says("sim:judge", 0, say(-1));
+    let programs = html(&project, false);
+    assert!(programs.contains("No person judged here:"));
+    assert!(programs.contains("These judgements are by programs:"));
+    assert!(!programs.contains("<h3>People</h3>"));
+    project.says("ada", 0, say(1));
+    let people = html(&project, false);
+    assert!(!people.contains("No person judged here:"));
+    assert!(people.contains("<h3>People</h3>") && people.contains("<h3>Programs</h3>"));
 }

@@ -440,12 +440,33 @@ fn an_import_without_times_has_no_course() {
     let report = project.report();
     let agreement = report.people.agreement.unwrap();
     let trend: usize = agreement.trend.iter().map(|point| point.units).sum();
-    assert_eq!((agreement.units, trend), (60, 20));
+    assert_eq!(
+        (agreement.units, trend, agreement.untimed_units),
+        (60, 20, 40)
+    );
+    assert_eq!(report.people.untimed, 80);
     let pace = report.people.pace.unwrap();
     assert_eq!(pace.counts.iter().sum::<usize>(), 40);
     let blocks = &report.annotators["ada"].quality.blocks;
     let blocks: Vec<_> = blocks.iter().map(|b| (b.from, b.judgements)).collect();
     assert_eq!(blocks, [(1, 20)]);
+}
+
+#[test]
+fn an_import_beside_people_leaves_their_trend() {
+    let mut project = Project::default();
+    project.pairs(30);
+    for item in 0..30 {
+        project.says("ada", item, say(1));
+        project.says("ben", item, say(if item < 15 { 1 } else { -1 }));
+        let record = project.says("crowd", item, say(-1));
+        (record.origin, record.display) = (Some(Origin::Import), None);
+    }
+    let agreement = project.report().people.agreement.unwrap();
+    let trend: Vec<_> = agreement.trend.iter().map(|p| (p.units, p.raw)).collect();
+    // Ada and Ben alone: fifteen items on which they agree, fifteen on which they do not.
+    assert_eq!(trend, [(10, 1.0), (10, 0.5), (10, 0.0)]);
+    assert_eq!((agreement.units, agreement.untimed_units), (30, 0));
 }
 
 #[test]

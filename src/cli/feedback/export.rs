@@ -67,7 +67,7 @@ pub struct ExportArgs {
     /// Only judgements of simulated annotators
     #[arg(long)]
     pub simulated_only: bool,
-    /// What becomes of several judgements of one item
+    /// What becomes of several judgements of one item; where people judged it, programs have no vote
     #[arg(long, value_enum, default_value = "all")]
     pub aggregate: AggregateArg,
     /// What becomes of ties [default: keep where the format has ties, else drop]

@@ -1,5 +1,8 @@
 //! Several judgements of one item as one.
 //!
+//! People and programs never vote together, as nowhere in the statistics either: where a person judged
+//! an item, people decide alone, and the judgements of programs are counted as left out.
+//!
 //! Votes are taken for every two answers; a ranking votes on each of its pairs.
 //!
 //! - **majority**: better, worse or tie, whichever has strictly most votes. Without one there is no

@@ -40,10 +40,10 @@ pub struct Consensus {
     pub ordinal: Option<Alpha>,
     /// Every two annotators with common items, by name.
     pub pairs: Vec<Pair>,
-    /// Agreement over time, the first items first; empty with fewer than twenty pairs of answers of
-    /// which is known when all judged them.
+    /// Agreement over time, the first items first, of judgements of which is known when they were
+    /// made; empty with fewer than twenty pairs of answers that two of them are about.
     pub trend: Vec<Trend>,
-    /// Pairs of answers that are not in the trend, because it is not known when they were judged.
+    /// Pairs of answers that are not in the trend: it is not known when two annotators judged them.
     pub untimed_units: usize,
 }
 
@@ -113,6 +113,7 @@ struct Said<'a> {
 struct Unit<'a> {
     item: usize,
     by: Vec<Said<'a>>,
+    /// When the last of the timed ones was made.
     last: i64,
 }
 
@@ -130,8 +131,12 @@ impl Unit<'_> {
         self.by.iter().any(|said| said.vote.choice.is_none())
     }
 
-    fn has_time(&self) -> bool {
-        self.by.iter().all(|said| said.vote.has_time())
+    /// Only the judgements of which is known when they were made, if there are two.
+    fn timed(mut self) -> Option<Self> {
+        self.by.retain(|said| said.vote.has_time());
+        let times = self.by.iter().map(|said| said.vote.record.ts.0);
+        self.last = times.max()?;
+        (self.by.len() > 1).then_some(self)
     }
 }
 
@@ -144,19 +149,20 @@ impl Consensus {
         let all = agreement(&slices(&choices), CHOICES)?;
         let items: Vec<usize> = units.iter().map(|unit| unit.item).collect();
         let ranked = units.iter().filter(|unit| unit.is_ranked()).count();
-        let untimed = units.iter().filter(|unit| !unit.has_time()).count();
         let sums = alike_by_item(&items, &choices);
+        let pairs = pairs(&units);
+        let timed: Vec<Unit> = units.into_iter().filter_map(Unit::timed).collect();
         Some(Self {
             items: sums.len(),
+            untimed_units: all.units - timed.len(),
             units: all.units,
             ranked_units: ranked,
             raw: all.raw,
             raw_interval: (sums.len() > 1).then(|| ratio(&sums, RESAMPLES, SEED)),
             nominal: alpha(&items, &choices, CHOICES, Distance::Nominal),
             ordinal: alpha(&items, &grades, GRADES, Distance::Ordinal),
-            pairs: pairs(&units),
-            trend: trend(units),
-            untimed_units: untimed,
+            pairs,
+            trend: trend(timed),
         })
     }
 }
@@ -169,11 +175,10 @@ fn units<'a>(votes: &Votes, group: &[&'a Vote<'a>]) -> Vec<Unit<'a>> {
             let unit = by_unit.entry(duel.unit).or_insert_with(|| Unit {
                 item: vote.item,
                 by: Vec::new(),
-                last: i64::MIN,
+                last: 0,
             });
             let choice = duel.choice;
             unit.by.push(Said { vote, choice });
-            unit.last = unit.last.max(vote.record.ts.0);
         }
     }
     by_unit.into_values().filter(|u| u.by.len() > 1).collect()
@@ -271,7 +276,6 @@ impl Common<'_> {
 }
 
 fn trend(mut units: Vec<Unit>) -> Vec<Trend> {
-    units.retain(Unit::has_time);
     let points = (units.len() / TREND_ITEMS).min(TREND_POINTS);
     if points < 2 {
         return Vec::new();

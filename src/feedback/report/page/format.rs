@@ -23,11 +23,21 @@ pub fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
+/// `0.61`, `−0.61`: with a minus sign, not a hyphen.
+pub fn plain(value: f64, decimals: usize) -> String {
+    format!("{value:.decimals$}").replace('-', "−")
+}
+
+/// `+0.61`, `−0.61`.
+pub fn signed(value: f64, decimals: usize) -> String {
+    format!("{value:+.decimals$}").replace('-', "−")
+}
+
 /// `[0.61, 0.78]`, or nothing.
 pub fn brackets(interval: Option<Interval>, decimals: usize) -> String {
     let finite = interval.filter(|i| i.low.is_finite() && i.high.is_finite());
     finite.map_or(String::new(), |Interval { low, high }| {
-        format!("[{low:.decimals$}, {high:.decimals$}]")
+        format!("[{}, {}]", plain(low, decimals), plain(high, decimals))
     })
 }
 
@@ -56,15 +66,15 @@ pub fn p_value(p: Option<f64>) -> String {
 
 /// A value with decimals, or a dash.
 pub fn or_dash(value: Option<f64>, decimals: usize) -> String {
-    value.map_or("–".into(), |value| format!("{value:.decimals$}"))
+    value.map_or("–".into(), |value| plain(value, decimals))
 }
 
 /// A table under a summary that opens it. Headings and cells are escaped here.
 pub fn table(summary: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut html = format!(
-        "<details><summary>{}</summary><div class=\"scroll\" tabindex=\"0\">{}</div></details>",
+        "<details><summary>{}</summary>{}</details>",
         escape(summary),
-        open_table(headings, rows)
+        scrolled(headings, rows)
     );
     if rows.is_empty() {
         html.clear();
@@ -72,8 +82,15 @@ pub fn table(summary: &str, headings: &[&str], rows: &[Vec<String>]) -> String {
     html
 }
 
-/// A table that is always open.
-pub fn open_table(headings: &[&str], rows: &[Vec<String>]) -> String {
+/// A table that is always open, and can be moved sideways where it is too wide.
+pub fn scrolled(headings: &[&str], rows: &[Vec<String>]) -> String {
+    format!(
+        "<div class=\"scroll\" tabindex=\"0\">{}</div>",
+        bare(headings, rows)
+    )
+}
+
+fn bare(headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut html = String::from("<table><thead><tr>");
     for heading in headings {
         let _ = write!(html, "<th scope=\"col\">{}</th>", escape(heading));
@@ -109,11 +126,12 @@ mod tests {
             high: 1.0,
         };
         assert_eq!(brackets(Some(infinite), 1), "");
+        assert_eq!([signed(0.5, 2), signed(-0.5, 2)], ["+0.50", "−0.50"]);
     }
 
     #[test]
     fn cells_are_text() {
-        let html = open_table(&["<a>"], &[vec!["<b>".into()]]);
+        let html = scrolled(&["<a>"], &[vec!["<b>".into()]]);
         assert!(
             html.contains("&lt;a&gt;") && html.contains("<td>&lt;b&gt;</td>"),
             "{html}"

@@ -226,12 +226,11 @@ pub(super) struct Part<'a> {
 
 /// A section with a part for each group that has something to say; absent if none has.
 fn topic(report: &Report, id: &str, title: &str, part: impl Fn(&Part) -> String) -> String {
-    let by_people_alone = report.simulated.tally.judgements == 0;
     let mut parts = String::new();
     for (heading, group) in report.groups() {
         let id = heading.to_lowercase();
         let html = part(&Part { id, group });
-        if !by_people_alone && !html.is_empty() {
+        if !html.is_empty() {
             let _ = write!(parts, "<h3>{heading}</h3>");
         }
         parts += &html;

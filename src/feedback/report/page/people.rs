@@ -1,10 +1,11 @@
 //! Annotators on the page: agreement, habits, pace, quality.
 
 use super::format::{
-    brackets, number, open_table, or_dash, p_value, percent, percents, share_text, table,
+    brackets, number, or_dash, p_value, percent, percents, plain, scrolled, share_text, signed,
+    table,
 };
 use super::svg::{Axis, Caption, Dot, columns, course, dots};
-use super::{Names, Part, escape, figure};
+use super::{Names, Part, figure};
 use crate::feedback::record::{SIM_PREFIX, UtcMillis};
 use crate::feedback::report::bias::Effect;
 use crate::feedback::report::consensus::{Alpha, Consensus, Kappa};
@@ -28,7 +29,8 @@ pub fn agreement(part: &Part, names: &Names) -> String {
                 interval,
             } = alpha;
             let (interval, units) = (brackets(interval, 3), number(units));
-            format!("<p>Krippendorff’s α, {name}: <strong>{alpha:.3}</strong> {interval} on {units} pairs of answers.</p>")
+            let alpha = plain(alpha, 3);
+            format!("<p>Krippendorff’s α, {name}: <strong>{alpha}</strong> {interval} on {units} pairs of answers.</p>")
         })
     };
     let mut html = format!(
@@ -57,7 +59,8 @@ fn trend(part: &Part, consensus: &Consensus) -> String {
     if consensus.untimed_units > 0 {
         let _ = write!(
             html,
-            "<p class=\"faint\">{} pairs of answers are in no trend: imports do not say when they were judged.</p>",
+            "<p class=\"faint\">{} pairs of answers are in no trend: fewer than two of those who judged them have a \
+             time, since imports have none.</p>",
             number(consensus.untimed_units)
         );
     }
@@ -113,7 +116,7 @@ fn trend(part: &Part, consensus: &Consensus) -> String {
 fn pairs(consensus: &Consensus, names: &Names) -> String {
     let kappa = |kappa: Option<Kappa>| {
         kappa.map_or("–".to_owned(), |Kappa { kappa, interval }| {
-            format!("{kappa:.3} {}", brackets(interval, 3))
+            format!("{} {}", plain(kappa, 3), brackets(interval, 3))
         })
     };
     let rows: Vec<Vec<String>> = consensus
@@ -148,63 +151,65 @@ fn pairs(consensus: &Consensus, names: &Names) -> String {
 /// Sides and lengths.
 pub fn habits(part: &Part) -> String {
     let (tally, bias) = (&part.group.tally, &part.group.bias);
-    let mut html = String::new();
-    if let Some(left) = &tally.left {
-        let _ = write!(
-            html,
-            "<p>The answer on the left won {} (exact binomial p {}).</p>",
-            share_text(left),
-            escape(&p_value(tally.left_p))
-        );
-    }
-    if let Some(longer) = &bias.longer_of_unequal {
-        let _ = write!(html, "<p>The longer answer won {}.</p>", share_text(longer));
-    }
-    html += &worth(
-        "Standing on the left, policies and lengths being equal (γ of a Bradley–Terry model)",
-        bias.side,
-    );
-    html += &worth(
-        "Length, policies and sides being equal, per unit of (own − other’s) / both",
-        bias.length,
-    );
-    html += &correlated(
-        "the verdict (better 1, tie 0, worse −1)",
-        bias.length_correlation,
-    );
-    html + &correlated(
-        "the grade (−4 to 4) of those that were graded",
-        bias.length_grade_correlation,
-    )
-}
-
-fn worth(what: &str, effect: Option<Effect>) -> String {
-    let Some(Effect {
-        n,
-        estimate,
-        interval,
-    }) = effect
-    else {
-        return String::new();
+    let won = |share: Option<Share>, p: String| {
+        let share = share?;
+        let interval = percents(Some(share.interval()));
+        Some([percent(share.share), interval, number(share.n), p])
     };
-    format!(
-        "<p>{what}: {:+.3} {} log odds of {} comparisons, p {}; errors by prompt.</p>",
-        estimate.value,
-        brackets(interval, 3),
-        number(n),
-        escape(&p_value(estimate.p))
-    )
-}
-
-fn correlated(with: &str, correlation: Option<Correlation>) -> String {
-    correlation.map_or(String::new(), |Correlation { n, r, interval }| {
-        format!(
-            "<p>The difference of lengths and {with} correlate with r = {r:+.3} {} in {} comparisons \
-             (Pearson).</p>",
-            brackets(interval, 3),
-            number(n)
-        )
-    })
+    let worth = |effect: Option<Effect>| {
+        let Effect {
+            n,
+            estimate,
+            interval,
+        } = effect?;
+        let value = format!("{} log odds", signed(estimate.value, 3));
+        Some([value, brackets(interval, 3), number(n), p_value(estimate.p)])
+    };
+    let correlated = |correlation: Option<Correlation>| {
+        let Correlation { n, r, interval } = correlation?;
+        let value = format!("r = {}", signed(r, 3));
+        Some([value, brackets(interval, 3), number(n), "–".into()])
+    };
+    let rows = [
+        (
+            "The answer on the left won (p: exact binomial)",
+            won(tally.left, p_value(tally.left_p)),
+        ),
+        (
+            "Standing on the left, policies and lengths being equal (γ)",
+            worth(bias.side),
+        ),
+        (
+            "The longer answer won",
+            won(bias.longer_of_unequal, "–".into()),
+        ),
+        (
+            "Length, policies and sides being equal, per unit of (own − other’s) / both",
+            worth(bias.length),
+        ),
+        (
+            "Length difference and verdict (better 1, tie 0, worse −1), Pearson",
+            correlated(bias.length_correlation),
+        ),
+        (
+            "Length difference and grade (−4 to 4), of graded ones, Pearson",
+            correlated(bias.length_grade_correlation),
+        ),
+    ];
+    let rows = rows.into_iter().filter_map(|(what, cells)| {
+        let mut row = vec![what.to_owned()];
+        row.extend(cells?);
+        Some(row)
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let headings = ["habit", "value", "95 % interval", "comparisons", "p"];
+    "<p>γ and the worth of length come from one Bradley–Terry model with both; errors by prompt. Lengths are in \
+     characters.</p>"
+        .to_owned()
+        + &scrolled(&headings, &rows)
 }
 
 /// Judgements over time.
@@ -309,10 +314,7 @@ fn quality(annotators: &[(&str, &Annotator)]) -> String {
         "repeats the same",
     ];
     let rows: Vec<Vec<String>> = annotators.iter().map(|(name, a)| row(name, a)).collect();
-    format!(
-        "<div class=\"scroll\" tabindex=\"0\">{}</div>",
-        open_table(&headings, &rows)
-    )
+    scrolled(&headings, &rows)
 }
 
 fn left_shares(id: &str, annotators: &[(&str, &Annotator)]) -> String {

@@ -1,6 +1,8 @@
 //! Win rates, ratings and aspects on the page.
 
-use super::format::{brackets, number, open_table, p_value, percent, percents, share_text, table};
+use super::format::{
+    brackets, number, p_value, percent, percents, scrolled, share_text, signed, table,
+};
 use super::svg::{Axis, Caption, Dot, dots};
 use super::{Part, escape, figure};
 use crate::feedback::report::Power;
@@ -73,11 +75,7 @@ fn win_rates(part: &Part) -> String {
          adjudication replaces what it settles.</p>",
     );
     html += &figure(&caption, &dots(&caption, &rows, &Axis::share()));
-    html + &table(
-        "All numbers: raw, with ties, length-controlled",
-        &headings,
-        &rows_of_table,
-    ) + &by_selector(pairs)
+    html + &scrolled(&headings, &rows_of_table) + &by_selector(pairs)
 }
 
 fn win_rate(pair: &PolicyPair) -> Option<Dot> {
@@ -124,8 +122,8 @@ fn ratings(part: &Part, ratings: &Table) -> String {
         value: rated.elo,
         interval: rated.interval,
         note: format!(
-            "{:+.0} {} of {}",
-            rated.elo,
+            "{} {} of {}",
+            signed(rated.elo, 0),
             brackets(rated.interval, 0),
             number(rated.comparisons)
         ),
@@ -138,7 +136,7 @@ fn ratings(part: &Part, ratings: &Table) -> String {
         axis: format!("Elo points above {}, with 95 % intervals", ratings.anchor),
     };
     let mut html = format!(
-        "<h3>Ratings</h3><p>Bradley–Terry by maximum likelihood over all {} comparisons, ties as half, in Elo points \
+        "<h4>Ratings</h4><p>Bradley–Terry by maximum likelihood over all {} comparisons, ties as half, in Elo points \
          above <em>{}</em>; errors clustered by prompt. Compare two policies by their difference in the table, \
          not by whether bars overlap.</p>",
         number(ratings.comparisons),
@@ -154,22 +152,21 @@ fn ratings(part: &Part, ratings: &Table) -> String {
         .map(|difference| {
             vec![
                 format!("{} above {}", difference.policy, difference.against),
-                format!("{:+.0}", difference.elo),
+                signed(difference.elo, 0),
                 brackets(difference.interval, 0),
                 p_value(difference.p),
             ]
         })
         .collect();
-    html + &table(
-        "Differences",
-        &["policies", "Elo", "95 % interval", "p"],
+    html + &scrolled(
+        &["difference", "Elo points", "95 % interval", "p"],
         &differences,
     )
 }
 
 fn labels(pairs: &[PolicyPair], power: &[Power]) -> String {
     let mut html = String::from(
-        "<h3>How many labels</h3><p>Decisive labels that show a true win rate to differ from \
+        "<h4>How many labels</h4><p>Decisive labels that show a true win rate to differ from \
          50 % (two-sided 5 %, power 80 %)",
     );
     let each: Vec<String> = power
@@ -205,10 +202,7 @@ fn labels(pairs: &[PolicyPair], power: &[Power]) -> String {
     let asked: Vec<String> = power.iter().map(|power| rate(power.win_rate)).collect();
     let mut headings = vec!["policies", "decisive so far", "at the present win rate"];
     headings.extend(asked.iter().map(String::as_str));
-    html + &format!(
-        "<div class=\"scroll\" tabindex=\"0\">{}</div>",
-        open_table(&headings, &rows)
-    )
+    html + &scrolled(&headings, &rows)
 }
 
 /// `60 %`, `57.5 %`.
@@ -228,7 +222,7 @@ pub fn aspects(part: &Part) -> String {
         });
         let _ = write!(
             html,
-            "<h3>{}</h3><p>{} judgements, {} without a difference.{}</p>",
+            "<h4>{}</h4><p>{} judgements, {} without a difference.{}</p>",
             escape(&aspect.name),
             number(aspect.n),
             number(aspect.ties),
@@ -241,12 +235,12 @@ pub fn aspects(part: &Part) -> String {
                 vec![
                     format!("{} over {}", pair.policy, pair.against),
                     number(pair.n),
-                    format!("{:+.2} {}", pair.mean, brackets(pair.interval, 2)),
+                    format!("{} {}", signed(pair.mean, 2), brackets(pair.interval, 2)),
                 ]
             })
             .collect();
         if !rows.is_empty() {
-            html += &open_table(&["policies", "judgements", "mean grade, −4 to 4"], &rows);
+            html += &scrolled(&["policies", "judgements", "mean grade, −4 to 4"], &rows);
         }
     }
     html

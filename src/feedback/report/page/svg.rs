@@ -79,7 +79,9 @@ impl Axis {
         Self {
             low: -high,
             high,
-            ticks: ticks.map(|at| (at, format!("{at:+.0}"))).to_vec(),
+            ticks: ticks
+                .map(|at| (at, super::format::signed(at, 0).replace("+0", "0")))
+                .to_vec(),
             neutral: Some(0.0),
         }
     }

@@ -69,7 +69,8 @@ fn alphas(rows: &mut Rows, consensus: &Consensus, width: usize) {
 fn trend(rows: &mut Rows, consensus: &Consensus, width: usize) {
     if consensus.untimed_units > 0 {
         rows.faint(&format!(
-            "{} pairs of answers are in no trend: imports do not say when they were judged",
+            "{} pairs of answers are in no trend: fewer than two of those who judged them have a time, since \
+             imports have none",
             consensus.untimed_units
         ));
     }
