@@ -49,7 +49,9 @@ pub fn alike(unit: &[usize], categories: usize) -> (f64, f64) {
         return (0.0, 0.0);
     }
     let mut counts = vec![0_usize; categories];
-    unit.iter().for_each(|&category| counts[category] += 1);
+    for &category in unit {
+        counts[category] += 1;
+    }
     let alike: usize = counts.iter().map(|c| c * c.saturating_sub(1)).sum();
     (alike as f64 / (n - 1) as f64, n as f64)
 }

@@ -56,7 +56,9 @@ impl Reliability {
     ) -> Self {
         let count = |unit: &[usize]| {
             let mut counts = vec![0; categories];
-            unit.iter().for_each(|&category| counts[category] += 1);
+            for &category in unit {
+                counts[category] += 1;
+            }
             counts
         };
         let mut places: BTreeMap<Vec<Vec<u32>>, usize> = BTreeMap::new();

@@ -99,11 +99,26 @@ fn bare(headings: &[&str], rows: &[Vec<String>]) -> String {
     for row in rows {
         html += "<tr>";
         for cell in row {
-            let _ = write!(html, "<td>{}</td>", escape(cell));
+            let _ = write!(html, "<td>{}</td>", escape(&unbroken(cell)));
         }
         html += "</tr>";
     }
     html + "</tbody></table>"
+}
+
+/// `cell` with the spaces that must not end a line: those in brackets, before `%` and around `of`.
+fn unbroken(cell: &str) -> String {
+    let (mut out, mut inside) = (String::with_capacity(cell.len()), false);
+    for c in cell.chars() {
+        inside = match c {
+            '[' => true,
+            ']' => false,
+            _ => inside,
+        };
+        out.push(if inside && c == ' ' { '\u{a0}' } else { c });
+    }
+    out.replace(" %", "\u{a0}%")
+        .replace("%\u{20}of ", "%\u{a0}of\u{a0}")
 }
 
 #[cfg(test)]
@@ -127,6 +142,14 @@ mod tests {
         };
         assert_eq!(brackets(Some(infinite), 1), "");
         assert_eq!([signed(0.5, 2), signed(-0.5, 2)], ["+0.50", "−0.50"]);
+    }
+
+    #[test]
+    fn a_cell_breaks_before_its_interval_only() {
+        assert_eq!(
+            unbroken("48.0 % of 915 [43.1 %, 52.5 %]"),
+            "48.0\u{a0}%\u{a0}of\u{a0}915 [43.1\u{a0}%,\u{a0}52.5\u{a0}%]"
+        );
     }
 
     #[test]

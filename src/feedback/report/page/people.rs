@@ -67,7 +67,7 @@ fn trend(part: &Part, consensus: &Consensus) -> String {
     let (Some(first), Some(last)) = (consensus.trend.first(), consensus.trend.last()) else {
         return html;
     };
-    let ends = [day(first.until), day(last.until)];
+    let ends = [minute(first.until), minute(last.until)];
     let raw = consensus.trend.iter();
     let raw: Vec<_> = raw.map(|point| (point.raw, point.interval)).collect();
     let caption = Caption {
@@ -271,10 +271,6 @@ fn minute(time: UtcMillis) -> String {
         .take(16)
         .collect::<String>()
         .replace('T', " ")
-}
-
-fn day(time: UtcMillis) -> String {
-    time.to_string().chars().take(10).collect()
 }
 
 /// Quality of each annotator: people, then programs.
