@@ -1,8 +1,8 @@
 //! What standing on the left, and being longer, are worth to an answer.
 
+use super::Share;
 use super::outcome::covariates;
 use super::votes::{Duel, Vote, Votes};
-use super::{SEED, Share};
 use crate::stats::Interval;
 use crate::stats::length::{Correlation, correlation, longer_wins};
 use crate::stats::rating::{Estimate, Ratings, rate};
@@ -85,8 +85,8 @@ impl Bias {
             length: effect(duels.len(), Ratings::length),
             longer: (!longer.is_nan()).then_some(longer),
             longer_of_unequal: Share::of(unequal.map(|duel| duel.length > 0.0)),
-            length_correlation: correlation(&compared, SEED),
-            length_grade_correlation: correlation(&graded, SEED),
+            length_correlation: correlation(&compared),
+            length_grade_correlation: correlation(&graded),
         }
     }
 }

@@ -14,7 +14,7 @@ use crate::stats::alpha::{Distance, Reliability};
 use crate::stats::bootstrap::{RESAMPLES, ratio};
 use crate::stats::kappa::{self, Weights};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Points of [`Consensus::trend`], at most.
 const TREND_POINTS: usize = 12;
@@ -223,7 +223,8 @@ fn alpha(
 #[derive(Default)]
 struct Common<'a> {
     names: [&'a str; 2],
-    items: BTreeSet<usize>,
+    items: usize,
+    last: Option<usize>,
     ranked: bool,
     choices: Vec<(usize, usize)>,
     grades: Vec<(usize, usize)>,
@@ -244,7 +245,9 @@ fn pairs(units: &[Unit]) -> Vec<Pair> {
                     .entry([a.vote.annotator, b.vote.annotator])
                     .or_default();
                 common.names = [a, b].map(|said| &*said.vote.record.annotator);
-                common.items.insert(unit.item);
+                // The units of an item stand together.
+                common.items += usize::from(common.last != Some(unit.item));
+                common.last = Some(unit.item);
                 common.ranked |= [a, b].iter().any(|said| said.vote.choice.is_none());
                 common.choices.push((a.choice, b.choice));
                 common.grades.extend(a.vote.grade.zip(b.vote.grade));
@@ -266,7 +269,7 @@ impl Common<'_> {
         };
         Pair {
             annotators: self.names.map(str::to_owned),
-            items: self.items.len(),
+            items: self.items,
             comparisons: self.choices.len(),
             raw: same as f64 / self.choices.len() as f64,
             kappa: kappa(&self.choices, CHOICES, Weights::Same),

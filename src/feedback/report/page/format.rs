@@ -106,7 +106,7 @@ fn bare(headings: &[&str], rows: &[Vec<String>]) -> String {
     html + "</tbody></table>"
 }
 
-/// `cell` with the spaces that must not end a line: those in brackets, before `%` and around `of`.
+/// `cell` with the spaces that must not end a line: those in brackets, in units, and around `of`.
 fn unbroken(cell: &str) -> String {
     let (mut out, mut inside) = (String::with_capacity(cell.len()), false);
     for c in cell.chars() {
@@ -118,7 +118,9 @@ fn unbroken(cell: &str) -> String {
         out.push(if inside && c == ' ' { '\u{a0}' } else { c });
     }
     out.replace(" %", "\u{a0}%")
-        .replace("%\u{20}of ", "%\u{a0}of\u{a0}")
+        .replace(" log odds", "\u{a0}log\u{a0}odds")
+        .replace("< 0", "<\u{a0}0")
+        .replace("% of ", "%\u{a0}of\u{a0}")
 }
 
 #[cfg(test)]

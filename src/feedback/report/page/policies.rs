@@ -65,14 +65,15 @@ fn win_rates(part: &Part) -> String {
         "wins among decisive",
         "by prompt",
         "ties as half",
-        "at equal length and side, ties as half (n: comparisons in the regression)",
+        "at equal length and side",
         "both bad",
     ];
     let rows_of_table: Vec<Vec<String>> = pairs.iter().map(cells).collect();
     let mut html = String::from(
         "<p>Wins of the first policy among decisive comparisons. The interval is Wilson's; where a prompt has \
          several labels it comes from a bootstrap over prompts. Gold items and repeats are left out, and an \
-         adjudication replaces what it settles.</p>",
+         adjudication replaces what it settles. The rate at equal length and side is that of a Bradley–Terry model with \
+         both as covariates, ties as half; n is that of all comparisons in it.</p>",
     );
     html += &figure(&caption, &dots(&caption, &rows, &Axis::share()));
     html + &scrolled(&headings, &rows_of_table) + &by_selector(pairs)
