@@ -94,8 +94,11 @@ impl App {
         usize::from(self.size.1).saturating_sub(FRAME)
     }
 
-    /// The highest value of [`App::top`].
+    /// The highest value of [`App::top`]; any while the page cannot be shown, so that its place is kept.
     pub fn last_top(&self) -> usize {
+        if !self.fits() {
+            return usize::MAX;
+        }
         self.rows().len().saturating_sub(self.height())
     }
 }
