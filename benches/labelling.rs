@@ -374,7 +374,7 @@ fn statistics(project: &Path) -> Result<f64, Failure> {
     let mut times = Vec::new();
     for _ in 0..3 {
         let clock = Instant::now();
-        let (_, report) = Report::read(&Folders::of(project))?;
+        let report = Report::read(&Folders::of(project))?;
         times.push(ms(clock));
         assert!(
             report.people.tally.judgements >= JUDGEMENTS,

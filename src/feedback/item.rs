@@ -11,7 +11,8 @@ mod file;
 mod tests;
 
 pub use file::{
-    BatchFile, SamplesError, append_batch, batch_name, is_cut_off, read_all, read_batch,
+    BatchFile, SamplesError, append_batch, batch_name, is_cut_off, read_all, read_all_with,
+    read_batch,
 };
 
 /// Version of the row written here.
@@ -319,6 +320,23 @@ impl Item {
             length if length < MAX_ROW_BYTES => Ok(row),
             length => Err(ItemError::TooLong(length)),
         }
+    }
+
+    /// Characters of each candidate's text.
+    pub fn lengths(&self) -> Vec<u32> {
+        let each = self.candidates.iter();
+        each.map(|candidate| candidate.text.chars().count() as u32)
+            .collect()
+    }
+
+    /// The same, and lets go of the texts, the prompt's among them. The hashes stay.
+    pub fn take_lengths(&mut self) -> Vec<u32> {
+        let lengths = self.lengths();
+        for candidate in &mut self.candidates {
+            candidate.text = String::new();
+        }
+        self.prompt.text = PromptText::Text(String::new());
+        lengths
     }
 
     /// The candidate with this id.

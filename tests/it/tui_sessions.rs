@@ -235,19 +235,32 @@ fn settings_that_cannot_be_are_refused_with_the_place() {
         assert_eq!(status.exit_code(), code, "{said}");
         said
     };
-    let conflict = refused(1, "[label.keys]\nundo = \"s\"\n", "");
-    assert!(conflict.contains("rlhf.toml:1"), "{conflict}");
+    let conflict = refused(2, "[label.keys]\nquit = \"Q\"\nundo = \"s\"\n", "");
+    assert!(
+        conflict.contains("rlhf.toml:3: [label.keys]: s"),
+        "{conflict}"
+    );
     assert!(
         conflict.contains("s would mean both skip and undo"),
         "{conflict}"
     );
-    let unknown = refused(1, "", "[label.keys]\nundoo = \"z\"\n");
-    assert!(unknown.contains("config.toml:1"), "{unknown}");
+    // Both who want the key are named, wherever they stand.
+    let both = refused(
+        2,
+        "[label.keys]\nundo = \"z\"\n",
+        "[label]\n[label.keys]\nskip = \"z\"\n",
+    );
+    assert!(
+        both.contains("config.toml:3, ") && both.contains("rlhf.toml:2: "),
+        "{both}"
+    );
+    let unknown = refused(2, "", "[label.keys]\nundoo = \"z\"\n");
+    assert!(unknown.contains("config.toml:2"), "{unknown}");
     assert!(
         unknown.contains("no action is called \"undoo\""),
         "{unknown}"
     );
-    let project_only = refused(1, "", "[label]\nscale = \"7\"\n");
+    let project_only = refused(2, "", "[label]\nscale = \"7\"\n");
     assert!(
         project_only.contains("config.toml:2: `scale` is the project's"),
         "{project_only}"

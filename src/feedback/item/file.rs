@@ -59,10 +59,21 @@ pub fn batch_name(file: &Path) -> String {
 /// # Errors
 /// [`SamplesError`] naming file and line: malformed rows, wrong hashes, an item that occurs twice.
 pub fn read_batch(path: &Path) -> Result<Vec<Item>, SamplesError> {
+    Ok(only_items(read_batch_with(path, &|_| ())?))
+}
+
+fn only_items(read: Vec<(Item, ())>) -> Vec<Item> {
+    read.into_iter().map(|(item, ())| item).collect()
+}
+
+fn read_batch_with<T: Send>(
+    path: &Path,
+    look: &(impl Fn(&mut Item) -> T + Sync),
+) -> Result<Vec<(Item, T)>, SamplesError> {
     let bounds = bounds(path).map_err(failed(path))?;
     let last = bounds.len() - 1;
-    let read = |(n, part): (usize, &Range<u64>)| read_part(path, part.clone(), n == last);
-    let parts: Vec<Part> = thread::scope(|scope| {
+    let read = |(n, part): (usize, &Range<u64>)| read_part(path, part.clone(), n == last, look);
+    let parts: Vec<Part<T>> = thread::scope(|scope| {
         let all: Vec<_> = bounds.iter().enumerate().collect();
         let others = all[1..].iter().map(|&part| scope.spawn(move || read(part)));
         let others: Vec<_> = others.collect();
@@ -101,23 +112,29 @@ fn bounds(path: &Path) -> io::Result<Vec<Range<u64>>> {
 }
 
 /// The items of a part with their line numbers within it, how many lines it has, and the first error.
-struct Part {
-    items: Vec<(usize, Item)>,
+struct Part<T> {
+    items: Vec<(usize, (Item, T))>,
     lines: usize,
     error: Option<SamplesError>,
 }
 
-fn read_part(path: &Path, part: Range<u64>, is_last: bool) -> Part {
+fn read_part<T>(
+    path: &Path,
+    part: Range<u64>,
+    is_last: bool,
+    look: &(impl Fn(&mut Item) -> T + Sync),
+) -> Part<T> {
     let mut items = Vec::new();
     let read = || {
         let mut lines = Lines::part(path, MAX_ROW_BYTES, part)?;
         while let Some(row) = lines.next_row()? {
-            let item = match row.parse::<Item>() {
+            let mut item = match row.parse::<Item>() {
                 Err(_) if is_last && is_cut_off(path)? && lines.next_row()?.is_none() => break,
                 item => item?,
             };
             item.check().map_err(|e| row.error(e))?;
-            items.push((row.line, item));
+            let looked = look(&mut item);
+            items.push((row.line, (item, looked)));
         }
         Ok(lines.count())
     };
@@ -133,7 +150,7 @@ fn read_part(path: &Path, part: Range<u64>, is_last: bool) -> Part {
 }
 
 /// Puts parts together: true line numbers, and what no part can see for itself.
-fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
+fn join<T>(path: &Path, parts: Vec<Part<T>>) -> Result<Vec<(Item, T)>, SamplesError> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let all = parts.iter().map(|p| p.items.len()).sum();
     let (mut items, mut lines) = (Vec::with_capacity(all), Vec::with_capacity(all));
@@ -165,9 +182,13 @@ fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
 }
 
 /// Checks that every item belongs to the batch `stem` and that none occurs twice.
-fn check_together(items: &[Item], lines: &[usize], stem: &str) -> Result<(), (usize, String)> {
+fn check_together<T>(
+    items: &[(Item, T)],
+    lines: &[usize],
+    stem: &str,
+) -> Result<(), (usize, String)> {
     let mut seen = HashMap::with_capacity(items.len());
-    for (item, &line) in items.iter().zip(lines) {
+    for ((item, _), &line) in items.iter().zip(lines) {
         if item.batch != stem {
             return Err((line, ItemError::Batch(item.batch.clone()).to_string()));
         }
@@ -198,9 +219,20 @@ pub fn is_cut_off(path: &Path) -> Result<bool, SamplesError> {
 /// # Errors
 /// As [`read_batch`].
 pub fn read_all(samples: &Path) -> Result<Vec<Item>, SamplesError> {
+    Ok(only_items(read_all_with(samples, &|_| ())?))
+}
+
+/// The same; `look` sees each item as soon as it is checked, and may let go of its texts.
+///
+/// # Errors
+/// As [`read_batch`].
+pub fn read_all_with<T: Send>(
+    samples: &Path,
+    look: &(impl Fn(&mut Item) -> T + Sync),
+) -> Result<Vec<(Item, T)>, SamplesError> {
     let mut items = Vec::new();
     for path in jsonl_files(samples)? {
-        items.extend(read_batch(&path)?);
+        items.extend(read_batch_with(&path, look)?);
     }
     Ok(items)
 }

@@ -54,6 +54,18 @@ pub enum KeymapError {
     },
 }
 
+impl KeymapError {
+    /// Names of the actions whose keys are wrong, as [`Action::name`] or as they were written.
+    pub fn actions(&self) -> Vec<&str> {
+        match self {
+            Self::Action { name, .. } => vec![name],
+            Self::Key { action, .. } | Self::Typed { action, .. } => vec![action],
+            Self::Digits(_) => vec!["digits"],
+            Self::Conflict { first, second, .. } => vec![first, second],
+        }
+    }
+}
+
 impl Keymap {
     /// The table with the keys of some actions replaced: action name → keys separated by spaces.
     ///

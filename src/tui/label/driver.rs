@@ -309,7 +309,7 @@ impl<'a> Driver<'a> {
         let (sender, counting) = channel();
         self.counting = Some(counting);
         std::thread::spawn(move || {
-            let counted = Report::read(&folders).map(|(_, report)| Box::new(report));
+            let counted = Report::read(&folders).map(Box::new);
             // Nobody waits any more if the screen was left.
             let _ = sender.send(counted.map_err(|error| error.to_string()));
         });

@@ -48,22 +48,29 @@ pub enum StatsError {
     Terminal(#[from] std::io::Error),
 }
 
-/// Shows the statistics of a project until the user leaves.
+/// Shows the statistics of a project until the user leaves; `win_rate` is one in question beside the
+/// usual ones ([`Report::ask`]).
 ///
 /// # Errors
 /// [`StatsError`].
-pub fn run(title: String, folders: &Folders, theme: Theme) -> Result<(), StatsError> {
+pub fn run(
+    title: String,
+    folders: &Folders,
+    win_rate: Option<f64>,
+    theme: Theme,
+) -> Result<(), StatsError> {
     if !terminal::is_interactive() {
         return Err(StatsError::NoTerminal);
     }
     let seen = folders.stamp();
     // Before the terminal is taken: a damaged store is reported on the ordinary screen.
-    let (_, report) = Report::read(folders)?;
+    let report = count(folders, win_rate)?;
     let mut screen = Screen::enter(false)?;
     let app = App::new(title, report, screen.size()?);
     Driver {
         app,
         folders,
+        win_rate,
         counting: None,
         seen,
         looked: Instant::now(),
@@ -71,9 +78,18 @@ pub fn run(title: String, folders: &Folders, theme: Theme) -> Result<(), StatsEr
     .stay(&mut screen, theme)
 }
 
+fn count(folders: &Folders, win_rate: Option<f64>) -> Result<Report, LabelsError> {
+    let mut report = Report::read(folders)?;
+    if let Some(win_rate) = win_rate {
+        report.ask(win_rate);
+    }
+    Ok(report)
+}
+
 struct Driver<'a> {
     app: App,
     folders: &'a Folders,
+    win_rate: Option<f64>,
     counting: Option<Receiver<Event>>,
     /// Names, lengths and times of the files when they were last counted.
     seen: u64,
@@ -139,12 +155,12 @@ impl Driver<'_> {
             return;
         }
         let (sender, receiver) = channel();
-        let folders = self.folders.clone();
+        let (folders, win_rate) = (self.folders.clone(), self.win_rate);
         self.seen = folders.stamp();
         self.counting = Some(receiver);
         std::thread::spawn(move || {
-            let event = match Report::read(&folders) {
-                Ok((_, report)) => Event::Counted(Box::new(report)),
+            let event = match count(&folders, win_rate) {
+                Ok(report) => Event::Counted(Box::new(report)),
                 Err(error) => Event::Failed(error.to_string()),
             };
             // Nobody waits any more if the screen was left.
