@@ -3,6 +3,7 @@
 //! ```text
 //! cargo bench --bench labelling              # a project of 26,000 items, in a temporary folder
 //! cargo bench --bench labelling -- /work/x   # the same on another file system
+//! cargo bench --bench labelling -- /tmp one  # only the scenes whose name contains this
 //! ```
 //!
 //! Opening is what `rlhf label` does before its first screen: read the samples, lock and load the
@@ -11,6 +12,10 @@
 //! are what `rlhf feedback stats` reads and counts. Exits with 1 if opening takes 300 ms, a cycle 16 ms
 //! or statistics 2 s (the median of the runs, all warm). The last scene, where one person made all
 //! judgements, is there to compare and has no limit on opening.
+//!
+//! Long texts: a prompt and two answers of 1 MB each at 120x36, with a search and with differences
+//! marked; every key that scrolls, searches on, opens and closes a page, writes a comment or judges
+//! must be on the screen within 16 ms (the slowest of its presses). The first layout has no limit.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -32,10 +37,11 @@ use rlhf::feedback::store::decision::{Decision, Shown, Verdict};
 use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
 use rlhf::tui::keys::Key;
-use rlhf::tui::label::desk::{Rules, lay_out};
+use rlhf::tui::label::desk::{Rules, lay_out, pair};
 use rlhf::tui::label::draw::draw;
-use rlhf::tui::label::state::{App, Desk, Setup};
+use rlhf::tui::label::state::{App, Desk, Pair, Setup};
 use rlhf::tui::label::update::{Effect, Event, update};
+use ulid::Ulid;
 
 const PEOPLE: usize = 20;
 const JUDGEMENTS: usize = 100_000;
@@ -253,6 +259,111 @@ fn cycles(open: Open) -> Result<Vec<f64>, Failure> {
     Ok(times)
 }
 
+/// A megabyte of short lines in which every tenth word is one of `mark`'s own.
+fn megabyte(mark: &str) -> String {
+    let line = |n: usize| match n % 3 {
+        0 => format!("{n} {mark} needle words to be compared by people, one after the other\n"),
+        _ => format!("{n} words to be compared by people, one after the other, line by line\n"),
+    };
+    let mut text = String::new();
+    for n in 0.. {
+        if text.len() >= 1 << 20 {
+            break;
+        }
+        text.push_str(&line(n));
+    }
+    text
+}
+
+fn long_pair() -> Result<Pair, Failure> {
+    let prompt = Prompt::new(None, PromptText::Text(megabyte("prompt")))?;
+    let candidates = ["one", "two"].map(|mark| Candidate::new(megabyte(mark), "policy"));
+    let selector = Selector {
+        name: "all".into(),
+        score: None,
+        seed: SEED,
+    };
+    let item = Item::new("long", 0, prompt, candidates.to_vec(), selector)?;
+    Ok(pair(item, "mia", 0, Purpose::Train, SEED))
+}
+
+/// A screen with a disk that needs no time.
+struct Desktop {
+    app: App,
+    terminal: Terminal<TestBackend>,
+    now: u64,
+}
+
+impl Desktop {
+    fn press(&mut self, key: Key) -> Result<f64, Failure> {
+        let clock = Instant::now();
+        self.now += 1000;
+        for effect in update(&mut self.app, Event::Key(key, self.now)) {
+            if let Effect::Commit(draft) = effect {
+                let id = draft.pair.order_seed;
+                let id = Ulid::from_parts(self.now, u128::from(id));
+                update(&mut self.app, Event::Committed(id, self.now));
+            }
+        }
+        let Self { app, terminal, .. } = self;
+        terminal.draw(|frame| draw(app, frame.buffer_mut()))?;
+        Ok(ms(clock))
+    }
+}
+
+/// Whether every key is fast on texts of a megabyte.
+fn long_texts() -> Result<bool, Failure> {
+    let clock = Instant::now();
+    let mut desktop = Desktop {
+        app: App::new(Setup::new("mia".into()), (120, 36), 0),
+        terminal: Terminal::new(TestBackend::new(120, 36))?,
+        now: 0,
+    };
+    let pairs = vec![long_pair()?, pair(item(1)?, "mia", 0, Purpose::Train, SEED)];
+    let desk = Desk {
+        pairs,
+        ..Desk::default()
+    };
+    let made = ms(clock);
+    update(&mut desktop.app, Event::Opened(desk, 0));
+    desktop.press(Key::Ctrl('l'))?;
+    println!(
+        "1 MB prompt and answers\n  first layout {:6.1} ms",
+        ms(clock) - made
+    );
+    let search = ['/', 'n', 'e', 'e', 'd', 'l', 'e'].map(Key::Char);
+    let once = search.into_iter().chain([Key::Enter, Key::Char('d')]);
+    let once = once
+        .map(|key| desktop.press(key))
+        .collect::<Result<Vec<_>, _>>()?;
+    let (found, compared) = (once[search.len()], once[search.len() + 1]);
+    println!("  search       {found:6.1} ms, differences {compared:.1} ms (once)");
+    let scrolling = ['j', 'k', 'J', 'K', 'G', 'g', 'n', 'N', 'h', 'l', 'H'].map(Key::Char);
+    let paging = [Key::PageDown, Key::PageUp, Key::Tab, Key::BackTab];
+    let pages = [':', '?', 'c', 'F', 'a', 's', '0'].map(Key::Char);
+    let mut slowest = [("", 0.0); 3];
+    for _ in 0..10 {
+        for key in scrolling.into_iter().chain(paging) {
+            let took = desktop.press(key)?;
+            if took > slowest[0].1 {
+                slowest[0] = ("scroll", took);
+            }
+        }
+        for key in pages {
+            let took = desktop.press(key)?.max(desktop.press(Key::Esc)?);
+            if took > slowest[1].1 {
+                slowest[1] = ("page", took);
+            }
+        }
+    }
+    slowest[2] = ("judge", desktop.press(Key::Char('7'))?);
+    assert_eq!(desktop.app.decided(), 1, "the long pair was judged");
+    for (what, took) in slowest {
+        println!("  {what:10} {took:8.1} ms at most");
+    }
+    Ok(slowest.iter().all(|&(_, took)| took < 16.0))
+}
+
 fn quantile(times: &mut [f64], q: f64) -> f64 {
     times.sort_by(f64::total_cmp);
     times[((times.len() - 1) as f64 * q).round() as usize]
@@ -263,7 +374,7 @@ fn statistics(project: &Path) -> Result<f64, Failure> {
     let mut times = Vec::new();
     for _ in 0..3 {
         let clock = Instant::now();
-        let (_, report) = Report::read(&Folders::of(project))?;
+        let report = Report::read(&Folders::of(project))?;
         times.push(ms(clock));
         assert!(
             report.people.tally.judgements >= JUDGEMENTS,
@@ -303,12 +414,14 @@ fn measure(project: &Path, scene: &Scene) -> Result<bool, Failure> {
 }
 
 fn main() -> Result<ExitCode, Failure> {
-    let place = std::env::args().nth(1).filter(|arg| !arg.starts_with('-'));
+    let mut arguments = std::env::args().skip(1).filter(|arg| !arg.starts_with('-'));
+    let place = arguments.next();
     let place = place.map_or_else(std::env::temp_dir, PathBuf::from);
-    let mut fast = true;
-    for scene in scenes() {
+    let part = arguments.next().unwrap_or_default();
+    let mut fast = long_texts()?;
+    for scene in scenes().iter().filter(|scene| scene.name.contains(&part)) {
         let project = tempfile::tempdir_in(&place)?;
-        fast &= measure(project.path(), &scene)?;
+        fast &= measure(project.path(), scene)?;
     }
     Ok(ExitCode::from(u8::from(!fast)))
 }

@@ -21,6 +21,7 @@ pub mod label;
 pub mod models;
 pub mod ppo;
 pub mod progress;
+pub mod reports;
 pub mod reward;
 pub mod sample;
 pub mod sft;

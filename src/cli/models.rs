@@ -11,6 +11,7 @@ use crate::device::{ChosenDevice, DeviceChoice};
 use crate::model::LanguageModel;
 use crate::model::hub::{HubSettings, Transfer};
 use crate::model::source::{LocalModel, ModelSource};
+use crate::model::tokenizer::Tokenizer;
 use crate::reward::model::RewardModel;
 
 /// Opens devices and models, and says on standard error which ones they are.
@@ -74,6 +75,24 @@ impl Opener {
                     "the embedded model is a language model; train a reward model on it first: rlhf reward train --model embedded"
                 )
             }
+        }
+    }
+
+    /// Opens a tokenizer: a model as above, or its `tokenizer.json`.
+    ///
+    /// # Errors
+    /// If there is none, or it can't be used.
+    pub fn tokenizer(self, tokenizer: &str) -> Result<Tokenizer> {
+        let path = Path::new(tokenizer);
+        if path.is_file() && path.ends_with("tokenizer.json") {
+            let folder = path.parent().unwrap_or(Path::new(""));
+            return Ok(Tokenizer::from_folder(folder)?);
+        }
+        match self.find(tokenizer)? {
+            LocalModel::Folder { path, .. } => Ok(Tokenizer::from_folder(&path)?),
+            LocalModel::Embedded => bail!(
+                "the embedded model has its own small vocabulary; pass a folder with tokenizer.json or a hub id"
+            ),
         }
     }
 

@@ -15,6 +15,7 @@ use crate::generate::engine::Listener;
 use crate::round::config::SampleConfig;
 use crate::round::sample::{Batch, sample};
 use crate::run::Observer;
+use crate::tui::text::sanitise;
 
 /// Arguments of `rlhf sample`.
 #[derive(Debug, Args)]
@@ -88,7 +89,7 @@ pub fn run(args: SampleArgs) -> Result<ExitCode> {
     } else if !args.job.quiet {
         println!(
             "{items} items in {} ({duplicates} duplicate answers dropped, {too_few} prompts left with fewer than two)",
-            file.display()
+            sanitise(&file.display().to_string())
         );
     }
     Ok(ExitCode::SUCCESS)

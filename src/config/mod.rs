@@ -108,6 +108,15 @@ pub enum ConfigError {
         /// Key, value and what is allowed.
         invalid: InvalidSetting,
     },
+    /// A setting that is sound in itself and impossible where it stands: keys that clash, or a setting
+    /// of another file.
+    #[error("{places}: {reason}")]
+    Refused {
+        /// Files and lines, or the flag.
+        places: String,
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// Settings cannot be written as TOML.
     #[error("cannot write [{section}] as TOML: {reason}")]
     Write {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use toml::Value;
-use toml::de::{DeTable, ValueDeserializer};
+use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use crate::config::{ConfigError, Origin, project, trl};
 use crate::run::settings::{Field, Kind};
@@ -28,6 +28,8 @@ pub struct Entry {
     pub value: Value,
     /// File and line.
     pub origin: Origin,
+    /// The keys of a table, each with file and line.
+    pub inner: Vec<(String, Origin)>,
 }
 
 impl File {
@@ -60,7 +62,7 @@ impl File {
             let origin = source.origin(name.span().start);
             let section = name.into_inner().into_owned();
             let fields = known_section(&section, &origin)?;
-            let toml::de::DeValue::Table(table) = content.into_inner() else {
+            let DeValue::Table(table) = content.into_inner() else {
                 return Err(ConfigError::Type {
                     origin,
                     expected: format!("a section, written [{section}] on a line of its own"),
@@ -71,6 +73,7 @@ impl File {
             for (key, value) in table {
                 let origin = source.origin(key.span().start);
                 let field = known_key(&section, fields, key.get_ref(), &origin)?;
+                let inner = source.keys(value.get_ref());
                 let value = Value::deserialize(ValueDeserializer::from(value))
                     .map_err(|e| source.syntax(&e))?;
                 entries.push(Entry {
@@ -78,6 +81,7 @@ impl File {
                     field,
                     value,
                     origin,
+                    inner,
                 });
             }
         }
@@ -107,6 +111,16 @@ impl Source<'_> {
             .filter(|&b| b == b'\n')
             .count();
         Origin::Line(PathBuf::from(self.path), newlines + 1)
+    }
+
+    /// The keys of a table with their lines; none of anything else.
+    fn keys(&self, value: &DeValue) -> Vec<(String, Origin)> {
+        let DeValue::Table(table) = value else {
+            return Vec::new();
+        };
+        let keys = table.iter().map(|(key, _)| key);
+        keys.map(|key| (key.get_ref().to_string(), self.origin(key.span().start)))
+            .collect()
     }
 
     fn syntax(&self, error: &toml::de::Error) -> ConfigError {

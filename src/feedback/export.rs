@@ -16,7 +16,7 @@ use super::labels::{Label, Labels};
 use super::pairs::{Dropped, why_not};
 use super::record::Origin;
 use aggregate::{Aggregate, Votes};
-use filter::Filter;
+use filter::{Filter, Labellers};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
@@ -124,6 +124,8 @@ pub struct Exported {
     pub simulated: usize,
     /// Judgements that the filters kept out.
     pub filtered_out: usize,
+    /// Whose judgements these are.
+    pub counted: Labellers,
     /// What did not become a row, by reason: judgements and their pairs, or items if aggregated.
     pub dropped: Dropped,
     /// Written, but without these details, which the format has no place for.
@@ -143,17 +145,9 @@ pub fn export(labels: &Labels, options: &Options, sink: Sink) -> io::Result<Expo
         exported: Exported::default(),
         sink,
     };
-    let chosen: Vec<&Label> = labels
-        .labels
-        .iter()
-        .filter(|label| {
-            let chosen = options
-                .filters
-                .lets_through(labels.item(label), Some(&label.record));
-            export.exported.filtered_out += usize::from(!chosen);
-            chosen
-        })
-        .collect();
+    let (chosen, counted) = options.filters.choose(labels);
+    export.exported.counted = counted;
+    export.exported.filtered_out = labels.labels.len() - chosen.len();
     export.exported.judgements = chosen.len();
     export.exported.simulated = chosen
         .iter()
@@ -226,7 +220,7 @@ impl Export<'_> {
     }
 
     fn aggregated(&mut self, labels: &Labels, chosen: &[&Label], how: Aggregate) -> io::Result<()> {
-        let mut by_item: BTreeMap<usize, Votes> = BTreeMap::new();
+        let mut by_item: BTreeMap<usize, (Judged, Votes)> = BTreeMap::new();
         for label in chosen {
             // Both bad is a vote; for every other reason there is none.
             let mut dropped = self.exported.dropped;
@@ -239,17 +233,12 @@ impl Export<'_> {
                 continue;
             }
             let judged = judged(labels.item(label), &label.record);
-            by_item.entry(label.item).or_default().add(&judged);
+            let (_, votes) = by_item
+                .entry(label.item)
+                .or_insert_with(|| (text_of(&judged), Votes::default()));
+            votes.add(&judged);
         }
-        for (index, votes) in by_item {
-            let item = &labels.items[index];
-            let answers = item
-                .candidates
-                .iter()
-                .map(|candidate| candidate.text.clone());
-            let models = item.candidates.iter().map(|c| Some(c.policy.clone()));
-            let mut judged = Judged::new(item.prompt.text.clone(), answers).by(models);
-            judged.source = Some(item.batch.clone());
+        for (mut judged, votes) in by_item.into_values() {
             if votes.are_both_bad(how) {
                 self.exported.dropped.both_bad += 1;
             } else if self.options.format.is_listwise() {
@@ -323,6 +312,15 @@ impl Export<'_> {
     fn emit(&mut self, row: &Value) -> io::Result<()> {
         self.exported.rows += 1;
         (self.sink)(row)
+    }
+}
+
+/// The text of a judgement and where it is from, without what was said.
+fn text_of(judged: &Judged) -> Judged {
+    Judged {
+        answers: judged.answers.clone(),
+        source: judged.source.clone(),
+        ..Judged::new(judged.prompt.clone(), [])
     }
 }
 

@@ -14,6 +14,7 @@ pub mod hh;
 pub mod judged;
 pub mod label_studio;
 pub mod llama_factory;
+pub mod lm_human_preferences;
 pub mod native;
 pub mod nemo;
 pub mod openai;
@@ -31,7 +32,7 @@ pub use write::{Detail, OutFormat};
 
 use judged::{Found, Judged};
 use serde_json::Value;
-use value::{Object, has};
+use value::Object;
 
 /// A format that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +47,8 @@ pub enum InFormat {
     Nemo,
     /// summarize-from-feedback comparisons.
     Summarize,
+    /// lm-human-preferences.
+    LmHumanPreferences,
     /// Chatbot-Arena-55k.
     Arena,
     /// Label Studio tasks.
@@ -84,7 +87,7 @@ struct Known {
 }
 
 /// In the order in which they are tried: what is most particular first.
-const KNOWN: [Known; 18] = [
+const KNOWN: [Known; 19] = [
     known(
         InFormat::Native,
         "native",
@@ -114,6 +117,12 @@ const KNOWN: [Known; 18] = [
         "summarize",
         summarize::is,
         r#"{"info", "summaries": [{"text"}, {"text"}], "choice"}"#,
+    ),
+    known(
+        InFormat::LmHumanPreferences,
+        "lm-human-preferences",
+        lm_human_preferences::is,
+        r#"{"query": [ids], "sample0": [ids], "sample1": [ids], "best": 0}"#,
     ),
     known(
         InFormat::Arena,
@@ -238,12 +247,6 @@ impl InFormat {
         if let Some(known) = KNOWN.iter().find(|known| (known.is)(row)) {
             return Ok(known.format);
         }
-        if has(row, &["query", "sample0"]) {
-            return Err("lm-human-preferences holds token ids, not text; decode `query` and the \
-                        samples with GPT-2's tokenizer first, into rows {\"prompt\", \"responses\"} \
-                        or {\"prompt\", \"chosen\", \"rejected\"}"
-                .into());
-        }
         if texts::is_sft(row) {
             return Err(
                 "the row has an answer and no judgement; fine-tune on such a file with \
@@ -261,7 +264,7 @@ impl InFormat {
         let keys: Vec<&str> = row.keys().map(String::as_str).take(12).collect();
         let examples: Vec<String> = KNOWN
             .iter()
-            .map(|known| format!("  {:<15}{}", known.name, known.example))
+            .map(|known| format!("  {:<21}{}", known.name, known.example))
             .collect();
         Err(format!(
             "the row fits no format; its keys are {keys:?}. Expected one of\n{}",
@@ -270,7 +273,7 @@ impl InFormat {
     }
 
     /// Reads a row; [`InFormat::Unpaired`] says nothing about a single row, see
-    /// [`unpaired::Matcher`].
+    /// [`unpaired::Matcher`], and [`InFormat::LmHumanPreferences`] needs a decoder.
     ///
     /// # Errors
     /// What is wrong with it.
@@ -282,6 +285,7 @@ impl InFormat {
             Self::UltraFeedback => ultrafeedback::read(&row),
             Self::Nemo => one(nemo::read(&row)),
             Self::Summarize => one(summarize::read(&row)),
+            Self::LmHumanPreferences => one(lm_human_preferences::read(&row, None)),
             Self::Arena => one(arena::read(&row)),
             Self::LabelStudio => label_studio::read(&row),
             Self::Argilla => argilla::read(&row),

@@ -1,15 +1,22 @@
 //! Other tools' files as items and judgements of a project.
 //!
-//! Rows stream: text goes to `samples/` and is synced before the judgements about it are written, a
-//! few megabytes at a time. What is held of a row afterwards are hashes of eight bytes, of its item,
-//! its text and its judgement, to know what is there already.
+//! A file is read twice: first to check all of it, so that nothing is written of a file that cannot be
+//! brought in whole, then to write. Text goes to `samples/` and is synced before the judgements about
+//! it are written, a few megabytes at a time. What is kept of a row afterwards are hashes, of its item,
+//! its text and its judgement, to know what is there already; beyond some thousand rows they lie in
+//! nameless temporary files in the project's folder, so that memory does not grow with the file.
+//!
+//! A second pass that is interrupted (a killed process, a full disk) leaves a project that is sound
+//! and lacks some rows. Importing the file again adds those and nothing else.
 
+mod known;
 mod labelled;
 mod names;
 mod native;
 mod project;
 
 use super::formats::InFormat;
+use super::formats::lm_human_preferences::Decoder;
 use super::item::{ItemError, SamplesError};
 use super::judgements::{Content, Judgements, Read};
 use super::lines::RowError;
@@ -20,6 +27,7 @@ use labelled::{Labelled, Slots};
 use project::Project;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Most errors that are kept when bad rows are skipped; the others are counted.
@@ -38,13 +46,28 @@ pub enum ImportError {
         path = .0.display()
     )]
     Empty(PathBuf),
-    /// The file is read twice, to write nothing if a row is bad.
+    /// The file is read twice, to write nothing if it cannot be brought in whole.
     #[error(
-        "{path} is a pipe, and a file is read twice (first to check it): save it to a file, or \
-         give --skip-bad",
+        "{path} is a pipe, and a file is read twice (first to check it): save it to a file",
         path = .0.display()
     )]
     Pipe(PathBuf),
+    /// What is known of the rows does not fit into memory, and has no other place.
+    #[error(
+        "cannot keep what is known of the rows in a temporary file in the project's folder: {0}"
+    )]
+    Temporary(io::Error),
+    /// The second pass, which writes, did not come to its end.
+    #[error(
+        "{source}\nThe import stopped after {judgements} new judgements. What was written is sound; \
+         import the file again when this is solved: it adds what is missing and nothing twice"
+    )]
+    Interrupted {
+        /// What stopped it.
+        source: Box<ImportError>,
+        /// Judgements that were written.
+        judgements: usize,
+    },
     /// The samples file.
     #[error(transparent)]
     Samples(#[from] SamplesError),
@@ -82,6 +105,10 @@ pub enum ImportError {
     TooManyBatches,
 }
 
+fn temporary(error: io::Error) -> ImportError {
+    ImportError::Temporary(error)
+}
+
 /// Where a file goes.
 #[derive(Debug, Clone, Copy)]
 pub struct Target<'a> {
@@ -95,6 +122,8 @@ pub struct Target<'a> {
     pub format: Option<InFormat>,
     /// Leave bad rows out instead of refusing the file.
     pub skip_bad: bool,
+    /// Decodes rows that hold token ids.
+    pub decoder: Option<Decoder<'a>>,
 }
 
 /// What became of a file.
@@ -143,7 +172,8 @@ pub type Progress<'a> = &'a mut dyn FnMut(f64);
 /// same file adds nothing.
 ///
 /// # Errors
-/// [`ImportError`]; nothing is written if a row is bad and not to be skipped.
+/// [`ImportError`]; nothing is written if the file cannot be brought in whole, bad rows that are to be
+/// skipped aside. [`ImportError::Interrupted`] if the file system then refuses.
 pub fn import(
     file: &Path,
     target: &Target,
@@ -153,18 +183,29 @@ pub fn import(
     if let Some(name) = target.annotator.filter(|name| name.starts_with(SIM_PREFIX)) {
         return Err(ImportError::Simulated(name.to_owned()));
     }
-    let mut project = Project::new(target, stamps);
-    if !target.skip_bad {
-        if std::fs::metadata(file).is_ok_and(|file| !file.is_file() && !file.is_dir()) {
-            return Err(ImportError::Pipe(file.to_owned()));
-        }
-        let mut foresee = |incoming: Incoming| project.foresee(&incoming);
-        each(file, target, &mut foresee, &mut |part| progress(part / 2.0))?;
-        project.open()?;
+    if std::fs::metadata(file).is_ok_and(|file| !file.is_file() && !file.is_dir()) {
+        return Err(ImportError::Pipe(file.to_owned()));
     }
+    let mut project = Project::new(target, stamps);
+    let mut foresee = |incoming: Incoming| project.foresee(&incoming);
+    each(file, target, &mut foresee, &mut |part| progress(part / 2.0))?;
+    project.open()?;
+    let mut further = |part: f64| progress(f64::midpoint(1.0, part));
+    let imported = bring(file, target, &mut project, &mut further);
+    imported.map_err(|source| ImportError::Interrupted {
+        source: Box::new(source),
+        judgements: project.written().judgements(),
+    })
+}
+
+/// The second pass.
+fn bring(
+    file: &Path,
+    target: &Target,
+    project: &mut Project,
+    progress: Progress,
+) -> Result<Imported, ImportError> {
     let mut counts = Imported::default();
-    let passes = if target.skip_bad { 1.0 } else { 2.0 };
-    let mut further = |part: f64| progress(((passes - 1.0) + part) / passes);
     let mut take = |incoming: Incoming| match incoming {
         Incoming::Duplicate => {
             counts.duplicates += 1;
@@ -176,8 +217,9 @@ pub fn import(
         }
         Incoming::Native(native) => project.add_native(*native),
     };
-    let read = each(file, target, &mut take, &mut further)?;
-    let written = project.close()?;
+    let read = each(file, target, &mut take, progress)?;
+    project.close()?;
+    let written = project.written();
     Ok(Imported {
         format: read.format,
         rows: read.rows,
@@ -185,8 +227,8 @@ pub fn import(
         bad_rows: read.bad_rows,
         skipped: read.skipped,
         new_items: written.new_items,
-        judgements: written.annotators.values().sum(),
-        annotators: written.annotators,
+        judgements: written.judgements(),
+        annotators: written.annotators.clone(),
         already_there: written.already_there,
         conflicting: written.conflicting,
         unjudged: written.unjudged,
@@ -212,8 +254,8 @@ fn each(
     progress: Progress,
 ) -> Result<Imported, ImportError> {
     const EVERY: usize = 512;
-    let mut judgements = Judgements::open(file, target.format)?;
-    let (mut slots, mut read) = (Slots::default(), Imported::default());
+    let mut judgements = Judgements::open(file, target.format)?.decoding(target.decoder);
+    let (mut slots, mut read) = (Slots::new(target.dir), Imported::default());
     loop {
         let next = match judgements.next_read() {
             Ok(None) => break,
@@ -245,6 +287,8 @@ fn each(
     Ok(read)
 }
 
+const TOO_OFTEN: &str = "more than 256 judgements of the same answers by one annotator";
+
 fn hand_on(
     Read { row, content, .. }: Read,
     target: &Target,
@@ -264,9 +308,9 @@ fn hand_on(
                     None => Incoming::Duplicate,
                     Some(mut labelled) => {
                         labelled.item.row().map_err(bad)?;
-                        slots
-                            .number(&mut labelled)
-                            .map_err(|reason| row.error(reason))?;
+                        if !slots.number(&mut labelled)? {
+                            return Err(row.error(TOO_OFTEN).into());
+                        }
                         Incoming::Labelled(Box::new(labelled))
                     }
                 };

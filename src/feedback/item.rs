@@ -10,7 +10,10 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-pub use file::{BatchFile, SamplesError, append_batch, batch_name, read_all, read_batch};
+pub use file::{
+    BatchFile, SamplesError, append_batch, batch_name, is_cut_off, read_all, read_all_with,
+    read_batch,
+};
 
 /// Version of the row written here.
 pub const ITEM_VERSION: u32 = 1;
@@ -115,6 +118,7 @@ fn messages_json(messages: &[Message]) -> String {
 
 /// A prompt with its identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "PromptRow")]
 pub struct Prompt {
     /// The prompt file's id, or one made from the hash.
     pub id: String,
@@ -123,6 +127,29 @@ pub struct Prompt {
     /// `text` or `messages`.
     #[serde(flatten)]
     pub text: PromptText,
+}
+
+/// A prompt as it is read: serde would buffer the row to find out which of the two texts it has.
+#[derive(Deserialize)]
+struct PromptRow {
+    id: String,
+    sha256: Sha256,
+    text: Option<String>,
+    messages: Option<Vec<Message>>,
+}
+
+impl TryFrom<PromptRow> for Prompt {
+    type Error = &'static str;
+
+    fn try_from(row: PromptRow) -> Result<Self, Self::Error> {
+        let text = match (row.text, row.messages) {
+            (Some(text), None) => PromptText::Text(text),
+            (None, Some(messages)) => PromptText::Messages(messages),
+            _ => return Err("a prompt has either `text` or `messages`"),
+        };
+        let (id, sha256) = (row.id, row.sha256);
+        Ok(Self { id, sha256, text })
+    }
 }
 
 impl Prompt {
@@ -295,6 +322,23 @@ impl Item {
         }
     }
 
+    /// Characters of each candidate's text.
+    pub fn lengths(&self) -> Vec<u32> {
+        let each = self.candidates.iter();
+        each.map(|candidate| candidate.text.chars().count() as u32)
+            .collect()
+    }
+
+    /// The same, and lets go of the texts, the prompt's among them. The hashes stay.
+    pub fn take_lengths(&mut self) -> Vec<u32> {
+        let lengths = self.lengths();
+        for candidate in &mut self.candidates {
+            candidate.text = String::new();
+        }
+        self.prompt.text = PromptText::Text(String::new());
+        lengths
+    }
+
     /// The candidate with this id.
     pub fn candidate(&self, id: &str) -> Option<&Candidate> {
         self.candidates.iter().find(|candidate| candidate.id == id)
@@ -314,7 +358,8 @@ impl Item {
         if self.prompt.text.is_empty() {
             return Err(ItemError::EmptyPrompt);
         }
-        check_hash("the prompt", self.prompt.sha256, self.prompt.text.sha256())?;
+        let (stated, found) = (self.prompt.sha256, self.prompt.text.sha256());
+        check_hash(|| "the prompt".into(), stated, found)?;
         self.check_candidates()
     }
 
@@ -324,11 +369,8 @@ impl Item {
         }
         for (index, candidate) in self.candidates.iter().enumerate() {
             let found = Sha256::of(&candidate.text);
-            check_hash(
-                &format!("candidate {}", candidate.id),
-                candidate.sha256,
-                found,
-            )?;
+            let what = || format!("candidate {}", candidate.id);
+            check_hash(what, candidate.sha256, found)?;
             if self.candidates[..index]
                 .iter()
                 .any(|earlier| earlier.id == candidate.id)
@@ -340,12 +382,16 @@ impl Item {
     }
 }
 
-fn check_hash(what: &str, expected: Sha256, found: Sha256) -> Result<(), ItemError> {
+fn check_hash(
+    what: impl FnOnce() -> String,
+    expected: Sha256,
+    found: Sha256,
+) -> Result<(), ItemError> {
     if expected == found {
         return Ok(());
     }
     Err(ItemError::Hash {
-        what: what.to_owned(),
+        what: what(),
         expected,
         found,
     })

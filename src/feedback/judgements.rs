@@ -1,6 +1,7 @@
 //! The judgements of a file of any format, one row at a time.
 
 use super::formats::judged::{Found, Judged};
+use super::formats::lm_human_preferences::{self, Decoder};
 use super::formats::native::Native;
 use super::formats::unpaired::Matcher;
 use super::formats::value::Object;
@@ -41,13 +42,14 @@ impl Read {
 
 /// Reader of a file of judgements. The first row that has a format decides for all, unless the
 /// caller did.
-pub struct Judgements {
+pub struct Judgements<'a> {
     rows: Rows,
     format: Option<InFormat>,
+    decoder: Option<Decoder<'a>>,
     matcher: Matcher,
 }
 
-impl Judgements {
+impl<'a> Judgements<'a> {
     /// Opens a file; see [`Rows`] for what it may be.
     ///
     /// # Errors
@@ -56,8 +58,16 @@ impl Judgements {
         Ok(Self {
             rows: Rows::open(path)?,
             format,
+            decoder: None,
             matcher: Matcher::default(),
         })
+    }
+
+    /// Decodes rows that hold token ids.
+    #[must_use]
+    pub fn decoding(mut self, decoder: Option<Decoder<'a>>) -> Self {
+        self.decoder = decoder;
+        self
     }
 
     /// The format, once it is known.
@@ -114,6 +124,10 @@ impl Judgements {
                 let half = unpaired::read(&object).map_err(expected)?;
                 let judged = self.matcher.add(half).into_iter().collect();
                 Ok((Content::Judged(judged), 0))
+            }
+            InFormat::LmHumanPreferences => {
+                let judged = lm_human_preferences::read(&object, self.decoder);
+                Ok((Content::Judged(vec![judged.map_err(expected)?]), 0))
             }
             other => {
                 let Found { judged, left_out } = other.read(object).map_err(expected)?;

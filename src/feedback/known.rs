@@ -6,15 +6,20 @@
 //!
 //! The text of `gold/NAME.jsonl` is copied to `samples/gold-NAME.jsonl`, where text lives. What is
 //! expected stays here: neither samples nor records hold it, so that whoever trains on the records,
-//! or reads them, does not learn it, and a wrong expectation can be corrected afterwards.
+//! or reads them, does not learn it, and a wrong expectation can be corrected afterwards. A machine from
+//! which `gold/` is withheld asks what `samples/gold-*.jsonl` hold; who has `gold/` counts the answers.
 
 use super::answers::{self, AnswerRow};
-use super::item::{Item, MAX_ROW_BYTES, SamplesError, batch_name};
+use super::item::{Item, MAX_ROW_BYTES, SamplesError, batch_name, read_batch};
 use super::lines::{Lines, Row, RowError, jsonl_files};
 use super::record::Outcome;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::Path;
+
+/// What the names of batches of items with a known answer begin with. Such items are never labelled
+/// for training, whether the answer is known on this machine or not.
+pub const GOLD_PREFIX: &str = "gold-";
 
 /// The right answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,7 +74,7 @@ enum Stated {
 pub fn read(gold: &Path) -> Result<Known, RowError> {
     let mut known = Known::default();
     for path in jsonl_files(gold)? {
-        let batch = format!("gold-{}", batch_name(&path));
+        let batch = format!("{GOLD_PREFIX}{}", batch_name(&path));
         let mut lines = Lines::open(&path, MAX_ROW_BYTES)?;
         while let Some(row) = lines.next_row()? {
             let (item, expected) = parse(&row, &batch)?;
@@ -82,14 +87,29 @@ pub fn read(gold: &Path) -> Result<Known, RowError> {
     Ok(known)
 }
 
-/// The same, and the text copied to `samples/`, from which it can be judged.
+/// The same, and the text copied to `samples/`, from which it can be judged. Without a folder `gold/`
+/// the items are those of `samples/`, and nothing is known of what is expected.
 ///
 /// # Errors
 /// As [`read`], and if `samples/` cannot be read or written.
 pub fn prepare(gold: &Path, samples: &Path) -> Result<Known, SamplesError> {
+    if !gold.exists() {
+        return withheld(samples);
+    }
     let known = read(gold)?;
     for batch in known.items.chunk_by(|a, b| a.batch == b.batch) {
         answers::add_new(samples, &batch[0].batch, batch)?;
+    }
+    Ok(known)
+}
+
+fn withheld(samples: &Path) -> Result<Known, SamplesError> {
+    let mut known = Known::default();
+    for path in jsonl_files(samples)? {
+        let name = path.file_name().unwrap_or_default();
+        if name.to_string_lossy().starts_with(GOLD_PREFIX) {
+            known.items.extend(read_batch(&path)?);
+        }
     }
     Ok(known)
 }

@@ -1,7 +1,7 @@
 //! The labels of a project: effective judgements of all annotators, joined with the text they are
 //! about.
 
-use super::item::{Item, SamplesError, read_all};
+use super::item::{Item, SamplesError, read_all, read_all_with};
 use super::lines::jsonl_files;
 use super::record::{Kind, Origin, Outcome, Record};
 use super::store::history::{Event, History};
@@ -109,6 +109,8 @@ pub struct Labels {
     pub items: Vec<Item>,
     /// Effective events by annotator name, then in the order they were made.
     pub labels: Vec<Label>,
+    /// Where the texts were not kept: the characters of every answer of every item.
+    pub lengths: Option<Vec<Vec<u32>>>,
 }
 
 impl Labels {
@@ -117,9 +119,35 @@ impl Labels {
     /// # Errors
     /// [`LabelsError`], by file and line.
     pub fn read(folders: &Folders) -> Result<Self, LabelsError> {
+        Self::join(folders, || read_all(&folders.samples))
+    }
+
+    /// The same, as strictly checked, in less memory: of each text only its length is kept, and the
+    /// texts of [`Labels::items`] are empty.
+    ///
+    /// # Errors
+    /// [`LabelsError`], by file and line.
+    pub fn without_texts(folders: &Folders) -> Result<Self, LabelsError> {
+        let mut lengths = Vec::new();
+        let labels = Self::join(folders, || {
+            let measured = read_all_with(&folders.samples, &Item::take_lengths)?;
+            let (items, measured) = measured.into_iter().unzip();
+            lengths = measured;
+            Ok(items)
+        })?;
+        Ok(Self {
+            lengths: Some(lengths),
+            ..labels
+        })
+    }
+
+    fn join(
+        folders: &Folders,
+        items: impl FnOnce() -> Result<Vec<Item>, SamplesError>,
+    ) -> Result<Self, LabelsError> {
         let (items, histories) = thread::scope(|scope| {
             let histories = scope.spawn(|| load_all(&folders.feedback));
-            let items = read_all(&folders.samples);
+            let items = items();
             let histories = histories.join();
             (
                 items,
@@ -128,13 +156,13 @@ impl Labels {
         });
         let mut labels = Self {
             items: items?,
-            labels: Vec::new(),
+            ..Self::default()
         };
         let places = places(&labels.items);
-        for history in &histories? {
+        for history in histories? {
             let events: Vec<&Event> = history.all_effective().collect();
             for (event, record) in events.iter().zip(history.records(&events)?) {
-                let label = join(&labels.items, &places, history, event, record)?;
+                let label = join(&labels.items, &places, &history, event, record)?;
                 labels.labels.push(label);
             }
         }

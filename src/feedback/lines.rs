@@ -124,7 +124,12 @@ pub struct Lines {
     reader: Box<dyn BufRead + Send>,
     line: usize,
     max_bytes: usize,
+    /// Room for the next row: as much as the last one took, so that it need not grow.
+    usual: usize,
 }
+
+/// Most room that is made before a row is read, in bytes.
+const MOST_AHEAD: usize = 1 << 16;
 
 impl Lines {
     /// Opens a file; a name ending in `.gz` is decompressed.
@@ -159,6 +164,7 @@ impl Lines {
             reader,
             line: 0,
             max_bytes,
+            usual: 0,
         }
     }
 
@@ -182,6 +188,7 @@ impl Lines {
             reader: Box::new(BufReader::with_capacity(1 << 16, file)),
             line: 0,
             max_bytes,
+            usual: 0,
         })
     }
 
@@ -196,7 +203,7 @@ impl Lines {
     /// [`RowError`] if the file fails, the line is longer than the limit, or it is not UTF-8.
     pub fn next_row(&mut self) -> Result<Option<Row>, RowError> {
         loop {
-            let mut bytes = Vec::new();
+            let mut bytes = Vec::with_capacity(self.usual);
             let mut bounded = self.reader.by_ref().take(self.max_bytes as u64 + 1);
             let read = bounded.read_until(b'\n', &mut bytes);
             let n = read.map_err(|source| RowError::Io {
@@ -207,6 +214,7 @@ impl Lines {
                 return Ok(None);
             }
             self.line += 1;
+            self.usual = n.next_power_of_two().min(MOST_AHEAD);
             if bytes.len() > self.max_bytes && bytes.last() != Some(&b'\n') {
                 self.skip_line()?;
             }
@@ -233,7 +241,10 @@ impl Lines {
             text: String::new(),
         };
         if bytes.len() > self.max_bytes {
-            return Err(row.error(format!("the line is longer than {} bytes", self.max_bytes)));
+            return Err(row.error(format!(
+                "the line is longer than {} bytes; each row must be a line of its own",
+                self.max_bytes
+            )));
         }
         while bytes.last().is_some_and(|last| b"\r\n".contains(last)) {
             bytes.pop();
@@ -348,7 +359,7 @@ mod tests {
         assert!(error.contains("a.jsonl:3: not UTF-8"), "{error}");
         let error = lines.next_row().unwrap_err().to_string();
         assert!(
-            error.ends_with("a.jsonl:4: the line is longer than 11 bytes"),
+            error.contains("a.jsonl:4: the line is longer than 11 bytes; each row"),
             "{error}"
         );
     }

@@ -41,4 +41,5 @@ pub mod record;
 pub mod report;
 pub mod rows;
 pub mod sim;
+mod spill;
 pub mod store;

@@ -19,7 +19,7 @@ mod sides;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use self::checks::Checks;
+use self::checks::{Checks, Mixer};
 use self::order::{Choice, Order};
 use self::roster::Roster;
 use super::item::Item;
@@ -64,13 +64,27 @@ pub struct Target {
     pub day_began_ms: u64,
 }
 
+impl Target {
+    /// Whether an event with this id belongs to the day.
+    pub fn counts(&self, id: Ulid) -> bool {
+        id.timestamp_ms() >= self.day_began_ms
+    }
+}
+
 /// How much of a daily target is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Today {
     /// Judgements since the day began.
     pub done: usize,
-    /// Judgements to aim at.
-    pub target: usize,
+    /// What to aim at.
+    pub target: Target,
+}
+
+impl Today {
+    /// Whether the target is reached.
+    pub fn is_reached(&self) -> bool {
+        self.done >= self.target.per_day
+    }
 }
 
 impl Plan {
@@ -104,20 +118,20 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The mixture of checks as it stands after the tasks for `items`: for items that are made while
+    /// their annotator judges.
+    pub fn mixer(&self, items: &[Item], history: &History) -> Mixer<'_> {
+        laid_out(items, history, self).1
+    }
+
     /// What the owner of `history` has done today, if there is a target.
     pub fn today(&self, history: &History) -> Option<Today> {
-        let Target {
-            per_day,
-            day_began_ms,
-        } = self.target?;
+        let target = self.target?;
         let judged = history
             .all_effective()
             .filter(|e| e.kind == Kind::Judgement);
-        let today = judged.filter(|event| event.id.timestamp_ms() >= day_began_ms);
-        Some(Today {
-            done: today.count(),
-            target: per_day,
-        })
+        let done = judged.filter(|event| target.counts(event.id)).count();
+        Some(Today { done, target })
     }
 }
 
@@ -147,7 +161,7 @@ impl Queue {
     pub fn new(items: &[Item], history: &History, plan: &Plan) -> Self {
         let all = match &plan.disputes {
             Some(disputes) => in_dispute(items, history, disputes, plan.seed),
-            None => laid_out(items, history, plan),
+            None => laid_out(items, history, plan).0,
         };
         let event = |task: &Task| history.effective(&items[task.index].id, task.slot);
         let total = all.len();
@@ -200,8 +214,8 @@ impl Queue {
     }
 }
 
-/// Every task of an annotator, answered or not.
-fn laid_out(items: &[Item], history: &History, plan: &Plan) -> Vec<Task> {
+/// Every task of an annotator, answered or not, and what is still to be mixed in.
+fn laid_out<'a>(items: &[Item], history: &History, plan: &'a Plan) -> (Vec<Task>, Mixer<'a>) {
     let is_known = |index: usize| plan.checks.known.contains(&items[index].id);
     let is_mine = |index: usize| {
         let id = &items[index].id;
@@ -217,7 +231,7 @@ fn laid_out(items: &[Item], history: &History, plan: &Plan) -> Vec<Task> {
 }
 
 /// The items in dispute, in random order. An adjudicator who judged the item before sees it in a new
-/// slot, so that the earlier judgement stays.
+/// slot, so that the earlier judgement stays. One who skipped it as an adjudicator is not asked again.
 fn in_dispute(items: &[Item], history: &History, disputes: &Disputes, seed: u64) -> Vec<Task> {
     let disputed = |&index: &usize| disputes.contains_key(&items[index].id);
     let open: Vec<usize> = (0..items.len()).filter(disputed).collect();
@@ -226,7 +240,11 @@ fn in_dispute(items: &[Item], history: &History, disputes: &Disputes, seed: u64)
         let id = &items[task.index].id;
         let taken = |slot: u8| {
             let event = history.effective(id, slot);
-            event.is_some_and(|event| event.kind != Kind::Defer)
+            event.is_some_and(|event| match event.kind {
+                Kind::Defer => false,
+                Kind::Skip => event.purpose != Some(Purpose::Adjudication),
+                _ => true,
+            })
         };
         task.slot = (0..u8::MAX).find(|&slot| !taken(slot)).unwrap_or(u8::MAX);
         task.purpose = Purpose::Adjudication;

@@ -1,11 +1,13 @@
-//! Rows of any file, one at a time: JSON lines, a JSON array, CSV or Parquet, plain or gzip.
+//! Rows of any file, one at a time: JSON lines, a JSON array, CSV or Parquet, plain, gzip or zstd.
 //!
 //! What a file is shows in its first bytes; only CSV needs its name. Memory does not grow with the
 //! file: a row is bounded by [`MAX_ROW_BYTES`], a Parquet file is read page by page.
 
 mod array;
 mod csv;
+mod foreign;
 mod parquet;
+mod zstd;
 
 pub use parquet::is_decoding;
 
@@ -42,6 +44,21 @@ impl Read for Counted {
     }
 }
 
+/// A gzip stream whose errors say what is wrong with the file.
+struct Gzip<R>(flate2::bufread::MultiGzDecoder<R>);
+
+impl<R: BufRead> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer).map_err(|error| match error.kind() {
+            io::ErrorKind::UnexpectedEof => {
+                let reason = "gzip: the file is cut off; fetch or write it again";
+                io::Error::new(error.kind(), reason)
+            }
+            kind => io::Error::new(kind, format!("gzip: {error}")),
+        })
+    }
+}
+
 enum Kind {
     Lines(Lines),
     Array(array::Elements),
@@ -61,7 +78,7 @@ impl Rows {
         if metadata.is_dir() {
             let folder = io::Error::new(
                 io::ErrorKind::IsADirectory,
-                "is a folder; name a .json, .jsonl, .jsonl.gz, .parquet or .csv file",
+                "is a folder; name a .json, .jsonl, .jsonl.gz, .jsonl.zst, .parquet or .csv file",
             );
             return Err(failed(folder));
         }
@@ -111,11 +128,17 @@ impl Kind {
             return Ok(Self::Parquet(Box::new(table)));
         }
         let mut reader: Bytes = if start.starts_with(&[0x1f, 0x8b]) {
-            let decoder = flate2::bufread::MultiGzDecoder::new(reader);
+            let decoder = Gzip(flate2::bufread::MultiGzDecoder::new(reader));
             Box::new(BufReader::with_capacity(1 << 16, decoder))
+        } else if start.starts_with(&zstd::MAGIC) {
+            Box::new(BufReader::with_capacity(1 << 16, zstd::Frames::new(reader)))
         } else {
             Box::new(reader)
         };
+        let start = reader.fill_buf().map_err(&failed)?;
+        if let Some(what) = foreign::name(start) {
+            return Err(failed(io::Error::new(io::ErrorKind::InvalidData, what)));
+        }
         if is_csv(path) {
             return csv::Records::new(path, reader).map(Self::Csv);
         }
@@ -137,10 +160,13 @@ fn at(path: &Path) -> impl Fn(io::Error) -> RowError + use<> {
     }
 }
 
-/// True for `.csv` and `.csv.gz`: no first bytes tell a table of text.
+/// True for `.csv`, `.csv.gz` and `.csv.zst`: no first bytes tell a table of text.
 fn is_csv(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let plain = [".gz", ".zst"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end));
+    let name = plain.unwrap_or(&name);
     let extension = Path::new(name).extension().map(PathBuf::from);
     extension.is_some_and(|extension| extension.as_os_str().eq_ignore_ascii_case("csv"))
 }

@@ -11,6 +11,8 @@
 //! 4. A line cut off at the end of a file is copied aside and reported; any other damage is an
 //!    error that names file and line.
 
+pub mod answered;
+pub mod begun;
 pub mod bulk;
 pub mod decision;
 pub mod history;
@@ -94,6 +96,18 @@ pub enum StoreError {
     ReadOnly {
         /// The first failure.
         reason: String,
+    },
+    /// What was begun and not saved cannot be read.
+    #[error(
+        "{path}: {source}; it holds what was begun and not saved: correct it, or move it elsewhere to \
+         start without it",
+        path = .path.display()
+    )]
+    Draft {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
     },
     /// The file system refused.
     #[error("{path}: {source}", path = .path.display())]

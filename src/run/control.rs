@@ -2,10 +2,11 @@
 //!
 //! A trainer reports to an [`Observer`] and asks its [`StopFlag`] after every step. Ctrl-C while a job
 //! listens sets the flag: the job finishes its step, writes a checkpoint and returns. Ctrl-C a second
-//! time, or when no job listens, ends the process at once.
+//! time, a moment later, or when no job listens, ends the process at once.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 /// What a trainer says while it works. Every method may be ignored.
 pub trait Observer: Send {
@@ -32,7 +33,19 @@ pub struct Silent;
 impl Observer for Silent {}
 
 /// The job that Ctrl-C stops; there is one signal handler per process and so one such place.
-static LISTENING: Mutex<Weak<AtomicBool>> = Mutex::new(Weak::new());
+static LISTENING: Mutex<Listening> = Mutex::new(Listening {
+    flag: Weak::new(),
+    asked: None,
+});
+
+struct Listening {
+    flag: Weak<AtomicBool>,
+    /// When the job was asked to stop.
+    asked: Option<Instant>,
+}
+
+/// Signals that come within this time are one: a terminal that is closed sends several.
+const TOGETHER: Duration = Duration::from_millis(300);
 
 /// A request to stop, shared by whoever may ask and the job that obeys.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +60,10 @@ impl StopFlag {
     /// A flag that the next Ctrl-C sets, as long as it or a clone exists.
     pub fn on_ctrl_c() -> Self {
         let flag = Self::default();
-        *LISTENING.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&flag.0);
+        *LISTENING.lock().unwrap_or_else(PoisonError::into_inner) = Listening {
+            flag: Arc::downgrade(&flag.0),
+            asked: None,
+        };
         flag
     }
 
@@ -67,18 +83,26 @@ impl StopFlag {
 pub enum Interrupt {
     /// A job listens and has just been asked to stop.
     Stopping,
+    /// It came together with the one before and asks for nothing more.
+    Same,
     /// Nobody listens, or the job was asked before: end the process.
     Abort,
 }
 
 /// Handles one Ctrl-C; `main` calls this from the signal handler.
 pub fn interrupt() -> Interrupt {
-    let listening = LISTENING
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .upgrade();
-    match listening {
-        Some(flag) if !flag.swap(true, Ordering::Relaxed) => Interrupt::Stopping,
+    interrupt_at(Instant::now())
+}
+
+fn interrupt_at(now: Instant) -> Interrupt {
+    let mut listening = LISTENING.lock().unwrap_or_else(PoisonError::into_inner);
+    let since = |asked| now.saturating_duration_since(asked);
+    match listening.flag.upgrade() {
+        Some(flag) if !flag.swap(true, Ordering::Relaxed) => {
+            listening.asked = Some(now);
+            Interrupt::Stopping
+        }
+        _ if listening.asked.is_some_and(|asked| since(asked) < TOGETHER) => Interrupt::Same,
         _ => Interrupt::Abort,
     }
 }
@@ -88,15 +112,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_interrupt_stops_the_job_and_the_second_aborts() {
+    fn the_first_interrupt_stops_the_job_and_a_later_one_aborts() {
         let flag = StopFlag::on_ctrl_c();
         let seen_by_trainer = flag.clone();
         assert!(!seen_by_trainer.is_set());
-        assert_eq!(interrupt(), Interrupt::Stopping);
+        let first = Instant::now();
+        let later = |ms| interrupt_at(first + Duration::from_millis(ms));
+        assert_eq!(later(0), Interrupt::Stopping);
         assert!(seen_by_trainer.is_set());
-        assert_eq!(interrupt(), Interrupt::Abort);
+        assert_eq!((later(2), later(299)), (Interrupt::Same, Interrupt::Same));
+        assert_eq!(later(300), Interrupt::Abort);
         drop((flag, seen_by_trainer));
-        assert_eq!(interrupt(), Interrupt::Abort, "no job listens any more");
+        assert_eq!(later(50), Interrupt::Same, "it is just ending");
+        assert_eq!(later(400), Interrupt::Abort, "no job listens any more");
     }
 
     #[test]

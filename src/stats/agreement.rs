@@ -24,24 +24,36 @@ pub struct Agreement {
 /// # Panics
 /// If a category is out of range.
 pub fn agreement(units: &[&[usize]], categories: usize) -> Option<Agreement> {
-    let (mut values, mut disagreement, mut shared) = (0.0, 0.0, 0);
-    let mut counts = vec![0_usize; categories];
-    for unit in units.iter().filter(|unit| unit.len() > 1) {
-        counts.fill(0);
-        unit.iter().for_each(|&category| counts[category] += 1);
-        let n = unit.len();
-        let alike: usize = counts.iter().map(|c| c * c.saturating_sub(1)).sum();
-        // Ordered pairs of unlike values within the unit, each weighing 1/(n − 1).
-        disagreement += (n * (n - 1) - alike) as f64 / (n - 1) as f64;
-        values += n as f64;
-        shared += 1;
-    }
+    let shared = || units.iter().filter(|unit| unit.len() > 1);
+    let sums = shared().map(|unit| alike(unit, categories));
+    let (alike, values) = sums.fold((0.0, 0.0), |(a, n), (alike, values)| {
+        (a + alike, n + values)
+    });
     let nominal = Reliability::new(units.iter().copied(), categories, Distance::Nominal);
-    (shared > 0).then(|| Agreement {
-        units: shared,
-        raw: 1.0 - disagreement / values,
+    (values > 0.0).then(|| Agreement {
+        units: shared().count(),
+        raw: alike / values,
         alpha: nominal.alpha(),
     })
+}
+
+/// What one unit brings to raw agreement, Σ first / Σ second over units: the values that have an equal
+/// among the others, a value weighing by how many of the others equal it, and all values. (0, 0) for a
+/// unit with fewer than two.
+///
+/// # Panics
+/// If a category is out of range.
+pub fn alike(unit: &[usize], categories: usize) -> (f64, f64) {
+    let n = unit.len();
+    if n < 2 {
+        return (0.0, 0.0);
+    }
+    let mut counts = vec![0_usize; categories];
+    for &category in unit {
+        counts[category] += 1;
+    }
+    let alike: usize = counts.iter().map(|c| c * c.saturating_sub(1)).sum();
+    (alike as f64 / (n - 1) as f64, n as f64)
 }
 
 #[cfg(test)]

@@ -25,8 +25,8 @@ pub enum Distance {
 pub struct Reliability {
     categories: usize,
     distance: Distance,
-    /// Counts per category of each kind of unit, and how many units are of that kind.
-    kinds: Vec<(Vec<u32>, usize)>,
+    /// Counts per category of each unit of a kind of cluster, and how many clusters are of that kind.
+    kinds: Vec<(Vec<Vec<u32>>, usize)>,
     units: usize,
 }
 
@@ -40,12 +40,35 @@ impl Reliability {
         categories: usize,
         distance: Distance,
     ) -> Self {
-        let mut places: BTreeMap<Vec<u32>, usize> = BTreeMap::new();
-        let mut kinds: Vec<(Vec<u32>, usize)> = Vec::new();
-        for unit in units.into_iter().filter(|unit| unit.len() > 1) {
+        let clusters = units.into_iter().map(|unit| [unit]);
+        Self::clustered(clusters, categories, distance)
+    }
+
+    /// Takes in units that come in clusters, such as the pairs of answers of one ranking. α is that of
+    /// all units; its interval draws whole clusters.
+    ///
+    /// # Panics
+    /// If a category is out of range.
+    pub fn clustered<'a, C: IntoIterator<Item = &'a [usize]>>(
+        clusters: impl IntoIterator<Item = C>,
+        categories: usize,
+        distance: Distance,
+    ) -> Self {
+        let count = |unit: &[usize]| {
             let mut counts = vec![0; categories];
             for &category in unit {
                 counts[category] += 1;
+            }
+            counts
+        };
+        let mut places: BTreeMap<Vec<Vec<u32>>, usize> = BTreeMap::new();
+        let mut kinds: Vec<(Vec<Vec<u32>>, usize)> = Vec::new();
+        for cluster in clusters {
+            let units = cluster.into_iter().filter(|unit| unit.len() > 1);
+            let mut counts: Vec<Vec<u32>> = units.map(count).collect();
+            counts.sort_unstable();
+            if counts.is_empty() {
+                continue;
             }
             let kind = *places.entry(counts.clone()).or_insert_with(|| {
                 kinds.push((counts, 0));
@@ -56,7 +79,7 @@ impl Reliability {
         Self {
             categories,
             distance,
-            units: kinds.iter().map(|(_, n)| n).sum(),
+            units: kinds.iter().map(|(units, n)| units.len() * n).sum(),
             kinds,
         }
     }
@@ -72,16 +95,16 @@ impl Reliability {
         self.weighted(&weights)
     }
 
-    /// The 95 % percentile interval of α by drawing units with replacement, `resamples` times.
+    /// The 95 % percentile interval of α by drawing clusters with replacement, `resamples` times.
     ///
     /// Draws in which only one category occurs are left out; `None` if there are fewer than two
-    /// units or all draws are such.
+    /// clusters or all draws are such.
     pub fn interval(&self, resamples: usize, seed: u64) -> Option<Interval> {
-        if self.units < 2 {
+        let counts: Vec<usize> = self.kinds.iter().map(|(_, n)| *n).collect();
+        if counts.iter().sum::<usize>() < 2 {
             return None;
         }
         let mut random = ChaCha8Rng::seed_from_u64(seed);
-        let counts: Vec<usize> = self.kinds.iter().map(|(_, n)| *n).collect();
         let mut weights = vec![0; counts.len()];
         let mut draw = || {
             draw_kinds(&counts, &mut random, &mut weights);
@@ -98,10 +121,9 @@ impl Reliability {
     fn weighted(&self, weights: &[usize]) -> Option<f64> {
         let k = self.categories;
         let (mut coincidences, mut totals) = (vec![0.0; k * k], vec![0.0; k]);
-        for ((counts, _), &weight) in self.kinds.iter().zip(weights) {
-            if weight == 0 {
-                continue;
-            }
+        let weighed = self.kinds.iter().zip(weights).filter(|(_, n)| **n > 0);
+        let units = weighed.flat_map(|((units, _), &n)| units.iter().map(move |unit| (unit, n)));
+        for (counts, weight) in units {
             let values: u32 = counts.iter().sum();
             let share = weight as f64 / f64::from(values - 1);
             let present = || (0..k).filter(|&c| counts[c] > 0);
@@ -178,6 +200,20 @@ mod tests {
         assert!(interval.low < 0.743 && 0.743 < interval.high && interval.high <= 1.0);
         // Four of eleven units hold all the disagreement, so little is certain.
         assert!(interval.high - interval.low > 0.3, "{interval:?}");
+    }
+
+    #[test]
+    fn clusters_change_the_interval_and_not_the_estimate() {
+        let units = Reliability::new(PUBLISHED, 5, Distance::Nominal);
+        let of_three = Reliability::clustered(
+            PUBLISHED.chunks(3).map(|units| units.iter().copied()),
+            5,
+            Distance::Nominal,
+        );
+        assert_eq!((of_three.units(), of_three.alpha()), (11, units.alpha()));
+        assert_ne!(of_three.interval(500, 1), units.interval(500, 1));
+        let one = Reliability::clustered([PUBLISHED], 5, Distance::Nominal);
+        assert_eq!((one.units(), one.interval(500, 1)), (11, None));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! is no better has learnt length.
 
 use super::Interval;
-use super::bootstrap::{RESAMPLES, of_sums};
+use super::normal::Z;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -24,15 +24,19 @@ pub struct Correlation {
     pub n: usize,
     /// In [−1, 1]: positive if the longer answer is preferred.
     pub r: f64,
-    /// From a bootstrap over clusters; absent with one.
+    /// From an error by cluster, on Fisher's scale; absent with one cluster.
     #[serde(flatten)]
     pub interval: Option<Interval>,
 }
 
 /// Pearson's correlation of length difference and verdict, each comparison counted from both of its
-/// answers, so that it does not matter which is called the first: Σ l v / √(Σ l² Σ v²). `None` if all
-/// lengths are equal or all comparisons are ties.
-pub fn correlation(compared: &[Compared], seed: u64) -> Option<Correlation> {
+/// answers, so that it does not matter which is called the first: r = Σ l v / √(Σ l² Σ v²). `None` if
+/// all lengths are equal or all comparisons are ties.
+///
+/// Its error is that of the linearised ratio, √(G/(G−1) Σ_c u_c²) over G clusters with
+/// u_c = Σ_c l v / √(Σ l² Σ v²) − r/2 (Σ_c l² / Σ l² + Σ_c v² / Σ v²); the interval is
+/// tanh(artanh r ± 1.96 · error / (1 − r²)) (Fisher 1921).
+pub fn correlation(compared: &[Compared]) -> Option<Correlation> {
     let mut clusters: BTreeMap<usize, [f64; 3]> = BTreeMap::new();
     let mut total = [0.0; 3];
     for &Compared {
@@ -48,17 +52,30 @@ pub fn correlation(compared: &[Compared], seed: u64) -> Option<Correlation> {
             total[at] += product;
         }
     }
-    let clusters: Vec<[f64; 3]> = clusters.into_values().collect();
-    let r = pearson(total);
-    (!r.is_nan()).then(|| Correlation {
+    let [both, lengths, verdicts] = total;
+    let scale = (lengths * verdicts).sqrt();
+    let r = (both / scale).clamp(-1.0, 1.0);
+    let influence = |[both, l, v]: &[f64; 3]| both / scale - r / 2.0 * (l / lengths + v / verdicts);
+    let square: f64 = clusters.values().map(|sums| influence(sums).powi(2)).sum();
+    let g = clusters.len() as f64;
+    (scale > 0.0).then(|| Correlation {
         n: compared.len(),
         r,
-        interval: (clusters.len() > 1).then(|| of_sums(&clusters, pearson, RESAMPLES, seed)),
+        interval: (g > 1.0).then(|| around(r, (g / (g - 1.0) * square).sqrt())),
     })
 }
 
-fn pearson([both, lengths, verdicts]: [f64; 3]) -> f64 {
-    both / (lengths * verdicts).sqrt()
+fn around(r: f64, error: f64) -> Interval {
+    // A perfect correlation has no error, and no place on Fisher's scale.
+    let reach = if r.abs() < 1.0 {
+        Z * error / (1.0 - r * r)
+    } else {
+        0.0
+    };
+    Interval {
+        low: (r.atanh() - reach).tanh(),
+        high: (r.atanh() + reach).tanh(),
+    }
 }
 
 /// The accuracy of the rule "longer wins". Each difference is the length of the preferred answer
@@ -103,7 +120,7 @@ mod tests {
                 compared(-0.25, 1.0, 2),
                 compared(0.1, 0.0, 3),
             ];
-            correlation(&all, 1).unwrap()
+            correlation(&all).unwrap()
         };
         // Python: statistics.correlation of the four pairs of values and their negatives.
         let found = of(1.0);
@@ -118,24 +135,38 @@ mod tests {
                 let verdict = if i.is_multiple_of(4) { -1.0 } else { 1.0 };
                 vec![compared(0.5, verdict, i); copies]
             });
-            correlation(&each.collect::<Vec<_>>(), 7).unwrap()
+            correlation(&each.collect::<Vec<_>>()).unwrap()
         };
         let (once, tenfold) = (of(1), of(10));
         assert_eq!((once.n, once.r, tenfold.r), (40, 0.5, 0.5));
-        assert_eq!(once.interval, tenfold.interval);
-        // 0.5 ± 1.96 √(0.75/40) = [0.232, 0.768]; r is a mean of ±1 here, in steps of 0.05.
-        let interval = once.interval.unwrap();
-        assert!((interval.low - 0.232).abs() < 0.051, "{interval:?}");
-        assert!((interval.high - 0.768).abs() < 0.051, "{interval:?}");
+        // u_c is 1/80 for the thirty and −3/80 for the ten: error √(40/39 · 0.01875), from Python.
+        for of in [once, tenfold] {
+            let interval = of.interval.unwrap();
+            assert!(
+                (interval.low - 0.184762123835).abs() < 1e-11,
+                "{interval:?}"
+            );
+            assert!(
+                (interval.high - 0.721948930294).abs() < 1e-11,
+                "{interval:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_perfect_correlation_is_certain() {
+        let all = [compared(0.5, 1.0, 0), compared(0.25, 0.5, 1)];
+        let interval = correlation(&all).unwrap().interval.unwrap();
+        assert_eq!((interval.low, interval.high), (1.0, 1.0));
     }
 
     #[test]
     fn equal_lengths_and_ties_have_no_correlation() {
-        assert_eq!(correlation(&[], 1), None);
-        assert_eq!(correlation(&[compared(0.0, 1.0, 0)], 1), None);
-        assert_eq!(correlation(&[compared(0.5, 0.0, 0)], 1), None);
+        assert_eq!(correlation(&[]), None);
+        assert_eq!(correlation(&[compared(0.0, 1.0, 0)]), None);
+        assert_eq!(correlation(&[compared(0.5, 0.0, 0)]), None);
         assert_eq!(
-            correlation(&[compared(0.5, 2.0, 0)], 1).unwrap().interval,
+            correlation(&[compared(0.5, 2.0, 0)]).unwrap().interval,
             None
         );
     }

@@ -36,23 +36,104 @@ pub fn bar(width: usize, share: f64) -> String {
     "█".repeat(eighths / 8) + EIGHTHS[eighths % 8]
 }
 
-/// Counts as a row of columns, `▁▃█ ▂`, at most `width` of them: neighbours are added where there are
-/// more. Nothing is a space; the least count is still seen.
-pub fn spark(width: usize, counts: &[usize]) -> String {
-    const LEVELS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-    if width == 0 || counts.is_empty() {
-        return String::new();
+/// Rows of a chart with an axis.
+const ROWS: usize = 8;
+
+/// Counts as columns on an axis that begins at zero, on at most `width` columns; neighbours are added
+/// where there are more counts. Nothing is a space; the least count is still seen. No rows without
+/// counts or without room.
+///
+/// ```text
+/// 120 ┤  ▂█
+///     │ ▅██▃
+///   0 └─────
+/// ```
+pub fn columns(width: usize, counts: &[usize]) -> Vec<String> {
+    const LEVELS: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+    let label = |most: usize| most.to_string().len() + 2;
+    let room = width.saturating_sub(label(counts.iter().sum()));
+    if room == 0 || counts.is_empty() {
+        return Vec::new();
     }
-    let merged: Vec<usize> = counts
-        .chunks(counts.len().div_ceil(width))
-        .map(|few| few.iter().sum())
-        .collect();
+    let few = counts.chunks(counts.len().div_ceil(room));
+    let merged: Vec<usize> = few.map(|few| few.iter().sum()).collect();
     let most = merged.iter().copied().max().unwrap_or(0).max(1);
-    let level = |&count: &usize| match count {
-        0 => ' ',
-        _ => LEVELS[(count * LEVELS.len()).div_ceil(most) - 1],
+    // Narrow charts of few counts are widened, so that they can be read.
+    let wide = (room / merged.len()).clamp(1, 4);
+    let margin = label(most) - 2;
+    let eighths = |count: usize| (count * ROWS * 8).div_ceil(most);
+    let mut rows: Vec<String> = (0..ROWS)
+        .rev()
+        .map(|row| {
+            let cell = |&count: &usize| LEVELS[eighths(count).saturating_sub(row * 8).min(8)];
+            let cells: String = merged
+                .iter()
+                .flat_map(|count| std::iter::repeat_n(cell(count), wide))
+                .collect();
+            let axis = if row + 1 == ROWS {
+                format!("{most} ┤")
+            } else {
+                format!("{:margin$} │", "")
+            };
+            (axis + &cells).trim_end().to_owned()
+        })
+        .collect();
+    rows.push(format!(
+        "{:>margin$} └{}",
+        0,
+        "─".repeat(merged.len() * wide)
+    ));
+    rows
+}
+
+/// A share with its interval, one step of a [`course`].
+pub type Point = (f64, Option<Interval>);
+
+/// Shares with their intervals, step by step, on an axis from 0 to 100 %, on at most `width` columns.
+/// No rows without points or where there is no column for each.
+///
+/// ```text
+/// 100 % ┤  ╷
+///       │  ●  ╷
+///       │  ╵  ●
+///   0 % └──────
+/// ```
+pub fn course(width: usize, points: &[Point]) -> Vec<String> {
+    const AXIS: usize = 7;
+    let step = width.saturating_sub(AXIS) / points.len().max(1);
+    if step == 0 || points.is_empty() {
+        return Vec::new();
+    }
+    let step = step.min(8);
+    // Row 0 is the lowest: from 0 to 1/ROWS.
+    let row_of = |share: f64| ((share * ROWS as f64) as usize).min(ROWS - 1);
+    let cell = |row: usize, (value, interval): &Point| {
+        let ends = interval.map(|i| (row_of(i.low), row_of(i.high)));
+        match ends {
+            _ if row == row_of(*value) => '●',
+            Some((low, high)) if (low..=high).contains(&row) => '│',
+            _ => ' ',
+        }
     };
-    merged.iter().map(level).collect()
+    let line = |row: usize| -> String {
+        let before = " ".repeat(step / 2);
+        let after = " ".repeat(step - step / 2 - 1);
+        let cells = points
+            .iter()
+            .map(|point| format!("{before}{}{after}", cell(row, point)));
+        cells.collect()
+    };
+    let axis = |row: usize| match row + 1 {
+        ROWS => "100 % ┤",
+        _ if row == ROWS / 2 => " 50 % ┤",
+        _ => "      │",
+    };
+    let mut rows: Vec<String> = (0..ROWS)
+        .rev()
+        .map(|row| (axis(row).to_owned() + &line(row)).trim_end().to_owned())
+        .collect();
+    rows.push("  0 % └".to_owned() + &"─".repeat(step * points.len()));
+    rows
 }
 
 #[cfg(test)]
@@ -88,8 +169,33 @@ mod tests {
 
     #[test]
     fn the_highest_column_is_full_and_the_least_is_seen() {
-        assert_eq!(spark(10, &[0, 1, 80, 40]), " ▁█▄");
-        assert_eq!(spark(2, &[1, 1, 4, 4]), "▂█");
-        assert_eq!(spark(0, &[1]), "");
+        let rows = columns(20, &[64, 1, 0, 32]);
+        assert_eq!(rows.len(), ROWS + 1);
+        assert_eq!(rows[0], "64 ┤████");
+        // Half of the height is four rows of eight.
+        assert_eq!(rows[3], "   │████");
+        assert_eq!(rows[4], "   │████        ████");
+        assert_eq!(rows[7], "   │████▁▁▁▁    ████");
+        assert_eq!(rows[8], " 0 └────────────────");
+        // Three columns for six counts: neighbours are added.
+        let merged = columns(6, &[1, 1, 2, 2, 0, 0]);
+        assert_eq!(merged[0], "4 ┤ █");
+        assert_eq!(merged[7], "0 ┤".replace("0 ┤", "  │") + "██");
+        assert!(columns(0, &[1]).is_empty() && columns(9, &[]).is_empty());
+    }
+
+    #[test]
+    fn a_course_shows_each_value_in_its_interval() {
+        let interval = |low, high| Some(Interval { low, high });
+        let rows = course(11, &[(0.9, None), (0.3, interval(0.2, 0.6))]);
+        // Eighths: 0.9 is in the eighth, 0.3 in the third, 0.2 to 0.6 from the second to the fifth.
+        assert_eq!(rows[0], "100 % ┤ ●");
+        assert_eq!(rows[2], "      │");
+        assert_eq!(rows[3], " 50 % ┤   │");
+        assert_eq!(rows[5], "      │   ●");
+        assert_eq!(rows[6], "      │   │");
+        assert_eq!(rows[7], "      │");
+        assert_eq!(rows[8], "  0 % └────");
+        assert!(course(7, &[(0.5, None)]).is_empty());
     }
 }

@@ -79,6 +79,8 @@ pub enum Mode {
     Search,
     /// The list of judgements is open.
     History,
+    /// The statistics are open.
+    Statistics,
     /// "A simulated labeller will take over": yes or no.
     HandOver,
     /// A write failed.
@@ -104,6 +106,7 @@ impl Mode {
         Self::Aspects,
         Self::Prompt,
         Self::History,
+        Self::Statistics,
         Self::Search,
         Self::Palette,
         Self::Help,
@@ -138,6 +141,7 @@ impl Mode {
             Self::Palette => "Commands",
             Self::Search => "Searching",
             Self::History => "History",
+            Self::Statistics => "Statistics",
             Self::HandOver => "Handing over",
             Self::ReadOnly => "After a write failed",
             Self::Reading => "Reading only",
@@ -203,6 +207,8 @@ pub enum Action {
     ZoomPrompt,
     /// Open the list of judgements.
     History,
+    /// Open the statistics.
+    Statistics,
     /// Show another kind of judgements.
     Filter,
     /// Search.

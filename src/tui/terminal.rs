@@ -2,9 +2,10 @@
 
 mod editor;
 mod input;
+#[cfg(unix)]
+mod signals;
 
 use std::io::{self, IsTerminal, Stdout, Write, stdout};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
 };
+use ratatui::crossterm::style::Print;
 use ratatui::crossterm::terminal::{
     BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
     disable_raw_mode, enable_raw_mode, size,
@@ -22,7 +24,7 @@ use ratatui::layout::Rect;
 use ratatui::{Frame, Terminal};
 
 pub use self::input::Input;
-use self::input::Reader;
+use self::input::{Arrival, Reader};
 
 /// Whether the terminal is in our hands right now.
 static ENTERED: AtomicBool = AtomicBool::new(false);
@@ -36,6 +38,13 @@ pub fn is_entered() -> bool {
 pub fn is_interactive() -> bool {
     io::stdin().is_terminal() && stdout().is_terminal()
 }
+
+/// Bidirectional support off, ECMA-48's BDSM mode 8: text stays in logical order, each character in
+/// the cell that it was written to. Terminals without it ignore the sequence.
+const EXPLICIT_ORDER: Print<&str> = Print("\x1b[8l");
+/// The mode that terminals with bidirectional support begin in and programs leave them in
+/// (<https://terminal-wg.pages.freedesktop.org/bidi/recommendation/escape-sequences.html>).
+const IMPLICIT_ORDER: Print<&str> = Print("\x1b[8h");
 
 /// Columns for text on standard output: those of its terminal, or 100 where there is none.
 pub fn columns() -> usize {
@@ -54,6 +63,7 @@ pub fn restore() {
             EndSynchronizedUpdate,
             DisableMouseCapture,
             DisableBracketedPaste,
+            IMPLICIT_ORDER,
             LeaveAlternateScreen,
             cursor::Show
         );
@@ -66,6 +76,7 @@ fn take(mouse: bool) -> io::Result<()> {
     execute!(
         stdout(),
         EnterAlternateScreen,
+        EXPLICIT_ORDER,
         EnableBracketedPaste,
         cursor::Hide
     )?;
@@ -79,8 +90,8 @@ fn take(mouse: bool) -> io::Result<()> {
 #[derive(Debug)]
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
-    inputs: Receiver<Input>,
-    sender: Sender<Input>,
+    arrivals: Receiver<Arrival>,
+    sender: Sender<Arrival>,
     reader: Option<Reader>,
     started: Instant,
     mouse: bool,
@@ -96,10 +107,12 @@ impl Screen {
         let started = Instant::now();
         let terminal = take(mouse).and_then(|()| Terminal::new(CrosstermBackend::new(stdout())));
         let terminal = terminal.inspect_err(|_| restore())?;
-        let (sender, inputs) = channel();
+        let (sender, arrivals) = channel();
+        #[cfg(unix)]
+        signals::report_to(sender.clone()).inspect_err(|_| restore())?;
         Ok(Self {
             terminal,
-            inputs,
+            arrivals,
             reader: Some(Reader::start(sender.clone(), started)),
             sender,
             started,
@@ -121,13 +134,19 @@ impl Screen {
         Ok((size.width, size.height))
     }
 
-    /// Draws one frame as one synchronised update, so nothing flickers over a slow line.
+    /// Draws one frame as one synchronised update, so nothing flickers over a slow line. Draws nothing
+    /// if the terminal is not of this `size` any more: its change is the next input.
     ///
     /// # Errors
     /// If the terminal cannot be written.
-    pub fn draw(&mut self, render: impl FnOnce(&mut Frame)) -> io::Result<()> {
+    pub fn draw(&mut self, size: (u16, u16), render: impl FnOnce(&mut Frame)) -> io::Result<()> {
         queue!(stdout(), BeginSynchronizedUpdate)?;
-        self.terminal.draw(render)?;
+        self.terminal.draw(|frame| {
+            let area = frame.area();
+            if (area.width, area.height) == size {
+                render(frame);
+            }
+        })?;
         execute!(stdout(), EndSynchronizedUpdate)
     }
 
@@ -143,21 +162,44 @@ impl Screen {
             .resize(Rect::new(0, 0, size.width, size.height))
     }
 
-    /// The next input, or `None` after `timeout` without one.
-    pub fn next(&self, timeout: Duration) -> Option<Input> {
-        match self.inputs.recv_timeout(timeout) {
-            Ok(input) => Some(input),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Input::Closed),
-        }
-    }
-
-    /// Gives the terminal to the shell and stops the process group until `fg`, then takes it again.
+    /// The next input, or `None` after `timeout` without one. Stopping and going on happen in here.
     ///
     /// # Errors
     /// If the terminal cannot be taken again.
-    pub fn suspend(&mut self) -> io::Result<()> {
-        self.lend(stop_process_group)
+    pub fn next(&mut self, timeout: Duration) -> io::Result<Option<Input>> {
+        if !is_entered() {
+            // A panic on another thread gave it away, to be read.
+            return self.take_again();
+        }
+        match self.arrivals.recv_timeout(timeout) {
+            Ok(Arrival::Input(input)) => Ok(Some(input)),
+            Ok(Arrival::Stop) => {
+                #[cfg(unix)]
+                self.lend(signals::stop)?;
+                Ok(Some(Input::Resumed(self.now_ms())))
+            }
+            Ok(Arrival::Continued) => self.take_again(),
+            Err(RecvTimeoutError::Timeout) => Ok(None),
+            Err(RecvTimeoutError::Disconnected) => Ok(Some(Input::Closed)),
+        }
+    }
+
+    /// Asks the process group to stop until `fg`; [`Screen::next`] gives the terminal to the shell.
+    pub fn suspend(&self) {
+        #[cfg(unix)]
+        if !signals::stop_group() {
+            // Without a shell only this process stops.
+            let _ = self.sender.send(Arrival::Stop);
+        }
+    }
+
+    /// Sets all modes anew. Whoever had the terminal, such as a shell while this process was stopped
+    /// by SIGSTOP, may have left others.
+    fn take_again(&mut self) -> io::Result<Option<Input>> {
+        disable_raw_mode()?;
+        take(self.mouse)?;
+        self.redraw()?;
+        Ok(Some(Input::Resumed(self.now_ms())))
     }
 
     /// Lets the annotator edit `text` in their editor; the inner result is what came of that.
@@ -187,13 +229,3 @@ impl Drop for Screen {
         let _ = stdout().flush();
     }
 }
-
-/// Signals the whole group, as the terminal's own Ctrl-Z does: under `cargo run` the shell waits for
-/// cargo, not for us. A shell does it because a signal cannot be sent without unsafe code.
-#[cfg(unix)]
-fn stop_process_group() {
-    let _ = Command::new("sh").args(["-c", "kill -TSTP 0"]).status();
-}
-
-#[cfg(not(unix))]
-fn stop_process_group() {}

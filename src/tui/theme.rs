@@ -160,7 +160,8 @@ impl Theme {
             .fold(self.text(), |style, mark| style.patch(self.mark(mark)))
     }
 
-    fn mark(self, mark: Mark) -> Style {
+    /// What a mark adds to the style under it.
+    pub fn mark(self, mark: Mark) -> Style {
         match mark {
             Mark::Control => self
                 .coloured(|palette| palette.warning)

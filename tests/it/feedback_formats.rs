@@ -55,6 +55,7 @@ fn import_into(dir: &Path, file: &Path, skip_bad: bool) -> Result<Imported, Box<
         batch: "mine",
         annotator: Some("ann"),
         format: None,
+        decoder: None,
         skip_bad,
     };
     import(file, &target, &mut Stamps::system, &mut |_| ()).map_err(Box::new)
@@ -260,6 +261,7 @@ fn imports_by_a_simulated_name_are_refused() {
         batch: "mine",
         annotator: Some("sim:gold"),
         format: None,
+        decoder: None,
         skip_bad: false,
     };
     let error = import(

@@ -35,6 +35,7 @@ fn project() -> tempfile::TempDir {
             batch: "b",
             annotator: Some(name),
             format: None,
+            decoder: None,
             skip_bad: false,
         };
         import(&path, &target, &mut Stamps::system, &mut |_| ()).unwrap();
@@ -145,6 +146,106 @@ fn what_a_format_cannot_do_is_refused_with_what_it_can() {
     assert!(
         error(OutFormat::Native, Ties::Keep, Aggregate::Mean).contains("--aggregate must be all")
     );
+}
+
+/// A project in which GPT-4 (a program) rated two answers, and people judged the same or not.
+fn rated(people: &[(&str, &str, &str)]) -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let rated = |text: &str, rating: u8| json!({"response": text, "annotations": {"honesty": {"Rating": rating}}});
+    let completions = [rated("good", 1), rated("bad", 5)];
+    let mut files = vec![(
+        None,
+        json!({"instruction": "Which?", "completions": completions}),
+    )];
+    for (name, chosen, rejected) in people {
+        let row = json!({"prompt": "Which?", "chosen": chosen, "rejected": rejected});
+        files.push((Some(*name), row));
+    }
+    for (annotator, row) in files {
+        let path = dir.path().join("row.jsonl");
+        std::fs::write(&path, row.to_string()).unwrap();
+        let target = Target {
+            dir: dir.path(),
+            batch: "b",
+            annotator,
+            format: None,
+            decoder: None,
+            skip_bad: false,
+        };
+        import(&path, &target, &mut Stamps::system, &mut |_| ()).unwrap();
+    }
+    dir
+}
+
+#[test]
+fn a_program_never_outvotes_people_unless_asked_to() {
+    let export = |dir: &Path, more: &[&str]| {
+        let out = dir.join("out.jsonl");
+        let path = out.to_str().unwrap();
+        let fixed = ["feedback", "export", "--format", "trl", "--out", path];
+        let (code, text, error) = crate::cli_support::rlhf(dir, &[&fixed, more].concat());
+        assert_eq!(code, 0, "{error}");
+        let rows = std::fs::read_to_string(&out).unwrap();
+        let row: Option<Value> = rows
+            .lines()
+            .next()
+            .map(|row| serde_json::from_str(row).unwrap());
+        let manifest = std::fs::read(Manifest::path_of(&out)).unwrap();
+        let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+        let counted = manifest["counted"].as_str().unwrap().to_owned();
+        let chosen = row.map(|row| row["chosen"].as_str().unwrap().to_owned());
+        (chosen, counted, text)
+    };
+    let both = rated(&[("mia", "good", "bad")]);
+    for how in ["majority", "mean"] {
+        let (chosen, counted, text) = export(both.path(), &["--aggregate", how]);
+        assert_eq!(
+            (chosen.as_deref(), counted.as_str()),
+            (Some("good"), "people"),
+            "{how}"
+        );
+        assert!(
+            text.contains("Only people's judgements count here"),
+            "{text}"
+        );
+        // One for each: no majority.
+        let (chosen, counted, _) = export(both.path(), &["--aggregate", how, "--with-simulated"]);
+        assert_eq!((chosen, counted.as_str()), (None, "all"), "{how}");
+        let named = ["--aggregate", how, "--annotator", "sim:gpt-4"];
+        assert_eq!(export(both.path(), &named).0.as_deref(), Some("bad"));
+    }
+    let (chosen, counted, _) = export(rated(&[]).path(), &["--aggregate", "majority"]);
+    assert_eq!((chosen.as_deref(), counted.as_str()), (Some("bad"), "all"));
+}
+
+#[test]
+fn models_are_those_that_a_judgement_names_whatever_brought_the_item() {
+    let dir = tempfile::tempdir().unwrap();
+    let pair = json!({"prompt": "Which?", "chosen": "good", "rejected": "bad"});
+    let rated = |text: &str, model: &str, rating: u8| json!({"response": text, "model": model, "annotations": {"honesty": {"Rating": rating}}});
+    let completions = [rated("good", "llama", 1), rated("bad", "gpt", 5)];
+    let models = json!({"instruction": "Which?", "completions": completions});
+    let bring = |row: &Value| {
+        let path = dir.path().join("row.jsonl");
+        std::fs::write(&path, row.to_string()).unwrap();
+        let target = Target {
+            dir: dir.path(),
+            batch: "b",
+            annotator: None,
+            format: None,
+            decoder: None,
+            skip_bad: false,
+        };
+        import(&path, &target, &mut Stamps::system, &mut |_| ()).unwrap()
+    };
+    assert_eq!(bring(&pair).new_items, 1);
+    let imported = bring(&models);
+    assert_eq!((imported.new_items, imported.judgements), (0, 1));
+    let mut options = Options::new(OutFormat::LabelStudio);
+    options.filters.policies = vec!["llama".into()];
+    let (all, exported) = rows(dir.path(), &options);
+    assert_eq!((all.len(), exported.filtered_out), (1, 1));
+    assert!(all[0].to_string().contains("llama"), "{}", all[0]);
 }
 
 #[test]

@@ -276,7 +276,8 @@ fn rows_of_no_format_are_told_what_to_do() {
     };
     let tokens = std::fs::read_to_string(fixture("lm_human_preferences.jsonl")).unwrap();
     assert!(
-        error(&tokens).contains("holds token ids, not text; decode"),
+        error(&tokens)
+            .contains("import the file with its tokenizer: rlhf feedback import FILE --tokenizer"),
         "{}",
         error(&tokens)
     );

@@ -13,9 +13,10 @@ use rlhf::feedback::import::{Target, import};
 use rlhf::feedback::item::{Candidate, Item, Prompt, PromptText, Selector, append_batch};
 use rlhf::feedback::labels::{Folders, Labels};
 use rlhf::feedback::record::{Origin, Purpose, Scale, Time};
-use rlhf::feedback::store::bulk::Bulk;
 use rlhf::feedback::store::decision::{Decision, Shown, Verdict};
 use rlhf::feedback::store::stamps::Stamps;
+
+use crate::feedback_import::open_bulk;
 
 /// What somebody says of two or three answers.
 #[derive(Debug, Clone)]
@@ -155,7 +156,7 @@ fn project(cases: &[Case]) -> tempfile::TempDir {
         .collect();
     append_batch(&dir.path().join("samples"), "b", &items).unwrap();
     for (index, name) in PEOPLE.into_iter().enumerate() {
-        let mut bulk = Bulk::open(&dir.path().join("feedback"), name, Stamps::system()).unwrap();
+        let mut bulk = open_bulk(&dir.path().join("feedback"), name);
         for (case, item) in cases.iter().zip(&items) {
             let own = case.opinions.iter().filter(|(who, _)| *who == index);
             for (slot, (_, opinion)) in own.enumerate() {
@@ -227,6 +228,7 @@ fn trip(dir: &Path, format: OutFormat) -> (Exported, tempfile::TempDir) {
             batch: "b",
             annotator: None,
             format: None,
+            decoder: None,
             skip_bad: false,
         };
         let imported = import(&out, &target, &mut Stamps::system, &mut |_| ()).unwrap();
@@ -321,7 +323,7 @@ fn an_adjudication_still_settles_what_it_settled() {
     .unwrap();
     let feedback = dir.path().join("feedback");
     let judge = |name: &str, purpose, origin, decision| {
-        let mut bulk = Bulk::open(&feedback, name, Stamps::system()).unwrap();
+        let mut bulk = open_bulk(&feedback, name);
         let display = Some(rlhf::feedback::record::Display {
             order: item.candidates.iter().map(|c| c.id.clone()).collect(),
             order_seed: 7,
@@ -402,6 +404,7 @@ fn a_native_row_that_occurs_twice_counts_once() {
         batch: "b",
         annotator: None,
         format: None,
+        decoder: None,
         skip_bad: false,
     };
     let imported = import(&out, &target, &mut Stamps::system, &mut |_| ()).unwrap();

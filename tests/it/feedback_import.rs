@@ -9,6 +9,7 @@ use rlhf::feedback::import::{ImportError, Imported, Target, import};
 use rlhf::feedback::item::{Item, Prompt, PromptText, append_batch, read_all};
 use rlhf::feedback::labels::{Folders, Labels};
 use rlhf::feedback::record::{Display, Layout, Origin, Purpose, Scale};
+use rlhf::feedback::store::answered::Answered;
 use rlhf::feedback::store::bulk::Bulk;
 use rlhf::feedback::store::decision::{Decision, Shown, Verdict};
 use rlhf::feedback::store::stamps::Stamps;
@@ -32,6 +33,7 @@ fn bring(dir: &Path, rows: &str, skip_bad: bool) -> Result<Imported, ImportError
         batch: "b",
         annotator: None,
         format: None,
+        decoder: None,
         skip_bad,
     };
     import(&file, &target, &mut Stamps::system, &mut |_| ())
@@ -142,10 +144,16 @@ fn the_same_answers_judged_otherwise_are_counted_apart() {
     assert_eq!((other.new_items, other.judgements), (0, 0));
 }
 
+/// The session of a program.
+pub fn open_bulk(feedback: &Path, name: &str) -> Bulk {
+    let mut answered = Answered::new(feedback);
+    Bulk::open(feedback, name, Stamps::system(), &mut answered).unwrap()
+}
+
 /// Judges the first item of a project.
 fn says(dir: &Path, name: &str, winner: usize, settles: Vec<ulid::Ulid>) -> ulid::Ulid {
     let item = labels(dir).items.remove(0);
-    let mut bulk = Bulk::open(&dir.join("feedback"), name, Stamps::system()).unwrap();
+    let mut bulk = open_bulk(&dir.join("feedback"), name);
     let ids: Vec<String> = item.candidates.iter().map(|c| c.id.clone()).collect();
     let verdict = Verdict::Prefer {
         winner: ids[winner].clone(),
@@ -205,7 +213,7 @@ fn an_adjudication_that_comes_later_settles_what_came_before() {
 #[test]
 fn an_annotator_at_work_stops_the_file_before_anything_is_written() {
     let dir = tempfile::tempdir().unwrap();
-    let _busy = Bulk::open(&dir.path().join("feedback"), "tom", Stamps::system()).unwrap();
+    let _busy = open_bulk(&dir.path().join("feedback"), "tom");
     let row = |user: &str, prompt: String| {
         let said = json!([{"value": "response-1", "user_id": user, "status": "submitted"}]);
         json!({
@@ -267,6 +275,31 @@ fn argilla_has_one_question_and_answers_that_are_named_alike() {
     let imported = bring(dir.path(), &legacy.to_string(), false).unwrap();
     assert_eq!((imported.judgements, imported.left_out), (1, 1));
     assert_eq!(answers(dir.path()), ["a", "b"]);
+}
+
+#[test]
+fn argilla_takes_no_other_text_for_an_answer() {
+    let says =
+        |value: &Value| json!({"q": [{"value": value, "user_id": "mia", "status": "submitted"}]});
+    let chosen = json!({
+        "prompt": "p", "source": "the web", "chosen_text": "a", "rejected_text": "b", "topic": "t"
+    });
+    for responses in [json!({}), says(&json!("chosen_text"))] {
+        let row = json!({"fields": chosen, "responses": responses}).to_string();
+        let dir = project(&row);
+        assert_eq!(answers(dir.path()), ["a", "b"], "{row}");
+    }
+    // Models have no name in common; a ranking says which fields are theirs.
+    let models = json!({"prompt": "p", "llama": "a", "source": "the web", "gpt": "b"});
+    let ranking = says(&json!([{"value": "gpt", "rank": 1}, {"value": "llama", "rank": 2}]));
+    let dir = project(&json!({"fields": models, "responses": ranking}).to_string());
+    assert_eq!(answers(dir.path()), ["a", "b"]);
+    // Otherwise nobody knows.
+    let dir = tempfile::tempdir().unwrap();
+    let row = json!({"fields": models, "responses": {}}).to_string();
+    let error = bring(dir.path(), &row, false).unwrap_err().to_string();
+    let which = r#"1: which of the fields ["llama", "source", "gpt"] are answers? Name them alike"#;
+    assert!(error.contains(which), "{error}");
 }
 
 #[test]

@@ -163,6 +163,90 @@ fn an_adjudication_settles_for_export_and_deletes_nothing() {
     assert_eq!((pairs.len(), two_wins.count(), dropped.settled), (8, 4, 6));
 }
 
+#[test]
+fn a_moderator_who_skips_an_item_is_not_asked_again_about_it() {
+    let (_dir, folders) = disputed();
+    let disputes = disagreements(&Labels::read(&folders).unwrap());
+    let plan = Plan {
+        disputes: Some(disputes.clone()),
+        ..Plan::seeded(42)
+    };
+    let items = read_batch(&folders.samples.join("b1.jsonl")).unwrap();
+    let open = || {
+        let session = Session::open(&folders.feedback, "ann", Stamps::system()).unwrap();
+        session.settling(disputes.clone())
+    };
+    let mut session = open();
+    let queue = Queue::new(&items, session.history(), &plan);
+    let first = queue.current().unwrap();
+    let item = &items[first.index];
+    let asked = shown(item, "ann", first.slot, first.purpose);
+    session.skip(&asked, Some("upsetting".into())).unwrap();
+    session.close().unwrap();
+    let mut session = open();
+    let queue = Queue::new(&items, session.history(), &plan);
+    assert_eq!((queue.left(), queue.total()), (2, 3));
+    assert_ne!(queue.current().unwrap().index, first.index);
+    // What was deferred comes last, and what is taken back comes again.
+    let second = queue.current().unwrap();
+    let asked = shown(&items[second.index], "ann", second.slot, second.purpose);
+    session.defer(&asked, None).unwrap();
+    let queue = Queue::new(&items, session.history(), &plan);
+    assert_eq!(queue.left(), 2);
+    assert_ne!(queue.current().unwrap().index, second.index);
+    session.undo().unwrap();
+    session.undo().unwrap();
+    assert_eq!(Queue::new(&items, session.history(), &plan).left(), 3);
+}
+
+#[test]
+fn a_skip_as_an_annotator_does_not_keep_a_moderator_from_deciding() {
+    let (_dir, folders) = disputed();
+    let disputes = disagreements(&Labels::read(&folders).unwrap());
+    let items = read_batch(&folders.samples.join("b1.jsonl")).unwrap();
+    let mut session = Session::open(&folders.feedback, "zoe", Stamps::system()).unwrap();
+    for item in &items {
+        let asked = shown(item, "zoe", 0, Purpose::Train);
+        session.skip(&asked, None).unwrap();
+    }
+    let plan = Plan {
+        disputes: Some(disputes),
+        ..Plan::seeded(42)
+    };
+    let queue = Queue::new(&items, session.history(), &plan);
+    assert_eq!((queue.left(), queue.current().unwrap().slot), (3, 1));
+}
+
+#[test]
+fn where_gold_is_withheld_its_items_are_asked_as_checks_and_never_for_training() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("pairs.jsonl"), rows(40)).unwrap();
+    fs::create_dir(dir.path().join("gold")).unwrap();
+    let gold = |n| {
+        format!("{{\"prompt\":\"check {n}\",\"responses\":[\"a {n}\",\"b {n}\"],\"expected\":1}}\n")
+    };
+    let gold: String = (0..5).map(gold).collect();
+    fs::write(dir.path().join("gold/care.jsonl"), gold).unwrap();
+    let shares = ["--gold-share", "0.5", "--repeat-share", "0"];
+    simulate(dir.path(), &[&["pairs.jsonl"], &shares[..]].concat());
+    // Somebody else clones the project without gold/, and judges all of it.
+    fs::remove_dir_all(dir.path().join("gold")).unwrap();
+    fs::remove_dir_all(dir.path().join("feedback")).unwrap();
+    simulate(dir.path(), &shares);
+    let count = |purpose: Purpose, batch: &str| {
+        let is = |r: &&Record| r.purpose == Some(purpose) && r.batch.as_deref() == Some(batch);
+        records(dir.path()).iter().filter(is).count()
+    };
+    assert_eq!(count(Purpose::Train, "pairs"), 40);
+    assert_eq!(count(Purpose::Gold, "gold-care"), 5);
+    assert_eq!(records(dir.path()).len(), 45);
+    // With a folder from which one was taken out, that one is asked by nobody.
+    fs::create_dir(dir.path().join("gold")).unwrap();
+    fs::remove_dir_all(dir.path().join("feedback")).unwrap();
+    simulate(dir.path(), &shares);
+    assert_eq!(records(dir.path()).len(), 40);
+}
+
 fn simulate(project: &Path, arguments: &[&str]) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rlhf"));
     let sim = ["--annotator", "sim:gold"];

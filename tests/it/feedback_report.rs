@@ -203,7 +203,7 @@ fn win_rates_sides_lengths_and_agreement() {
     assert_eq!(report.simulated.policies()[0].losses, 3);
     // Items 0, 1 and 4: [after, after], [after, before], [tie, tie].
     let agreement = report.people.agreement.as_ref().unwrap();
-    assert_eq!((agreement.units, agreement.raw), (3, 1.0 - 1.0 / 3.0));
+    assert_eq!((agreement.units, agreement.raw), (3, 2.0 / 3.0));
     assert!((agreement.nominal.unwrap().alpha - 6.0 / 11.0).abs() < 1e-12);
     assert_eq!(agreement.ordinal, None);
     // Of the three: one of [after, tie], [after, before] twice; κ = 1 − (1/3)/(1 − (2/9 + 1/9 + 0)).
@@ -211,7 +211,7 @@ fn win_rates_sides_lengths_and_agreement() {
         panic!("{:?}", agreement.pairs)
     };
     assert_eq!(pair.annotators, ["mia", "tom"]);
-    assert!((pair.kappa.unwrap() - 0.5).abs() < 1e-12);
+    assert!((pair.kappa.unwrap().kappa - 0.5).abs() < 1e-12);
 }
 
 #[test]
@@ -354,6 +354,87 @@ fn the_commands_say_what_the_library_found() {
         code == 1 && err.contains("has no judgements by \"eve\""),
         "{err}"
     );
+}
+
+#[test]
+fn people_decide_alone_where_they_judged() {
+    let dir = project();
+    let arguments = [
+        "feedback",
+        "export",
+        "--format",
+        "trl",
+        "--aggregate",
+        "majority",
+        "--out",
+        "m.jsonl",
+        "--json",
+    ];
+    let (code, out, err) = rlhf(dir.path(), &arguments);
+    assert_eq!(code, 0, "{err}");
+    let exported: Value = serde_json::from_str(&out).unwrap();
+    // The program prefers `before` three times, which would decide item 1 and split item 2.
+    let dropped = &exported["dropped"];
+    let counts = ["no_majority", "ties", "both_bad"].map(|why| dropped[why].as_u64());
+    assert_eq!(counts, [Some(1), Some(1), Some(1)], "{out}");
+    assert_eq!(exported["counted"], "people");
+    assert_eq!(exported["filtered_out"], 3);
+    let rows = fs::read_to_string(dir.path().join("m.jsonl")).unwrap();
+    let chosen = rows.lines().map(|row| {
+        let row: Value = serde_json::from_str(row).unwrap();
+        row["chosen"].as_str().unwrap().to_owned()
+    });
+    let chosen: Vec<String> = chosen.collect();
+    assert_eq!(chosen, ["rather longer 0", "rather longer 2", "short 3"]);
+    // Asked for, programs decide alone.
+    let (code, _, err) = rlhf(
+        dir.path(),
+        &[&arguments[..], &["--simulated-only"]].concat(),
+    );
+    assert_eq!(code, 0, "{err}");
+    let rows = fs::read_to_string(dir.path().join("m.jsonl")).unwrap();
+    assert_eq!(rows.matches("\"chosen\":\"short").count(), 3);
+}
+
+#[test]
+fn statistics_without_the_texts_are_the_same() {
+    let dir = project();
+    let folders = Folders::of(dir.path());
+    let lean = Labels::without_texts(&folders).unwrap();
+    assert!(
+        lean.items
+            .iter()
+            .all(|item| item.candidates[0].text.is_empty())
+    );
+    assert_eq!(lean.lengths.as_ref().unwrap()[3], [7, 15]);
+    let full = Report::new(&labels(dir.path()), &Expected::new());
+    assert_eq!(Report::new(&lean, &Expected::new()), full);
+    assert_eq!(Report::read(&folders).unwrap(), full);
+    // Every promise is checked all the same.
+    let samples = dir.path().join("samples/b1.jsonl");
+    let text = fs::read_to_string(&samples).unwrap();
+    fs::write(
+        &samples,
+        text.replacen("rather longer 4", "rather louder 4", 1),
+    )
+    .unwrap();
+    let error = Report::read(&folders).unwrap_err().to_string();
+    assert!(
+        error.contains("b1.jsonl:5: the SHA-256 of candidate"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_win_rate_in_question_is_answered_or_refused() {
+    let dir = project();
+    let (code, out, _) = rlhf(dir.path(), &["feedback", "stats", "--win-rate", "0.58"]);
+    assert!(
+        code == 0 && out.contains("58 %: 305") && out.contains("58 % 299 more"),
+        "{out}"
+    );
+    let (code, _, err) = rlhf(dir.path(), &["feedback", "stats", "--win-rate", "58"]);
+    assert!(code == 2 && err.contains("a share from 0 to 1"), "{err}");
 }
 
 #[test]

@@ -6,12 +6,13 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::thread;
 
 use rlhf::feedback::item::read_batch;
 use rlhf::feedback::labels::{Folders, Labels};
 use rlhf::feedback::record::Kind;
 use rlhf::feedback::store::load::load;
-use rlhf::feedback::store::lock::request_takeover;
+use rlhf::feedback::store::lock::Request;
 use tempfile::TempDir;
 
 use crate::tui_person::Person;
@@ -175,7 +176,11 @@ fn a_session_that_is_asked_saves_ends_and_yields() {
     let dir = project.path();
     let mut first = sit_down("rome", dir, "mia");
     first.sees(&["0/3"]).types("7").sees(&["1/3", "saved"]);
-    request_takeover(&dir.join("feedback/mia")).unwrap();
+    let mut request = Request::leave(&dir.join("feedback/mia")).unwrap();
+    while first.child.try_wait().unwrap().is_none() {
+        request.renew().unwrap();
+        thread::yield_now();
+    }
     let (status, farewell) = first.leaves();
     assert!(
         status.success() && farewell.contains("1 judged"),

@@ -8,6 +8,8 @@ use rlhf::stats::rating::{Comparison, Covariates, Estimate, Ratings, rate};
 use rlhf::stats::wilson::wilson;
 use serde::Deserialize;
 
+use crate::stats_stage::Project;
+
 #[derive(Deserialize)]
 struct Reference {
     wilson: Vec<WilsonCase>,
@@ -17,6 +19,7 @@ struct Reference {
     bradley_terry: Vec<RatingCase>,
     baseball: Baseball,
     separated: Separated,
+    rankings: RankingCase,
 }
 
 #[derive(Deserialize)]
@@ -40,6 +43,17 @@ struct KappaCase {
     pairs: Vec<(usize, usize)>,
     same: f64,
     quadratic: f64,
+    same_error: f64,
+    quadratic_error: f64,
+}
+
+/// By item, three annotators: places of the answers, best first, ties together.
+#[derive(Deserialize)]
+struct RankingCase {
+    items: Vec<[Vec<Vec<usize>>; 3]>,
+    raw: f64,
+    alpha: f64,
+    kappa: f64,
 }
 
 #[derive(Deserialize)]
@@ -106,12 +120,49 @@ fn binomial_tests_are_those_of_scipy() {
 }
 
 #[test]
-fn cohens_kappa_is_that_of_scikit_learn() {
+fn cohens_kappa_is_that_of_scikit_learn_and_its_error_that_of_statsmodels() {
     for case in reference().kappa {
         let found = |weights| kappa(&case.pairs, case.categories, weights).unwrap();
-        near(found(Weights::Same), case.same, "unweighted");
-        near(found(Weights::Quadratic), case.quadratic, "quadratic");
+        near(found(Weights::Same).kappa, case.same, "unweighted");
+        near(found(Weights::Quadratic).kappa, case.quadratic, "quadratic");
+        near(found(Weights::Same).error, case.same_error, "its error");
+        let error = found(Weights::Quadratic).error;
+        near(
+            error,
+            case.quadratic_error,
+            "the error of the quadratic one",
+        );
     }
+}
+
+#[test]
+fn rankings_agree_as_the_pairs_that_they_imply() {
+    let case = reference().rankings;
+    let mut project = Project::default();
+    for (n, said) in case.items.iter().enumerate() {
+        let texts = [0, 1, 2, 3].map(|answer| format!("answer {answer} to {n}"));
+        let answers: Vec<(&str, &str)> = texts.iter().map(|text| (text.as_str(), "p")).collect();
+        let item = project.several(&format!("question {n}"), &answers);
+        for (annotator, groups) in ["ada", "ben", "cleo"].into_iter().zip(said) {
+            let groups: Vec<&[usize]> = groups.iter().map(Vec::as_slice).collect();
+            project.ranks(annotator, item, &groups);
+        }
+    }
+    let report = project.report();
+    let found = report.people.agreement.unwrap();
+    assert_eq!((found.items, found.units, found.ranked_units), (12, 72, 72));
+    near(found.raw, case.raw, "raw agreement");
+    let alpha = found.nominal.unwrap();
+    near(alpha.alpha, case.alpha, "alpha");
+    assert_eq!((alpha.units, found.ordinal), (72, None));
+    let pair = &found.pairs[0];
+    assert_eq!((pair.items, pair.comparisons), (12, 72));
+    near(pair.kappa.unwrap().kappa, case.kappa, "kappa");
+    // Pairs of one ranking are not independent: no interval that takes them for it.
+    assert_eq!(pair.kappa.unwrap().interval, None);
+    assert_eq!(report.annotators["ada"].quality.with_others.unwrap().n, 144);
+    let raw = found.raw_interval.unwrap();
+    assert!(raw.low < found.raw && found.raw < raw.high, "{raw:?}");
 }
 
 #[test]

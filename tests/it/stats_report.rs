@@ -3,10 +3,11 @@
 use rlhf::feedback::known::Expected;
 use rlhf::feedback::record::{Origin, Purpose, Scale};
 use rlhf::feedback::report::dispute::disputes;
+use rlhf::feedback::report::outcome::PolicyPair;
 use rlhf::feedback::report::votes::Votes;
 use rlhf::stats::Interval;
 
-use crate::stats_stage::{Project, Say, say};
+use crate::stats_stage::{Project, Say, campaign, say};
 
 fn near(found: f64, expected: f64) {
     assert!((found - expected).abs() < 1e-9, "{found} is not {expected}");
@@ -130,7 +131,7 @@ fn a_policy_that_wins_by_length_alone_does_not_win_at_equal_length() {
     // log 3 per (303 − 103) / 406.
     let length = report.people.bias.length.unwrap();
     assert!(
-        (length.value - 3.0_f64.ln() * 406.0 / 200.0).abs() < 0.05,
+        (length.estimate.value - 3.0_f64.ln() * 406.0 / 200.0).abs() < 0.05,
         "{length:?}"
     );
     near(report.people.bias.longer_of_unequal.unwrap().share, 0.75);
@@ -157,10 +158,10 @@ fn lengths_are_measured_where_all_answers_are_of_one_policy() {
     // log 3 per (300 − 100) / 400, and no side.
     let (length, side) = (bias.length.unwrap(), bias.side.unwrap());
     assert!(
-        (length.value - 2.0 * 3.0_f64.ln()).abs() < 1e-9,
+        (length.estimate.value - 2.0 * 3.0_f64.ln()).abs() < 1e-9,
         "{length:?}"
     );
-    assert!(side.value.abs() < 1e-9, "{side:?}");
+    assert!(side.estimate.value.abs() < 1e-9, "{side:?}");
 }
 
 #[test]
@@ -181,8 +182,11 @@ fn a_habit_of_choosing_the_left_is_measured_with_everything_else_equal() {
     assert_eq!((left.n, left.share), (100, 0.8));
     assert!(report.people.tally.left_p.unwrap() < 1e-8);
     let side = report.people.bias.side.unwrap();
-    assert!((side.value - 4.0_f64.ln()).abs() < 0.05, "{side:?}");
-    assert!(side.p.unwrap() < 1e-6);
+    assert!(
+        (side.estimate.value - 4.0_f64.ln()).abs() < 0.05,
+        "{side:?}"
+    );
+    assert!(side.estimate.p.unwrap() < 1e-6);
 }
 
 #[test]
@@ -272,9 +276,9 @@ fn agreement_has_a_kappa_for_choices_and_one_for_grades() {
     };
     assert_eq!((both.items, both.raw), (4, 0.75));
     // A: 2 and 1 of 4, tie: 1 and 1, B: 1 and 2: expected 5/16.
-    near(both.kappa.unwrap(), 1.0 - 0.25 / (1.0 - 5.0 / 16.0));
+    near(both.kappa.unwrap().kappa, 1.0 - 0.25 / (1.0 - 5.0 / 16.0));
     // Squares 1 + 9 + 9 + 0 = 19; expected Σ Σ (a−b)²/4 over {3,−1,2,0} × {4,−4,−1,0} = 196/4.
-    near(both.kappa_quadratic.unwrap(), 1.0 - 19.0 / 49.0);
+    near(both.kappa_quadratic.unwrap().kappa, 1.0 - 19.0 / 49.0);
     assert_eq!(agreement.pairs[1].annotators, ["ada", "cleo"]);
     assert_eq!(agreement.pairs[1].kappa_quadratic, None);
 }
@@ -416,7 +420,7 @@ fn grades_of_two_scales_are_pooled_by_their_words() {
     }
     let agreement = project.report().people.agreement.unwrap();
     near(agreement.ordinal.unwrap().alpha, 1.0);
-    near(agreement.pairs[0].kappa_quadratic.unwrap(), 1.0);
+    near(agreement.pairs[0].kappa_quadratic.unwrap().kappa, 1.0);
 }
 
 #[test]
@@ -436,7 +440,11 @@ fn an_import_without_times_has_no_course() {
     let report = project.report();
     let agreement = report.people.agreement.unwrap();
     let trend: usize = agreement.trend.iter().map(|point| point.units).sum();
-    assert_eq!((agreement.units, trend), (60, 20));
+    assert_eq!(
+        (agreement.units, trend, agreement.untimed_units),
+        (60, 20, 40)
+    );
+    assert_eq!(report.people.untimed, 80);
     let pace = report.people.pace.unwrap();
     assert_eq!(pace.counts.iter().sum::<usize>(), 40);
     let blocks = &report.annotators["ada"].quality.blocks;
@@ -445,9 +453,26 @@ fn an_import_without_times_has_no_course() {
 }
 
 #[test]
+fn an_import_beside_people_leaves_their_trend() {
+    let mut project = Project::default();
+    project.pairs(30);
+    for item in 0..30 {
+        project.says("ada", item, say(1));
+        project.says("ben", item, say(if item < 15 { 1 } else { -1 }));
+        let record = project.says("crowd", item, say(-1));
+        (record.origin, record.display) = (Some(Origin::Import), None);
+    }
+    let agreement = project.report().people.agreement.unwrap();
+    let trend: Vec<_> = agreement.trend.iter().map(|p| (p.units, p.raw)).collect();
+    // Ada and Ben alone: fifteen items on which they agree, fifteen on which they do not.
+    assert_eq!(trend, [(10, 1.0), (10, 0.5), (10, 0.0)]);
+    assert_eq!((agreement.units, agreement.untimed_units), (30, 0));
+}
+
+#[test]
 fn verdicts_are_correlated_with_lengths() {
     let mut project = Project::default();
-    // (new − old) / both: 1/2, 0, 1/2, −1/3; ties count, and an ungraded preference counts as 2.
+    // (new − old) / both: 1/2, 0, 1/2, −1/3.
     let lengths = [("o", "nnn"), ("oo", "nn"), ("o", "mmm"), ("oo", "n")];
     for (i, (old, new)) in lengths.into_iter().enumerate() {
         project.pair(&format!("q{i}"), [(old, "old"), (new, "new")]);
@@ -460,9 +485,143 @@ fn verdicts_are_correlated_with_lengths() {
         ..say(1)
     };
     project.says("ada", 3, binary);
-    let found = project.report().people.bias.length_correlation.unwrap();
+    let bias = project.report().people.bias;
+    // Every preference counts the same: Σ l v = 1/2 + 1/3; Σ l² = 1/2 + 1/9; Σ v² = 3.
+    let found = bias.length_correlation.unwrap();
     assert_eq!(found.n, 4);
-    // Σ l v = 2 + 2/3; Σ l² = 1/2 + 1/9; Σ v² = 16 + 1 + 4.
-    near(found.r, (8.0 / 3.0) / (11.0 / 18.0 * 21.0_f64).sqrt());
+    near(found.r, (5.0 / 6.0) / (11.0 / 18.0 * 3.0_f64).sqrt());
     assert!(found.interval.unwrap().high <= 1.0);
+    // Only what was graded has a grade: Σ l v = 2; Σ l² = 1/2; Σ v² = 16 + 1.
+    let graded = bias.length_grade_correlation.unwrap();
+    assert_eq!(graded.n, 3);
+    near(graded.r, 2.0 / (0.5 * 17.0_f64).sqrt());
+}
+
+#[test]
+fn a_binary_campaign_has_no_correlation_of_lengths_and_grades() {
+    let mut project = Project::default();
+    project.pairs(4);
+    for item in 0..4 {
+        let said = Say {
+            scale: Scale::Binary,
+            ..say(if item == 0 { 1 } else { -1 })
+        };
+        project.says("ada", item, said);
+    }
+    let bias = project.report().people.bias;
+    assert_eq!(bias.length_grade_correlation, None);
+    assert_eq!(bias.length_correlation.unwrap().n, 4);
+}
+
+#[test]
+fn every_figure_says_how_many_it_rests_on() {
+    let report = campaign().report();
+    let bias = &report.people.bias;
+    // 121 judgements of people, one of them both bad.
+    let duels = 120;
+    let [side, length] = [bias.side.unwrap(), bias.length.unwrap()];
+    assert_eq!([side.n, length.n], [duels, duels]);
+    let interval = side.interval.unwrap();
+    assert!(interval.low < side.estimate.value && side.estimate.value < interval.high);
+    let pair = &report.people.policies()[0];
+    assert_eq!(pair.controlled.unwrap().n, duels);
+    let table = report.people.outcomes.ratings.as_ref().unwrap();
+    assert_eq!(table.comparisons, duels);
+    let ada = &report.annotators["ada"];
+    let peer = ada.quality.with_others.unwrap();
+    assert!(peer.interval.low < peer.share && peer.share < peer.interval.high);
+    assert_eq!(ada.tally.timed, ada.tally.judgements);
+    let median = ada.tally.median_active_ms.unwrap();
+    let around = ada.tally.median_active_interval.unwrap();
+    assert!(around.low < median && median < around.high, "{around:?}");
+    let agreement = report.people.agreement.as_ref().unwrap();
+    let raw = agreement.raw_interval.unwrap();
+    assert!(raw.low < agreement.raw && agreement.raw < raw.high);
+    let kappa = agreement.pairs[0].kappa.unwrap();
+    assert!(kappa.interval.unwrap().low < kappa.kappa);
+}
+
+#[test]
+fn a_win_rate_in_question_has_its_number_of_labels() {
+    let mut project = Project::default();
+    project.pairs(100);
+    for item in 0..100 {
+        project.says("ada", item, say(if item % 10 < 6 { 1 } else { -1 }));
+    }
+    let mut report = project.report();
+    report.ask(0.58);
+    report.ask(0.58);
+    report.ask(0.5);
+    let asked: Vec<_> = report
+        .power
+        .iter()
+        .map(|p| (p.win_rate, p.labels))
+        .collect();
+    // 0.58: (1.959964 · 0.5 + 0.841621 √(0.58 · 0.42))² / 0.08² = 304.6.
+    let table = [
+        (0.55, 783),
+        (0.57, 399),
+        (0.58, 305),
+        (0.6, 194),
+        (0.65, 85),
+    ];
+    assert_eq!(asked, table);
+    let pair = &report.people.policies()[0];
+    let missing: Vec<u64> = pair.more_labels.iter().map(|more| more.labels).collect();
+    assert_eq!(
+        (pair.decisive(), missing),
+        (100, vec![683, 299, 205, 94, 0])
+    );
+}
+
+#[test]
+fn people_are_the_figures_wherever_their_judgements_come_from() {
+    let mut project = Project::default();
+    project.pairs(3);
+    for item in 0..3 {
+        project.says("sim:gold", item, say(1));
+    }
+    let programs = project.report();
+    assert_eq!(programs.figures_of, Some("simulated"));
+    // An imported judgement of a program, such as a rating by a model, stays with the programs.
+    project.says("sim:gpt-4", 0, say(1)).origin = Some(Origin::Import);
+    let record = project.says("crowd", 0, say(-1));
+    record.origin = Some(Origin::Import);
+    record.display = None;
+    let report = project.report();
+    assert_eq!(report.figures_of, Some("people"));
+    let wins = |pairs: &[PolicyPair]| [pairs[0].wins, pairs[0].losses];
+    assert_eq!(wins(report.people.policies()), [1, 0]);
+    assert_eq!(wins(report.simulated.policies()), [0, 4]);
+    // Neither agreement nor peers cross the border.
+    assert_eq!(report.people.agreement, None);
+    assert_eq!(report.annotators["crowd"].quality.with_others, None);
+    assert_eq!(report.simulated.agreement.unwrap().units, 1);
+    assert_eq!(report.people.untimed, 1);
+    assert_eq!(Project::default().report().figures_of, None);
+}
+
+#[test]
+fn rankings_are_disputed_too() {
+    let mut project = Project::default();
+    let item = project.several("q", &[("a", "p"), ("b", "p"), ("c", "p")]);
+    project.ranks("ada", item, &[&[0], &[1], &[2]]);
+    project.ranks("ben", item, &[&[2], &[0, 1]]);
+    let votes = Votes::new(&project.labels);
+    let found = disputes(&votes, 9);
+    // A before B against a tie: 2; A and B before C against C before both: 4 and 4.
+    near(found[0].distance, 10.0 / 3.0);
+}
+
+#[test]
+fn a_repeated_ranking_is_compared_pair_by_pair() {
+    let mut project = Project::default();
+    let item = project.several("q", &[("a", "p"), ("b", "p"), ("c", "p")]);
+    project.ranks("ada", item, &[&[0], &[1], &[2]]);
+    let again = project.ranks("ada", item, &[&[1], &[0], &[2]]);
+    again.purpose = Some(Purpose::Repeat);
+    again.slot = Some(1);
+    let repeats = project.report().annotators["ada"].quality.repeats.unwrap();
+    assert_eq!(repeats.same.n, 3);
+    near(repeats.same.share, 2.0 / 3.0);
 }

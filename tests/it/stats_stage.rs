@@ -125,6 +125,40 @@ impl Project {
         &mut self.labels.labels.last_mut().unwrap().record
     }
 
+    /// An item of several answers, all of one policy each.
+    pub fn several(&mut self, prompt: &str, answers: &[(&str, &str)]) -> usize {
+        let prompt = Prompt::new(None, PromptText::Text(prompt.into())).unwrap();
+        let candidate = |(text, policy): &(&str, &str)| Candidate::new((*text).into(), *policy);
+        let selector = Selector {
+            name: "all".into(),
+            score: None,
+            seed: 0,
+        };
+        let candidates = answers.iter().map(candidate).collect();
+        let item = Item::new("b1", 0, prompt, candidates, selector).unwrap();
+        self.labels.items.push(item);
+        self.labels.items.len() - 1
+    }
+
+    /// Ranks the answers of an item: places of the answers, best first, ties together.
+    pub fn ranks(&mut self, annotator: &str, item: usize, groups: &[&[usize]]) -> &mut Record {
+        let candidates = &self.labels.items[item].candidates;
+        let id = |&at: &usize| candidates[at].id.clone();
+        let ids = |group: &&[usize]| group.iter().map(id).collect();
+        let ranking: Vec<Vec<String>> = groups.iter().map(ids).collect();
+        let all_tie = ranking.len() == 1;
+        let record = self.says(annotator, item, say(i8::from(!all_tie)));
+        record.scale = Some(Scale::KWay);
+        record.winner = None;
+        record.strength = None;
+        if let [best] = &ranking[0][..] {
+            record.winner = Some(best.clone());
+        }
+        record.ranking = Some(ranking);
+        record.display = None;
+        record
+    }
+
     /// Both answers were refused.
     pub fn refuses(&mut self, annotator: &str, item: usize) {
         let record = self.says(annotator, item, say(0));
@@ -156,6 +190,7 @@ impl Project {
         let mut labels = Labels {
             items: self.labels.items.clone(),
             labels: self.labels.labels.clone(),
+            lengths: None,
         };
         // As they are read: by annotator, then in the order they were made.
         labels

@@ -14,7 +14,7 @@ use rlhf::tui::label::draft::Draft;
 use rlhf::tui::label::history::Entry;
 use rlhf::tui::label::update::Event;
 
-use crate::tui_stage::{Stage, item, setup};
+use crate::tui_stage::{Stage, item, reversed, setup};
 
 /// Labels `items` with keys; `H` lists what the store holds, as the driver does.
 struct Desk {
@@ -239,4 +239,20 @@ fn undo_waits_until_an_open_entry_is_left() {
         desk.records().last().unwrap().note.as_deref().unwrap_or(""),
         ""
     );
+}
+
+#[test]
+fn a_search_fits_the_text_that_is_shown_after_the_history_was_left() {
+    let texts = |n: usize| [format!("**{n}** and a needle"), format!("*{n}* none")];
+    let items = (0..2).map(|i| {
+        let [a, b] = texts(i);
+        item(PromptText::Text(format!("question {i}")), &[&a, &b])
+    });
+    let mut desk = Desk::new(items.collect());
+    desk.press("7 /");
+    desk.stage.write("needle");
+    desk.press("<enter> H <enter> m <esc>");
+    let app = &desk.stage.app;
+    assert!(app.view.markdown && app.revision.is_none());
+    assert_eq!(reversed(&desk.stage), ["needle"]);
 }

@@ -1,11 +1,14 @@
 //! Palette, help, find, and the ways to look at a pair.
 
+use std::rc::Rc;
+
 use rlhf::tui::keys::{Keymap, Mode, Step};
 use rlhf::tui::label::mouse::{Mouse, MouseAction};
 use rlhf::tui::label::state::{Desk, Ending, Screen, Setup};
 use rlhf::tui::label::update::{Effect, Event};
 
-use crate::tui_stage::{Stage, conversation, pair, pairs, setup};
+use crate::stats_stage::campaign;
+use crate::tui_stage::{Stage, conversation, pair, pairs, reversed, setup};
 
 const SPLIT: (u16, u16) = (120, 36);
 const FLIP: (u16, u16) = (80, 24);
@@ -242,4 +245,94 @@ fn pairs_that_are_still_being_made_are_waited_for() {
     assert_eq!(stage.app.screen, Screen::WaitingForSamples);
     stage.event(Event::Supply(vec![], 9_000));
     assert_eq!(stage.app.screen, Screen::BatchDone);
+}
+
+#[test]
+fn a_text_is_prepared_once_and_not_on_every_key() {
+    let answer = |name: &str| format!("{name} needle\n{}", "row\n".repeat(80));
+    let both = vec![pair("a needle?", &answer("one"), &answer("two"))];
+    let mut stage = Stage::new(setup(), SPLIT, both);
+    stage.press("/").write("needle").press("<enter>");
+    let prepared = |stage: &mut Stage| {
+        let pair = stage.app.pair().unwrap().clone();
+        let view = &mut stage.app.view;
+        let rows = [&view.answers[0], &view.answers[1], &view.prompt].map(|p| p.rows().as_ptr());
+        (Rc::as_ptr(&view.texts(&pair)), rows)
+    };
+    let before = prepared(&mut stage);
+    for keys in [
+        "n", "N", "G g j", "? <esc>", ": <esc>", "p <esc>", "/ <esc>",
+    ] {
+        stage.press(keys);
+        assert_eq!(prepared(&mut stage), before, "after {keys}");
+    }
+    stage.press("m");
+    assert_ne!(prepared(&mut stage).0, before.0, "it looks different now");
+}
+
+#[test]
+fn matches_are_marked_where_they_are_drawn() {
+    let both = vec![pair("外の needle", "> a **Needle** here", "no")];
+    let mut stage = Stage::new(setup(), SPLIT, both);
+    stage.press("/").write("needle").press("<enter>");
+    assert_eq!(reversed(&stage), ["needle", "Needle"]);
+    stage.press("m");
+    assert!(
+        stage.screen().contains("│ a Needle here"),
+        "{}",
+        stage.screen()
+    );
+    assert_eq!(reversed(&stage), ["needle", "Needle"]);
+    stage.press("/ <esc>");
+    assert_eq!(reversed(&stage), [""; 0]);
+}
+
+/// Every row of the page that is open, from the top.
+fn whole_page(stage: &mut Stage) -> String {
+    let size = stage.app.size;
+    stage.event(Event::Resize(size.0, 300));
+    let page = stage.screen();
+    stage.event(Event::Resize(size.0, size.1));
+    page
+}
+
+#[test]
+fn the_statistics_steer_nobody_while_pairs_are_left() {
+    let mut stage = Stage::new(setup(), SPLIT, pairs(2));
+    stage.press("7 %");
+    assert_eq!(stage.effects, [Effect::Count]);
+    assert!(stage.screen().contains("counting what everybody judged"));
+    assert!(stage.screen().contains("1 of 2 pairs in all"));
+    stage.event(Event::Counted(Ok(Box::new(campaign().report()))));
+    let blind = whole_page(&mut stage);
+    assert!(blind.contains("40 of 40 items judged by people"), "{blind}");
+    assert!(blind.contains("Judgements per minute, people"), "{blind}");
+    for steering in [
+        "round-",
+        "Agreement of",
+        "the left answer",
+        "longer",
+        "gold",
+        "ada",
+    ] {
+        assert!(!blind.contains(steering), "{steering}: {blind}");
+    }
+    stage.press("% 7 %");
+    let all = whole_page(&mut stage);
+    for part in [
+        "Policies, by people",
+        "round-2",
+        "Agreement of people",
+        "ada",
+        "Habits of people",
+    ] {
+        assert!(all.contains(part), "{part}: {all}");
+    }
+    stage.event(Event::Counted(Err("samples/b.jsonl:3: \u{1b}[2J".into())));
+    let failed = stage.screen();
+    assert!(
+        failed.contains("not counted: samples/b.jsonl:3: ␛[2J"),
+        "{failed}"
+    );
+    assert_eq!(stage.press("<esc>").app.screen, Screen::BatchDone);
 }

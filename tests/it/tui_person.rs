@@ -27,6 +27,8 @@ pub fn project() -> TempDir {
 pub struct Person {
     pub screen: vt100::Parser,
     output: Receiver<Vec<u8>>,
+    /// Everything that was written to the terminal.
+    written: Vec<u8>,
     keys: Box<dyn Write + Send>,
     pub child: Box<dyn Child + Send + Sync>,
     pub master: Box<dyn MasterPty + Send>,
@@ -77,10 +79,16 @@ impl Person {
         Self {
             screen,
             output,
+            written: Vec::new(),
             keys,
             child,
             master: pty.master,
         }
+    }
+
+    fn hears(&mut self, bytes: &[u8]) {
+        self.written.extend(bytes);
+        self.screen.process(bytes);
     }
 
     /// Waits until the screen shows all of these.
@@ -97,7 +105,7 @@ impl Person {
                     self.screen.screen().contents()
                 );
             };
-            self.screen.process(&bytes);
+            self.hears(&bytes);
         }
         self
     }
@@ -110,7 +118,7 @@ impl Person {
             let Ok(bytes) = self.output.recv_timeout(left) else {
                 panic!("waited for something else than:\n{}", self.looks());
             };
-            self.screen.process(&bytes);
+            self.hears(&bytes);
         }
         self.looks()
     }
@@ -128,7 +136,7 @@ impl Person {
         assert!(kill.unwrap().success());
         self.child.wait().unwrap();
         while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
-            self.screen.process(&bytes);
+            self.hears(&bytes);
         }
         self.screen.screen().contents()
     }
@@ -142,7 +150,7 @@ impl Person {
     pub fn leaves(mut self) -> (ExitStatus, String) {
         loop {
             match self.output.recv_timeout(PATIENCE) {
-                Ok(bytes) => self.screen.process(&bytes),
+                Ok(bytes) => self.hears(&bytes),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {
                     self.child.kill().unwrap();
@@ -164,6 +172,12 @@ impl Person {
             vt100::MouseProtocolMode::None,
             "the mouse is still ours"
         );
+        // Bidirectional support (BDSM), of which vt100 knows nothing: off with us, then on again.
+        let order = self.written.windows(4).filter(|w| w.starts_with(b"\x1b[8"));
+        let order: Vec<&[u8]> = order.collect();
+        let ours = order.first().is_none_or(|first| first.ends_with(b"l"));
+        let given_back = order.last().is_none_or(|last| last.ends_with(b"h"));
+        assert!(ours && given_back, "{order:?}");
         (status, screen.contents())
     }
 }

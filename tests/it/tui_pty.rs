@@ -140,31 +140,6 @@ fn a_second_session_of_the_same_annotator_is_told_who_has_the_first() {
     assert!(second.leaves().0.success());
 }
 
-#[cfg(unix)]
-#[test]
-fn a_signal_ends_in_good_order() {
-    for signal in ["-TERM", "-HUP"] {
-        let project = project();
-        let mut mia = Person::sit_down(project.path(), 120, 36);
-        mia.sees(&["0/3"]).types("7").sees(&["1/3"]);
-        let process = mia.child.process_id().unwrap().to_string();
-        assert!(
-            Command::new("kill")
-                .args([signal, &process])
-                .status()
-                .unwrap()
-                .success()
-        );
-        let (_, farewell) = mia.leaves();
-        assert!(
-            farewell.contains("1 judged (1 preferred)"),
-            "{signal}: {farewell}"
-        );
-        let ended = [SessionStart, Judgement, SessionEnd];
-        assert_eq!(kinds(project.path()), ended, "{signal}");
-    }
-}
-
 #[test]
 fn the_name_is_asked_once() {
     let project = project();

@@ -2,7 +2,7 @@
 
 use rlhf::feedback::record::{Layout, Scale};
 use rlhf::tui::label::scale::Decision;
-use rlhf::tui::label::state::{Pair, Setup};
+use rlhf::tui::label::state::{Pair, Screen, Setup};
 
 use crate::tui_stage::{Stage, pair, ranking, setup};
 
@@ -96,4 +96,38 @@ fn pairs_and_rankings_have_keys_of_their_own() {
         stage.describe(),
         "Ranking Name a city. done[B slightly better] redo[]"
     );
+}
+
+#[test]
+fn undo_brings_back_a_ranking_that_was_wiped_and_only_then_a_judgement() {
+    let mut stage = Stage::new(setup(), SPLIT, vec![pair("q", "a", "b"), four()]);
+    stage.press("7 2 1 r");
+    assert_eq!(stage.app.selected, None);
+    assert_eq!(
+        stage.app.hint,
+        "No answer has a rank; undo brings the ranking back."
+    );
+    stage.press("u");
+    assert_eq!(stage.app.ranks().describe(), "B > A");
+    assert_eq!(stage.app.view.side, 2, "the first without a rank");
+    assert_eq!(stage.app.done.len(), 1, "the judgement stands");
+    stage.press("u");
+    assert_eq!(stage.app.done.len(), 0);
+    // What was begun since the wiping is not overwritten.
+    stage.press("U r 3 u");
+    assert!(
+        stage.describe().starts_with("Judging q done[]"),
+        "{}",
+        stage.describe()
+    );
+}
+
+#[test]
+fn aspects_are_not_offered_where_the_record_cannot_carry_them() {
+    let mut stage = stage();
+    stage.press("a");
+    assert_eq!(stage.app.screen, Screen::Judging);
+    assert!(stage.screen().contains("Aspects compare two answers"));
+    stage.press("1 2 3 4 <enter>");
+    assert!(stage.drafts[0].remarks.aspects.is_empty());
 }

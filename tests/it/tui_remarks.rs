@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rlhf::tui::label::state::{Screen, Setup};
+use rlhf::tui::label::state::{Ending, Screen, Setup};
 use rlhf::tui::label::update::{Effect, Event};
 
 use crate::tui_stage::{Stage, pair, pairs, setup};
@@ -186,4 +186,24 @@ fn undo_keeps_what_was_begun_and_redo_what_was_said() {
     assert_eq!(stage.app.remarks.note, "begun");
     stage.press("5");
     assert_eq!(stage.drafts.last().unwrap().remarks.note, "begun");
+}
+
+#[test]
+fn a_terminal_that_became_too_small_loses_no_comment() {
+    let mut stage = Stage::new(setup(), SPLIT, pairs(1));
+    stage.press("c").write("B forgets the s");
+    stage.event(Event::Resize(30, 8));
+    assert!(
+        stage.screen().contains("writing is kept"),
+        "{}",
+        stage.screen()
+    );
+    stage.write("q");
+    assert_eq!(stage.effects, [], "q is a letter here");
+    stage.event(Event::Resize(120, 36));
+    stage.write("alt").press("<enter>");
+    assert_eq!(stage.app.remarks.note, "B forgets the salt");
+    stage.event(Event::Resize(30, 8));
+    stage.write("q");
+    assert_eq!(stage.effects, [Effect::Quit(Ending::Quit)]);
 }

@@ -8,12 +8,8 @@ use std::path::Path;
 use portable_pty::CommandBuilder;
 use rlhf::feedback::record::{Kind, Record};
 use rlhf::feedback::store::load::load;
-use rlhf::tui::terminal::Screen;
 
 use crate::tui_person::{Person, kinds, project};
-
-/// Makes the child process of [`a_panic_gives_the_terminal_back`] the one that panics.
-const PANIC: &str = "RLHF_TEST_PANIC";
 
 fn records(project: &Path) -> Vec<Record> {
     let history = load(&project.join("feedback"), "mia").unwrap();
@@ -239,19 +235,32 @@ fn settings_that_cannot_be_are_refused_with_the_place() {
         assert_eq!(status.exit_code(), code, "{said}");
         said
     };
-    let conflict = refused(1, "[label.keys]\nundo = \"s\"\n", "");
-    assert!(conflict.contains("rlhf.toml:1"), "{conflict}");
+    let conflict = refused(2, "[label.keys]\nquit = \"Q\"\nundo = \"s\"\n", "");
+    assert!(
+        conflict.contains("rlhf.toml:3: [label.keys]: s"),
+        "{conflict}"
+    );
     assert!(
         conflict.contains("s would mean both skip and undo"),
         "{conflict}"
     );
-    let unknown = refused(1, "", "[label.keys]\nundoo = \"z\"\n");
-    assert!(unknown.contains("config.toml:1"), "{unknown}");
+    // Both who want the key are named, wherever they stand.
+    let both = refused(
+        2,
+        "[label.keys]\nundo = \"z\"\n",
+        "[label]\n[label.keys]\nskip = \"z\"\n",
+    );
+    assert!(
+        both.contains("config.toml:3, ") && both.contains("rlhf.toml:2: "),
+        "{both}"
+    );
+    let unknown = refused(2, "", "[label.keys]\nundoo = \"z\"\n");
+    assert!(unknown.contains("config.toml:2"), "{unknown}");
     assert!(
         unknown.contains("no action is called \"undoo\""),
         "{unknown}"
     );
-    let project_only = refused(1, "", "[label]\nscale = \"7\"\n");
+    let project_only = refused(2, "", "[label]\nscale = \"7\"\n");
     assert!(
         project_only.contains("config.toml:2: `scale` is the project's"),
         "{project_only}"
@@ -269,21 +278,14 @@ fn settings_that_cannot_be_are_refused_with_the_place() {
 }
 
 #[test]
-fn a_panic_gives_the_terminal_back() {
-    if std::env::var_os(PANIC).is_some() {
-        let _screen = Screen::enter(true).unwrap();
-        panic!("on purpose");
-    }
+fn the_statistics_are_counted_from_the_files_while_one_reads() {
     let project = project();
-    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
-    command.args([
-        "--exact",
-        "tui_sessions::a_panic_gives_the_terminal_back",
-        "--nocapture",
-    ]);
-    command.cwd(project.path());
-    command.env(PANIC, "1");
-    let (status, said) = Person::run(command, project.path(), 120, 36).leaves();
-    assert!(!status.success());
-    assert!(said.contains("FAILED"), "{said}");
+    let mut mia = Person::sit_down(project.path(), 120, 36);
+    mia.sees(&["0/3"]).types("7").sees(&["1/3"]).types("%");
+    mia.sees(&["Statistics", "1 of 3 items judged by people"]);
+    mia.types("%").sees(&["last: B slightly better"]).types("5");
+    mia.sees(&["2/3"]).types("%");
+    mia.sees(&["2 of 3 items judged by people"]).types("q");
+    mia.sees(&["last: tie"]).types("q");
+    assert!(mia.leaves().0.success());
 }

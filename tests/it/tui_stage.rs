@@ -4,7 +4,9 @@ use std::collections::VecDeque;
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
-use ratatui::buffer::CellWidth;
+use ratatui::buffer::{Buffer, Cell, CellWidth};
+use ratatui::layout::Rect;
+use ratatui::style::Modifier;
 use rlhf::feedback::digest::Sha256;
 use rlhf::feedback::item::{Candidate, Item, Message, Prompt, PromptText, Selector};
 use rlhf::feedback::record::Purpose;
@@ -208,6 +210,19 @@ impl Stage {
         });
         rows.collect::<Vec<_>>().join("\n")
     }
+}
+
+/// What is drawn in reverse, row by row.
+pub fn reversed(stage: &Stage) -> Vec<String> {
+    let (width, height) = stage.app.size;
+    let mut buffer = Buffer::empty(Rect::new(0, 0, width, height));
+    draw(&stage.app, &mut buffer);
+    let rows = (0..height).map(|y| {
+        let cells = (0..width).map(|x| &buffer[(x, y)]);
+        let found = cells.filter(|cell| cell.modifier.contains(Modifier::REVERSED));
+        found.map(Cell::symbol).collect::<String>()
+    });
+    rows.filter(|row| !row.is_empty()).collect()
 }
 
 fn key(name: &str) -> Key {

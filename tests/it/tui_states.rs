@@ -11,6 +11,7 @@ use rlhf::tui::label::state::{Desk, Pair, Remarks, Setup};
 use rlhf::tui::label::update::Event;
 use ulid::Ulid;
 
+use crate::stats_stage::campaign;
 use crate::tui_stage::{Stage, conversation, guidelines, pair, ranking, setup};
 
 const SIZES: [(u16, u16); 3] = [(120, 36), (80, 24), (40, 12)];
@@ -181,6 +182,11 @@ const STATES: &[(&str, Make)] = &[
         opened(size, setup(), desk)
     }),
     ("done", |size| opened(size, setup(), Desk::default())),
+    ("statistics", |size| {
+        let mut stage = pressed(size, "%");
+        stage.event(Event::Counted(Ok(Box::new(campaign().report()))));
+        stage
+    }),
 ];
 
 #[test]

@@ -23,12 +23,12 @@ use crate::cli_support::rlhf;
 use crate::tui_stage::{Stage, conversation, guidelines, pair, setup};
 
 #[derive(Deserialize)]
-struct Case {
-    name: String,
-    text: String,
+pub struct Case {
+    pub name: String,
+    pub text: String,
 }
 
-fn corpus() -> Vec<Case> {
+pub fn corpus() -> Vec<Case> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/nasty_strings.jsonl");
     let mut lines = Lines::open(&path, 1 << 20).unwrap();
     let mut cases = Vec::new();
@@ -72,7 +72,9 @@ fn read_mark<'a>(text: &'a str, original: &[char], seen: &mut String) -> &'a str
     let first = text.chars().next().unwrap();
     if let Some(number) = text.strip_prefix("⟨U+") {
         let (number, rest) = number.split_once('⟩').unwrap();
-        seen.extend(char::from_u32(u32::from_str_radix(number, 16).unwrap()));
+        let named = char::from_u32(u32::from_str_radix(number, 16).unwrap()).unwrap();
+        // A space after a sign that stands before its letter, such as U+08E2, is named with it.
+        seen.push_str(&compared(&named.to_string()));
         return rest;
     }
     if let Some(count) = text.strip_prefix("⟨+") {
@@ -166,7 +168,7 @@ impl Write for Wire {
 }
 
 /// The bytes that the real backend sends to draw the stage.
-fn bytes_of(stage: &Stage) -> Vec<u8> {
+pub fn bytes_of(stage: &Stage) -> Vec<u8> {
     let wire = Wire::default();
     let (width, height) = stage.app.size;
     let viewport = Viewport::Fixed(Rect::new(0, 0, width, height));
@@ -180,7 +182,7 @@ fn bytes_of(stage: &Stage) -> Vec<u8> {
 
 /// The first thing on the wire that our own drawing never sends: the backend moves the cursor
 /// (`CSI H`), sets styles (`CSI m`) and hides the cursor (`CSI ? 25 l`), and prints.
-fn foreign(bytes: &[u8]) -> Option<String> {
+pub fn foreign(bytes: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(bytes).unwrap();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {

@@ -57,6 +57,34 @@ fn markdown_keeps_its_shape_in_text() {
 }
 
 #[test]
+fn every_link_definition_is_listed_the_second_of_a_label_too() {
+    let twice = "[a]: http://one.example\n[a]: http://two.example \"Two\"\n\nSee [a], [b](http://c.example \"t]:\").\n";
+    assert_eq!(
+        rendered(twice, 90),
+        [
+            "See a (http://one.example), b (http://c.example \"t]:\").",
+            "",
+            "[a]: http://one.example",
+            "[a]: http://two.example \"Two\"",
+        ]
+    );
+    let inside = "text\n\n> [a]: http://one.example\n>\n> quoted\n\n- item\n- [A]: http://three.example\n\n[x]: y\n";
+    let shown = rendered(inside, 90).join("\n");
+    for definition in [
+        "[a]: http://one.example",
+        "[A]: http://three.example",
+        "[x]: y",
+    ] {
+        assert_eq!(
+            shown.matches(definition).count(),
+            1,
+            "{definition} in\n{shown}"
+        );
+    }
+    assert_eq!(rendered("a [b]: c", 90), ["a [b]: c"], "no definition");
+}
+
+#[test]
 fn list_text_is_indented_and_code_breaks_where_the_row_is_full() {
     assert_eq!(
         rendered("- a list item that wraps", 20),

@@ -33,6 +33,11 @@ trl-conversational, trl-conversational-implicit, trl-conversational-margin; unpa
 sft, sft-conversational. Formats are for prompts that are text or for conversations; a row that a
 format would change is left out.
 
+--aggregate majority and mean count people only, if any of them judged: a program never outvotes them.
+Name annotators to count just those, or give --with-simulated. What was imported counts as its people's,
+under whose names it came in; what another program judged has a name that begins with sim: (UltraFeedback's
+ratings are sim:gpt-4's).
+
 With --out, FILE.manifest.json beside it holds filters, counts by reason, and hashes of all files.
 --out writes JSON lines, a JSON array for .json, and gzip for .gz.";
 
@@ -67,6 +72,9 @@ pub struct ExportArgs {
     /// Only judgements of simulated annotators
     #[arg(long)]
     pub simulated_only: bool,
+    /// Majority and mean count people and simulated annotators alike
+    #[arg(long, conflicts_with_all = ["people_only", "simulated_only"])]
+    pub with_simulated: bool,
     /// What becomes of several judgements of one item
     #[arg(long, value_enum, default_value = "all")]
     pub aggregate: AggregateArg,
@@ -117,11 +125,7 @@ fn options(args: &ExportArgs) -> Options {
         batches: args.batch.clone(),
         rounds: args.round.clone(),
         policies: args.policy.clone(),
-        labellers: match (args.people_only, args.simulated_only) {
-            (true, _) => Labellers::People,
-            (_, true) => Labellers::Simulated,
-            _ => Labellers::All,
-        },
+        labellers: labellers(args),
     };
     options.aggregate = match args.aggregate {
         AggregateArg::All => Aggregate::All,
@@ -135,6 +139,16 @@ fn options(args: &ExportArgs) -> Options {
         Some(TiesArg::Keep) => Ties::Keep,
     };
     options
+}
+
+fn labellers(args: &ExportArgs) -> Labellers {
+    let named = args.with_simulated || !args.annotator.is_empty();
+    match (args.people_only, args.simulated_only, args.aggregate) {
+        (true, ..) => Labellers::People,
+        (_, true, _) => Labellers::Simulated,
+        (.., AggregateArg::Majority | AggregateArg::Mean) if !named => Labellers::PeopleFirst,
+        _ => Labellers::All,
+    }
 }
 
 /// Runs the command.
@@ -177,6 +191,7 @@ fn export_text(exported: &Exported) -> String {
         rows,
         simulated,
         filtered_out,
+        counted,
         dropped,
         not_carried,
         ..
@@ -184,6 +199,9 @@ fn export_text(exported: &Exported) -> String {
     let mut text = format!("{rows} rows written; {dropped}.\n");
     if *filtered_out > 0 {
         let _ = writeln!(text, "{filtered_out} judgements did not pass the filters.");
+    }
+    if *counted == Labellers::People {
+        text += "Only people's judgements count here; --with-simulated counts all.\n";
     }
     if *simulated > 0 {
         let _ = writeln!(

@@ -7,13 +7,17 @@ use std::process::ExitCode;
 
 use clap::Args;
 use color_eyre::Result;
+use color_eyre::eyre::bail;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use super::print;
+use crate::cli::models::Opener;
 use crate::feedback::formats::InFormat;
+use crate::feedback::formats::lm_human_preferences::Decoder;
 use crate::feedback::import::{Imported, Target, import};
-use crate::feedback::item::batch_name;
+use crate::feedback::item::{ItemError, batch_name, is_safe_name};
 use crate::feedback::store::stamps::Stamps;
+use crate::model::tokenizer::Tokenizer;
 use crate::tui::text::sanitise;
 
 const IMPORT_EXAMPLES: &str = "\
@@ -22,15 +26,21 @@ Examples:
   rlhf feedback import harmless-base.jsonl.gz --batch hh --annotator anthropic --skip-bad
   rlhf feedback import train-00000.parquet --format ultrafeedback --dir my-project
   rlhf feedback import label-studio-export.json
+  rlhf feedback import offline_5k.json --tokenizer openai-community/gpt2
 
-Files: .jsonl, .json (an array), .csv, also gzipped, and .parquet (snappy, gzip, brotli, LZ4). The first
-row tells the format: preference pairs of TRL (explicit, implicit, with margin, conversational, unpaired),
-hh-rlhf, OpenAI, NeMo-RL, LLaMA-Factory (alpaca, sharegpt), axolotl and DeepSpeed-Chat; UltraFeedback,
-RewardBench 1 and 2, summarize-from-feedback, Chatbot-Arena-55k; Label Studio, Argilla; answers to be
+Files: .jsonl, .json (an array), .csv, also compressed (.gz, .zst), and .parquet (zstd, snappy, gzip,
+brotli, LZ4), of any size: memory does not grow with them. The first row tells the format: preference pairs
+of TRL (explicit, implicit, with margin, conversational, unpaired), hh-rlhf, OpenAI, NeMo-RL, LLaMA-Factory
+(alpaca, sharegpt), axolotl and DeepSpeed-Chat; UltraFeedback, RewardBench 1 and 2, summarize-from-feedback,
+lm-human-preferences (token ids: give --tokenizer), Chatbot-Arena-55k; Label Studio, Argilla; answers to be
 judged; and native, which rlhf feedback export writes.
 
 The text goes to samples/, the judgements to feedback/. Annotators keep the names that the rows give them,
-made safe as folder names. Importing a file again adds nothing.";
+made safe as folder names. What a program judged comes in under a name that begins with sim:, such as
+sim:gpt-4 for UltraFeedback, and never counts among people.
+
+The file is read twice, first to check it: nothing is written of a file that cannot be brought in. Importing
+a file again adds nothing, and completes an import that was interrupted.";
 
 /// Arguments of `rlhf feedback import`.
 #[derive(Debug, Args)]
@@ -53,6 +63,10 @@ pub struct ImportArgs {
     /// Leave bad rows out and count them
     #[arg(long)]
     pub skip_bad: bool,
+    /// Tokenizer of rows that hold token ids (lm-human-preferences): a folder with tokenizer.json, the
+    /// file itself, or a model on the hub
+    #[arg(long, value_name = "MODEL")]
+    pub tokenizer: Option<String>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -73,12 +87,22 @@ fn in_format(name: &str) -> Result<InFormat, String> {
 /// Files that cannot be read or written, by file and line.
 pub fn run(args: &ImportArgs) -> Result<ExitCode> {
     let batch = args.batch.clone().unwrap_or_else(|| batch_name(&args.file));
+    if !is_safe_name(&batch) {
+        let error = ItemError::BatchName(batch);
+        bail!("{error}; name the file in samples/ with --batch NAME");
+    }
+    let quiet = args.json;
+    let tokenizer = args.tokenizer.as_deref();
+    let tokenizer = tokenizer.map(|name| Opener { quiet }.tokenizer(name));
+    let tokenizer = tokenizer.transpose()?;
+    let decode = |ids: &[u32]| decode(tokenizer.as_ref(), ids);
     let target = Target {
         dir: &args.dir,
         batch: &batch,
         annotator: args.annotator.as_deref(),
         format: args.format,
         skip_bad: args.skip_bad,
+        decoder: tokenizer.is_some().then_some(Decoder(&decode)),
     };
     let bar = bar();
     let mut progress = |part: f64| bar.set_position((part * 1000.0) as u64);
@@ -93,6 +117,21 @@ pub fn run(args: &ImportArgs) -> Result<ExitCode> {
         eprintln!("skipped: {more} more bad rows");
     }
     print(args.json, &imported, || import_text(&imported, &batch))
+}
+
+/// The text of token ids, all of which must be of this tokenizer's vocabulary: ids of another one would
+/// be read as other words.
+fn decode(tokenizer: Option<&Tokenizer>, ids: &[u32]) -> Result<String, String> {
+    let tokenizer = tokenizer.ok_or("there is no tokenizer")?;
+    let size = tokenizer.vocab_size();
+    if let Some(id) = ids.iter().find(|&&id| id as usize >= size) {
+        return Err(format!(
+            "token {id} is not in the tokenizer's vocabulary of {size}; give the tokenizer that the \
+             ids are from with --tokenizer"
+        ));
+    }
+    let text = tokenizer.decode(ids, true);
+    text.map_err(|error| error.to_string())
 }
 
 /// A bar with the time left, on a terminal.

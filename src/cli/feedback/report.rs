@@ -8,9 +8,10 @@ use clap::Args;
 use color_eyre::Result;
 use serde::Serialize;
 
+use super::stats::Question;
 use super::{print, project};
 use crate::feedback::digest::Sha256;
-use crate::feedback::labels::Folders;
+use crate::feedback::labels::{Folders, Labels};
 use crate::feedback::report::Report;
 use crate::feedback::report::dispute::disputes;
 use crate::feedback::report::page::{About, Source, page};
@@ -45,18 +46,25 @@ pub struct ReportArgs {
     /// Call annotators by their names instead of numbers
     #[arg(long)]
     pub names: bool,
+    /// A win rate in question
+    #[command(flatten)]
+    pub question: Question,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }
 
-/// What `rlhf feedback report --json` prints.
+/// What `rlhf feedback report --json` prints: nothing in it depends on where the project lies.
 #[derive(Debug, Serialize)]
 struct Written {
-    out: PathBuf,
+    /// Below the project, or the file's name where it is elsewhere.
+    out: String,
     bytes: usize,
-    judgements: usize,
+    /// Judgements of people, and of programs.
+    people: usize,
+    simulated: usize,
     examples: usize,
+    /// As on the page: annotators by number unless `--names`.
     sources: Vec<Source>,
 }
 
@@ -67,7 +75,9 @@ struct Written {
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let folders = project(&args.dir)?;
     let sources = sources(&folders)?;
-    let (labels, report) = Report::read(&folders)?;
+    let labels = Labels::read(&folders)?;
+    let mut report = Report::of(&labels, &folders)?;
+    args.question.put_to(&mut report);
     let disputes = disputes(&Votes::new(&labels), args.examples);
     let about = About {
         title: args.title.clone().unwrap_or_else(|| title(&args.dir)),
@@ -78,21 +88,46 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let html = page(&report, &disputes, &about);
     write_atomic(&args.out, html.as_bytes())?;
     let written = Written {
-        out: args.out.clone(),
+        out: place(&args.out, &folders),
         bytes: html.len(),
-        judgements: report.people.tally.judgements + report.simulated.tally.judgements,
+        people: report.people.tally.judgements,
+        simulated: report.simulated.tally.judgements,
         examples: disputes.len(),
-        sources: about.sources,
+        sources: about.shown_sources(&report),
     };
-    print(args.json, &written, || {
-        format!(
-            "{}: {} judgements, {} examples of disagreement, {} KB\n",
-            written.out.display(),
-            written.judgements,
-            written.examples,
-            written.bytes.div_ceil(1024)
-        )
-    })
+    print(args.json, &written, || written_text(&args.out, &written))
+}
+
+fn written_text(out: &Path, written: &Written) -> String {
+    let programs = match written.simulated {
+        0 => String::new(),
+        n => format!(" and {n} by programs"),
+    };
+    format!(
+        "{}: {} judgements by people{programs}, {} examples of disagreement, {} KB\n",
+        out.display(),
+        written.people,
+        written.examples,
+        written.bytes.div_ceil(1024)
+    )
+}
+
+/// Where a file that exists lies: its path below the project, else its name.
+fn place(file: &Path, folders: &Folders) -> String {
+    let absolute = |path: &Path| path.canonicalize().ok();
+    let project = folders.samples.parent().unwrap_or(Path::new(""));
+    let project = absolute(&Path::new(".").join(project));
+    let below = absolute(file)
+        .zip(project)
+        .and_then(|(file, project)| Some(slashed(file.strip_prefix(project).ok()?)));
+    let name = || file.file_name().unwrap_or_default().to_string_lossy();
+    below.unwrap_or_else(|| name().into_owned())
+}
+
+/// A path in the same form on every system.
+fn slashed(path: &Path) -> String {
+    let parts: Vec<_> = path.iter().map(OsStr::to_string_lossy).collect();
+    parts.join("/")
 }
 
 /// The folder's name, also where the folder is `.`.
@@ -112,9 +147,8 @@ fn sources(folders: &Folders) -> Result<Vec<Source>> {
     for path in folders.files()? {
         let bytes = std::fs::read(&path)?;
         let below = path.strip_prefix(project).unwrap_or(&path);
-        let parts = below.iter().map(OsStr::to_string_lossy);
         sources.push(Source {
-            path: parts.collect::<Vec<_>>().join("/"),
+            path: slashed(below),
             bytes: bytes.len() as u64,
             sha256: Sha256::of(&bytes),
         });

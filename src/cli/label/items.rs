@@ -7,6 +7,7 @@ use color_eyre::eyre::bail;
 use super::LabelArgs;
 use crate::feedback::answers;
 use crate::feedback::item::{self, Item};
+use crate::feedback::known::GOLD_PREFIX;
 
 /// The items to judge: of a file of answers, of one batch, or of the whole project.
 pub fn items(args: &LabelArgs) -> color_eyre::Result<Vec<Item>> {
@@ -26,7 +27,19 @@ pub fn items(args: &LabelArgs) -> color_eyre::Result<Vec<Item>> {
     Ok(items)
 }
 
+/// Items with a known answer come among others, never as work of their own.
+fn refuse_gold(batch: &str) -> color_eyre::Result<()> {
+    if batch.starts_with(GOLD_PREFIX) {
+        bail!(
+            "{batch}: names that begin with `{GOLD_PREFIX}` are kept for items with a known answer, \
+             which come among others; give the file another name, or leave --batch out"
+        );
+    }
+    Ok(())
+}
+
 fn read_batch(samples: &Path, batch: &str) -> color_eyre::Result<Vec<Item>> {
+    refuse_gold(batch)?;
     let path = samples.join(format!("{batch}.jsonl"));
     if !path.exists() {
         bail!(
@@ -40,6 +53,7 @@ fn read_batch(samples: &Path, batch: &str) -> color_eyre::Result<Vec<Item>> {
 /// Copies the rows of a file of answers to `samples/`, where text lives, and returns them.
 fn import(file: &Path, samples: &Path) -> color_eyre::Result<Vec<Item>> {
     let batch = item::batch_name(file);
+    refuse_gold(&batch)?;
     let answers = answers::read(file, &batch)?;
     if answers.duplicates > 0 {
         let (dropped, rows) = (answers.duplicates, answers.too_few);

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::config::LabelConfig;
 use crate::feedback::item::{Item, SamplesError};
-use crate::feedback::known;
+use crate::feedback::known::{self, GOLD_PREFIX};
 use crate::feedback::lines::{Lines, RowError};
 use crate::feedback::queue::checks::Checks;
 use crate::feedback::queue::order::{Order, Strategy};
@@ -84,8 +84,8 @@ fn checks(
     items: &mut Vec<Item>,
 ) -> Result<Checks, SamplesError> {
     let known = known::prepare(&dir.join("gold"), &dir.join("samples"))?;
-    let ids: HashSet<String> = known.expected.into_keys().collect();
-    items.retain(|item| !ids.contains(&item.id));
+    let ids: HashSet<String> = known.items.iter().map(|item| item.id.clone()).collect();
+    items.retain(|item| !ids.contains(&item.id) && !item.batch.starts_with(GOLD_PREFIX));
     items.extend(known.items);
     Ok(Checks {
         known: ids,

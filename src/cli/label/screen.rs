@@ -2,11 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use color_eyre::eyre::eyre;
-
 use super::guidelines;
 use crate::config::project::{PairScale, ThemeName};
-use crate::config::{self, LabelConfig, Overrides};
+use crate::config::{self, ConfigError, LabelConfig, Overrides};
 use crate::feedback::record::Scale;
 use crate::tui::keys::Keymap;
 use crate::tui::label::state::Setup;
@@ -43,12 +41,14 @@ pub fn personal(settings: LabelConfig, flags: &Overrides) -> color_eyre::Result<
         let name = entry.field.name;
         match name {
             _ if !PERSONAL.contains(&name) => {
-                let names = PERSONAL.join(", ");
-                return Err(eyre!(
-                    "{}: `{name}` is the project's and belongs in its rlhf.toml; here [label] may \
-                     have {names}",
-                    entry.origin
-                ));
+                return Err(ConfigError::Refused {
+                    places: entry.origin.to_string(),
+                    reason: format!(
+                        "`{name}` is the project's and belongs in its rlhf.toml; here [label] may have {}",
+                        PERSONAL.join(", ")
+                    ),
+                }
+                .into());
             }
             _ if flags.iter().any(|(flag, _)| flag == name) => {}
             "theme" => settings.theme = own.theme,
@@ -60,16 +60,22 @@ pub fn personal(settings: LabelConfig, flags: &Overrides) -> color_eyre::Result<
     Ok(settings)
 }
 
-/// Where keys were moved: every file that has `[label.keys]`, and the flag.
-fn places(dir: &Path) -> String {
+/// The lines of `[label.keys]` that move one of these actions, in every file that has it, or the flag.
+fn places(dir: &Path, actions: &[&str]) -> String {
     let own = user_folder().map(|folder| folder.join("config.toml"));
     let files = own.into_iter().chain([dir.join("rlhf.toml")]);
+    let blamed = |name: &str| {
+        let name = name.replace('_', "-");
+        actions
+            .iter()
+            .any(|action| action.replace('_', "-") == name)
+    };
     let mut places = Vec::new();
     for file in files.filter_map(|path| config::File::read(&path).ok()) {
-        let keys = file
-            .section("label")
-            .find(|entry| entry.field.name == "keys");
-        places.extend(keys.map(|entry| entry.origin.to_string()));
+        let keys = file.section("label").filter(|e| e.field.name == "keys");
+        let moved = keys.flat_map(|entry| &entry.inner);
+        let moved = moved.filter(|(name, _)| blamed(name));
+        places.extend(moved.map(|(_, origin)| origin.to_string()));
     }
     if places.is_empty() {
         return "--keys".to_owned();
@@ -82,8 +88,10 @@ fn places(dir: &Path) -> String {
 /// # Errors
 /// Keys that would mean two things, or guidelines that cannot be read.
 pub fn setup(annotator: String, dir: &Path, settings: &LabelConfig) -> color_eyre::Result<Setup> {
-    let keymap = Keymap::remapped(&settings.keys)
-        .map_err(|error| eyre!("{}: [label.keys]: {error}", places(dir)))?;
+    let keymap = Keymap::remapped(&settings.keys).map_err(|error| ConfigError::Refused {
+        places: places(dir, &error.actions()),
+        reason: format!("[label.keys]: {error}"),
+    })?;
     Ok(Setup {
         scale: match settings.scale {
             PairScale::Nine => Scale::Nine,

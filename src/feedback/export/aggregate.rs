@@ -1,5 +1,8 @@
 //! Several judgements of one item as one.
 //!
+//! People and programs do not vote together unless asked to, as nowhere in the statistics either; see
+//! [`Labellers`](super::filter::Labellers).
+//!
 //! Votes are taken for every two answers; a ranking votes on each of its pairs.
 //!
 //! - **majority**: better, worse or tie, whichever has strictly most votes. Without one there is no

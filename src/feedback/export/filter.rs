@@ -1,6 +1,8 @@
 //! Which judgements are exported.
 
+use crate::feedback::formats::native::policy;
 use crate::feedback::item::Item;
+use crate::feedback::labels::{Label, Labels};
 use crate::feedback::record::Record;
 use serde::Serialize;
 
@@ -11,6 +13,8 @@ pub enum Labellers {
     /// Everybody's.
     #[default]
     All,
+    /// People's; everybody's only if there is none of people.
+    PeopleFirst,
     /// People's only.
     People,
     /// Simulated annotators' only.
@@ -33,17 +37,47 @@ pub struct Filter {
 }
 
 impl Filter {
+    /// The judgements that are exported, and whose they are: never [`Labellers::PeopleFirst`], which is
+    /// decided here.
+    pub fn choose<'a>(&self, labels: &'a Labels) -> (Vec<&'a Label>, Labellers) {
+        let chosen = |labellers| {
+            let filter = Self {
+                labellers,
+                ..self.clone()
+            };
+            let through = |label: &&Label| {
+                let record = Some(&label.record);
+                filter.lets_through(labels.item(label), record)
+            };
+            let chosen: Vec<&Label> = labels.labels.iter().filter(through).collect();
+            (chosen, labellers)
+        };
+        if self.labellers != Labellers::PeopleFirst {
+            return chosen(self.labellers);
+        }
+        let people = chosen(Labellers::People);
+        if people.0.is_empty() {
+            chosen(Labellers::All)
+        } else {
+            people
+        }
+    }
+
     /// True for an item (and a judgement of it) that is exported.
     pub fn lets_through(&self, item: &Item, record: Option<&Record>) -> bool {
         let labeller = record.is_none_or(|record| match self.labellers {
-            Labellers::All => true,
+            Labellers::All | Labellers::PeopleFirst => true,
             Labellers::People => !record.is_simulated(),
             Labellers::Simulated => record.is_simulated(),
         });
         let annotator = record.is_none_or(|record| any(&self.annotators, &record.annotator));
-        let policies = item.candidates.iter().map(|candidate| &candidate.policy);
-        let policy =
-            self.policies.is_empty() || policies.into_iter().any(|p| self.policies.contains(p));
+        let mut policies = item.candidates.iter().map(|candidate| {
+            record.map_or(candidate.policy.as_str(), |record| {
+                policy(candidate, record)
+            })
+        });
+        let policy = self.policies.is_empty()
+            || policies.any(|found| self.policies.iter().any(|wanted| wanted == found));
         let place = any(&self.batches, &item.batch) && any(&self.rounds, &item.round);
         labeller && annotator && policy && place
     }

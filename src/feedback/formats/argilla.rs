@@ -10,9 +10,10 @@
 //!
 //! The prompt is the field `prompt`, `instruction`, `question`, `input`, `context` or `text`, the
 //! first that is there. A response is the name of the best answer, `tie`, or a ranking: names best
-//! first, or `{"value", "rank"}`. The answers are the fields that are named like those in responses
-//! but for their number or letter, in their order; without responses, the first fields that are
-//! named like each other. The first question whose responses name them counts, and of it the
+//! first, or `{"value", "rank"}`. The answers are, of these the first that are two or more: the fields
+//! that are named like one in responses but for their number or letter; the fields that a response
+//! ranks; a field and another whose name has `rejected` for its `chosen`; fields that are named like
+//! each other; and all others, if they are two or responses name each. The first question whose responses name them counts, and of it the
 //! submitted ones; drafts, discarded ones and answers to other questions are left out and counted,
 //! suggestions (which programs make) are not read.
 
@@ -143,8 +144,8 @@ fn stem(name: &str) -> &str {
     stem.map_or(name, |(stem, _)| stem)
 }
 
-/// The fields that hold answers, given the names that responses have for some of them.
-fn answers<'a>(fields: &'a Object, said: &[&str]) -> Vec<(&'a str, String)> {
+/// The fields that hold answers, given the names that each response has for some of them.
+fn answers<'a>(fields: &'a Object, said: &[Vec<&str>]) -> Vec<(&'a str, String)> {
     let others: Vec<(&str, String)> = fields
         .iter()
         .filter(|(name, _)| !PROMPTS.contains(&name.as_str()))
@@ -155,13 +156,37 @@ fn answers<'a>(fields: &'a Object, said: &[&str]) -> Vec<(&'a str, String)> {
         alike.cloned().collect::<Vec<_>>()
     };
     let is_field = |name: &&&str| others.iter().any(|(other, _)| other == *name);
-    let named = said.iter().find(is_field).copied();
-    let models = named
-        .into_iter()
-        .chain(others.iter().map(|(name, _)| *name));
-    let mut groups = models.map(alike);
-    // `chosen` and `rejected` share no name.
-    groups.find(|group| group.len() > 1).unwrap_or(others)
+    let named = said.iter().flatten().find(is_field).copied();
+    let of_responses = named.into_iter().map(alike);
+    let of_fields = others.iter().map(|(name, _)| alike(name));
+    let of_rankings = said.iter().map(|names| {
+        let ranked = others.iter().filter(|(name, _)| names.contains(name));
+        ranked.cloned().collect()
+    });
+    let mut groups = of_responses
+        .chain(of_rankings)
+        .chain([chosen_and_rejected(&others)])
+        .chain(of_fields);
+    let found = groups.find(|group| group.len() > 1);
+    found.unwrap_or(others)
+}
+
+/// The first field with `chosen` in its name, and the one with `rejected` in that place.
+fn chosen_and_rejected<'a>(fields: &[(&'a str, String)]) -> Vec<(&'a str, String)> {
+    let pair = |chosen: &(&'a str, String)| {
+        let name = chosen.0.replacen("chosen", "rejected", 1);
+        let rejected = fields.iter().find(|(other, _)| *other == name)?;
+        (chosen.0 != name).then(|| vec![chosen.clone(), rejected.clone()])
+    };
+    fields.iter().find_map(pair).unwrap_or_default()
+}
+
+/// Whether fields are answers for sure: named alike, or each named by some response. `source` and the
+/// like stand beside answers, too.
+fn are_answers(names: &[&str], said: &[Vec<&str>]) -> bool {
+    let is_said = |name: &&str| said.iter().flatten().any(|said| said == name);
+    let mut names_and_first = names.iter().map(|name| (name, names[0]));
+    names_and_first.all(|(name, first)| stem(name) == stem(first) || is_said(name))
 }
 
 fn record(fields: &Object, questions: Vec<Vec<Response>>) -> Result<Found, String> {
@@ -171,16 +196,19 @@ fn record(fields: &Object, questions: Vec<Vec<Response>>) -> Result<Found, Strin
         Value::Array(_) => PromptText::Messages(messages(&fields[asked], asked)?),
         _ => PromptText::Text(super::value::text(fields, asked)?),
     };
-    let said_names: Vec<&str> = questions
-        .iter()
-        .flatten()
-        .flat_map(Response::names)
-        .collect();
+    let responses = questions.iter().flatten();
+    let said_names: Vec<Vec<&str>> = responses.map(Response::names).collect();
     let (names, texts): (Vec<&str>, Vec<String>) = answers(fields, &said_names).into_iter().unzip();
     if !(2..=MAX_CANDIDATES).contains(&names.len()) {
         let found = names.len();
         return Err(format!(
             "expected 2 to 9 fields with answers beside `{asked}`, found {found}"
+        ));
+    }
+    if names.len() > 2 && !are_answers(&names, &said_names) {
+        return Err(format!(
+            "which of the fields {names:?} are answers? Name them alike (response-1, response-2), or \
+             chosen and rejected"
         ));
     }
     let judged = Judged::new(prompt, texts);

@@ -6,7 +6,7 @@
 use super::Detail;
 use super::judged::{Answer, Judged, Said};
 use super::value::{Object, has};
-use crate::feedback::item::Item;
+use crate::feedback::item::{Candidate, Item};
 use crate::feedback::record::{Kind, Outcome, Purpose, Record};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -97,7 +97,8 @@ fn is_about(record: &Record, item: &Item) -> bool {
         && judged.eq(there)
 }
 
-/// A judgement of an item as other formats carry it.
+/// A judgement of an item as other formats carry it. The models are those that the record names: the
+/// item may have come in first with a file that names none.
 pub fn judged(item: &Item, record: &Record) -> Judged {
     let place = |id: &str| item.candidates.iter().position(|c| c.id == id);
     let group = |group: &Vec<String>| group.iter().filter_map(|id| place(id)).collect();
@@ -113,9 +114,9 @@ pub fn judged(item: &Item, record: &Record) -> Judged {
         (None, None, Some(Outcome::CannotJudge)) => Said::CannotJudge,
         (None, None, Some(Outcome::Prefer) | None) => Said::Nothing,
     };
-    let answer = |candidate: &crate::feedback::item::Candidate| Answer {
+    let answer = |candidate: &Candidate| Answer {
         text: candidate.text.clone(),
-        model: Some(candidate.policy.clone()),
+        model: Some(policy(candidate, record).to_owned()),
     };
     Judged {
         prompt: item.prompt.text.clone(),
@@ -129,6 +130,12 @@ pub fn judged(item: &Item, record: &Record) -> Judged {
         active_ms: record.time.map(|time| time.active_ms),
         besides: besides(record),
     }
+}
+
+/// The policy that gave an answer, as the record says it.
+pub fn policy<'a>(candidate: &'a Candidate, record: &'a Record) -> &'a str {
+    let recorded = record.candidate(&candidate.id);
+    recorded.map_or(&candidate.policy, |recorded| &recorded.policy)
 }
 
 /// What a record holds besides a judgement.

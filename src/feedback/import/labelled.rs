@@ -1,14 +1,16 @@
 //! A row as an item and a decision about it.
 
-use super::Target;
 use super::names::safe_name;
+use super::{ImportError, Target, temporary};
 use crate::feedback::formats::judged::{Answer, Judged, Said};
 use crate::feedback::item::{Candidate, Item, ItemError, Prompt, Selector};
 use crate::feedback::record::SIM_PREFIX;
 use crate::feedback::record::{Scale, Time};
-use crate::feedback::store::bulk::key;
+use crate::feedback::spill::Spill;
+use crate::feedback::store::answered::key;
 use crate::feedback::store::decision::{Decision, Verdict};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
+use std::path::Path;
 
 /// An item and what was said about it.
 pub struct Labelled {
@@ -123,30 +125,38 @@ fn verdict(said: &Said, ids: &[String]) -> Option<(Verdict, Scale)> {
 }
 
 /// How often each annotator has judged each item in this file.
-#[derive(Default)]
 pub struct Slots {
-    seen: HashSet<u64>,
-    /// The last number of those that were seen more than once; most are not.
-    repeats: HashMap<u64, u8>,
+    /// By hash of annotator and item, the number of the last judgement.
+    last: Spill<1>,
 }
 
 impl Slots {
-    /// Numbers a judgement among those of the same answers by the same annotator.
+    /// Nobody has judged anything. `folder` is where a temporary file may lie.
+    pub fn new(folder: &Path) -> Self {
+        Self {
+            last: Spill::new(folder),
+        }
+    }
+
+    /// Numbers a judgement among those of the same answers by the same annotator. False if there are
+    /// too many: the number of a repeat has one byte.
     ///
     /// # Errors
-    /// The number of a repeat has one byte.
-    pub fn number(&mut self, labelled: &mut Labelled) -> Result<(), &'static str> {
+    /// The temporary file cannot be read or written.
+    pub fn number(&mut self, labelled: &mut Labelled) -> Result<bool, ImportError> {
         if labelled.decision.is_none() {
-            return Ok(());
+            return Ok(true);
         }
         let key = key(&[&labelled.annotator, &labelled.item.id]);
-        if self.seen.insert(key) {
-            return Ok(());
-        }
-        let last = self.repeats.entry(key).or_default();
-        let next = last.checked_add(1);
-        *last = next.ok_or("more than 256 judgements of the same answers by one annotator")?;
-        labelled.slot = *last;
-        Ok(())
+        let next = match self.last.get(key).map_err(temporary)? {
+            None => Some(0),
+            Some([last]) => last.checked_add(1),
+        };
+        let Some(next) = next else {
+            return Ok(false);
+        };
+        labelled.slot = next;
+        self.last.insert(key, [next]).map_err(temporary)?;
+        Ok(true)
     }
 }

@@ -1,20 +1,19 @@
 //! The project that an import fills: text first, then the judgements about it.
 
+use super::known::Known;
 use super::labelled::Labelled;
-use super::native::moved;
-use super::{ImportError, Incoming, Target};
-use crate::feedback::digest::Sha256;
+use super::native::{NewIds, moved};
+use super::{ImportError, Incoming, Target, temporary};
 use crate::feedback::formats::native::Native;
-use crate::feedback::item::{self, Item, MAX_ROW_BYTES, PromptText, SamplesError};
-use crate::feedback::lines::Lines;
+use crate::feedback::item::{self, Item, PromptText};
+use crate::feedback::record::glance::Glance;
 use crate::feedback::record::{Kind, Origin, Purpose, Record};
-use crate::feedback::store::bulk::{Answer, Bulk, key};
+use crate::feedback::store::answered::{Answer, Answered};
+use crate::feedback::store::bulk::Bulk;
 use crate::feedback::store::decision::{Decision, Shown};
 use crate::feedback::store::stamps::Stamps;
-use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
-use ulid::Ulid;
 
 /// Most annotators in one file.
 pub const MAX_ANNOTATORS: usize = 256;
@@ -34,19 +33,28 @@ pub struct Written {
     pub unjudged: usize,
 }
 
+impl Written {
+    /// Judgements of all annotators.
+    pub fn judgements(&self) -> usize {
+        self.annotators.values().sum()
+    }
+}
+
 /// The open files of a project.
 pub struct Project<'a> {
     samples: PathBuf,
     feedback: PathBuf,
     stamps: &'a mut dyn FnMut() -> Stamps,
-    batches: HashMap<String, Batch>,
+    known: Known,
+    /// Text that is not yet on disk, by batch.
+    new: BTreeMap<String, Vec<Item>>,
+    answered: Answered,
     annotators: HashMap<String, Bulk>,
     /// Who judged, as far as the file was looked at.
     names: BTreeSet<String>,
     waiting: Vec<Waiting>,
     bytes: usize,
-    /// Ids of records in the file, and here, for adjudications.
-    new_ids: HashMap<Ulid, Ulid>,
+    new_ids: NewIds,
     written: Written,
 }
 
@@ -82,75 +90,22 @@ impl What {
     }
 }
 
-/// A samples file: what it holds, and what is to be added.
-#[derive(Default)]
-struct Batch {
-    /// By hash of an item's id, the hash of its text.
-    known: HashMap<u64, u64>,
-    new: Vec<Item>,
-}
-
-/// What tells items with different text apart.
-fn text_key(prompt: Sha256, candidates: impl Iterator<Item = (String, Sha256)>) -> u64 {
-    let mut parts = vec![prompt.to_string()];
-    candidates.for_each(|(id, sha256)| parts.extend([id, sha256.to_string()]));
-    key(&parts.iter().map(String::as_str).collect::<Vec<_>>())
-}
-
-fn text_of(item: &Item) -> u64 {
-    let candidates = item.candidates.iter();
-    text_key(
-        item.prompt.sha256,
-        candidates.map(|c| (c.id.clone(), c.sha256)),
-    )
-}
-
-impl Batch {
-    /// Reads the ids of a file that is there already.
-    fn open(samples: &std::path::Path, name: &str) -> Result<Self, SamplesError> {
-        #[derive(Deserialize)]
-        struct Hashes {
-            id: String,
-            prompt: Hash,
-            candidates: Vec<Candidate>,
-        }
-        #[derive(Deserialize)]
-        struct Hash {
-            sha256: Sha256,
-        }
-        #[derive(Deserialize)]
-        struct Candidate {
-            id: String,
-            sha256: Sha256,
-        }
-        let path = samples.join(format!("{name}.jsonl"));
-        let mut batch = Self::default();
-        if path.exists() {
-            let mut lines = Lines::open(&path, MAX_ROW_BYTES)?;
-            while let Some(row) = lines.next_row()? {
-                let item: Hashes = row.parse()?;
-                let candidates = item.candidates.into_iter().map(|c| (c.id, c.sha256));
-                let text = text_key(item.prompt.sha256, candidates);
-                batch.known.insert(key(&[&item.id]), text);
-            }
-        }
-        Ok(batch)
-    }
-}
-
 impl<'a> Project<'a> {
     /// Nothing is opened before the first row needs it.
     pub fn new(target: &Target, stamps: &'a mut dyn FnMut() -> Stamps) -> Self {
+        let samples = target.dir.join("samples");
         Self {
-            samples: target.dir.join("samples"),
+            samples: samples.clone(),
             feedback: target.dir.join("feedback"),
             stamps,
-            batches: HashMap::new(),
+            known: Known::new(target.dir, samples),
+            new: BTreeMap::new(),
+            answered: Answered::new(target.dir),
             annotators: HashMap::new(),
             names: BTreeSet::new(),
             waiting: Vec::new(),
             bytes: 0,
-            new_ids: HashMap::new(),
+            new_ids: NewIds::new(target.dir),
             written: Written::default(),
         }
     }
@@ -166,7 +121,7 @@ impl<'a> Project<'a> {
             }
             Incoming::Native(native) => (&native.item, Some(&native.record.annotator)),
         };
-        self.is_known(item)?;
+        self.known.has(item)?;
         if let Some(name) = name.filter(|name| !self.names.contains(*name)) {
             if self.names.len() == MAX_ANNOTATORS {
                 return Err(ImportError::TooManyAnnotators);
@@ -210,38 +165,18 @@ impl<'a> Project<'a> {
         if !native.record.adjudicates.is_empty() {
             self.flush()?;
         }
-        let record = moved(&native, &self.new_ids);
+        let record = moved(&native, &mut self.new_ids)?;
         let (annotator, slot) = (record.annotator.clone(), record.slot.unwrap_or(0));
         let what = What::Record(Box::new(record));
         self.wait(native.item, annotator, slot, what)?;
         self.flush_if_full()
     }
 
-    /// Whether the item is there already, with the text that it has here.
-    fn is_known(&mut self, item: &Item) -> Result<bool, ImportError> {
-        if !self.batches.contains_key(&item.batch) {
-            if self.batches.len() == MAX_BATCHES {
-                return Err(ImportError::TooManyBatches);
-            }
-            let batch = Batch::open(&self.samples, &item.batch)?;
-            self.batches.insert(item.batch.clone(), batch);
-        }
-        let known = &self.batches[&item.batch].known;
-        match known.get(&key(&[&item.id])) {
-            None => Ok(false),
-            Some(text) if *text == text_of(item) => Ok(true),
-            Some(_) => Err(ImportError::OtherText {
-                batch: item.batch.clone(),
-                item: item.id.clone(),
-            }),
-        }
-    }
-
     fn add_item(&mut self, item: &Item) -> Result<(), ImportError> {
-        if !self.is_known(item)? {
-            let batch = self.batches.entry(item.batch.clone()).or_default();
-            batch.known.insert(key(&[&item.id]), text_of(item));
-            batch.new.push(item.clone());
+        if !self.known.has(item)? {
+            self.known.add(item)?;
+            let new = self.new.entry(item.batch.clone()).or_default();
+            new.push(item.clone());
             self.written.new_items += 1;
             let texts = item.candidates.iter().map(|candidate| candidate.text.len());
             self.bytes += texts.sum::<usize>() + item.prompt.text.plain().len();
@@ -254,7 +189,8 @@ impl<'a> Project<'a> {
             if self.annotators.len() == MAX_ANNOTATORS {
                 return Err(ImportError::TooManyAnnotators);
             }
-            let bulk = Bulk::open(&self.feedback, name, (self.stamps)())?;
+            let stamps = (self.stamps)();
+            let bulk = Bulk::open(&self.feedback, name, stamps, &mut self.answered)?;
             self.annotators.insert(name.to_owned(), bulk);
         }
         Ok(())
@@ -268,9 +204,9 @@ impl<'a> Project<'a> {
         what: What,
     ) -> Result<(), ImportError> {
         self.annotator(&annotator)?;
-        if let Some(there) = self.annotators[&annotator].answer(&item.id, slot) {
-            self.there_already(&what, there);
-            return Ok(());
+        let there = self.answered.answer(&annotator, &item.id, slot);
+        if let Some(there) = there.map_err(temporary)? {
+            return self.there_already(&what, there);
         }
         // Rows of other tools are numbered; ours may stand twice in a file.
         let same = |waiting: &Waiting| {
@@ -297,7 +233,7 @@ impl<'a> Project<'a> {
 
     /// Counts an answer that another import or a screen had brought, and remembers its id for an
     /// adjudication that names it.
-    fn there_already(&mut self, what: &What, there: Answer) {
+    fn there_already(&mut self, what: &What, there: Answer) -> Result<(), ImportError> {
         let answer = what.answer();
         if answer.agrees(&there) {
             self.written.already_there += 1;
@@ -305,8 +241,9 @@ impl<'a> Project<'a> {
             self.written.conflicting += 1;
         }
         if matches!(what, What::Record(record) if record.kind == Kind::Judgement) {
-            self.new_ids.insert(answer.id, there.id);
+            self.new_ids.insert(answer.id, there.id)?;
         }
+        Ok(())
     }
 
     fn flush_if_full(&mut self) -> Result<(), ImportError> {
@@ -318,11 +255,8 @@ impl<'a> Project<'a> {
 
     /// Writes the text, syncs it, then writes the judgements.
     fn flush(&mut self) -> Result<(), ImportError> {
-        for (name, batch) in &mut self.batches {
-            if !batch.new.is_empty() {
-                item::append_batch(&self.samples, name, &batch.new)?;
-                batch.new.clear();
-            }
+        for (name, items) in std::mem::take(&mut self.new) {
+            item::append_batch(&self.samples, &name, &items)?;
         }
         self.bytes = 0;
         for waiting in std::mem::take(&mut self.waiting) {
@@ -349,10 +283,13 @@ impl<'a> Project<'a> {
                 bulk.judge(&shown, decision)?;
             }
             What::Record(record) => {
-                let (old, is_judgement) = (record.id, record.kind == Kind::Judgement);
-                let new = bulk.add(*record)?;
-                if is_judgement {
-                    self.new_ids.insert(old, new);
+                let new = bulk.add((*record).clone())?;
+                let mut glance = Glance::from(&*record);
+                let old = std::mem::replace(&mut glance.id, new);
+                let counted = self.answered.count(&waiting.annotator, &glance);
+                counted.map_err(temporary)?;
+                if glance.kind == Kind::Judgement {
+                    self.new_ids.insert(old, glance.id)?;
                 }
             }
         }
@@ -365,12 +302,17 @@ impl<'a> Project<'a> {
     }
 
     /// Writes what is left and ends the sessions.
-    pub fn close(mut self) -> Result<Written, ImportError> {
+    pub fn close(&mut self) -> Result<(), ImportError> {
         self.flush()?;
-        for (_, bulk) in self.annotators {
+        for (_, bulk) in std::mem::take(&mut self.annotators) {
             bulk.close()?;
         }
-        Ok(self.written)
+        Ok(())
+    }
+
+    /// What was written so far.
+    pub fn written(&self) -> &Written {
+        &self.written
     }
 }
 
@@ -378,6 +320,7 @@ impl<'a> Project<'a> {
 mod tests {
     use super::*;
     use crate::feedback::formats::judged::Judged;
+    use crate::feedback::import::{Imported, import};
 
     #[test]
     fn what_waits_holds_no_text_and_its_notes_count() {
@@ -387,6 +330,7 @@ mod tests {
             batch: "b",
             annotator: None,
             format: None,
+            decoder: None,
             skip_bad: false,
         };
         let labelled = |annotator: &str| {
@@ -407,5 +351,32 @@ mod tests {
             assert_eq!(waiting.item.prompt.text, PromptText::Text(String::new()));
             assert!(waiting.item.candidates.iter().all(|c| c.text.is_empty()));
         }
+    }
+
+    #[test]
+    fn a_second_import_of_more_rows_than_memory_holds_adds_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let row = |n: usize| {
+            // Two judgements of the first item, far apart.
+            let prompt = if n == 999 { 0 } else { n };
+            format!("{{\"prompt\": \"{prompt}\", \"chosen\": \"a\", \"rejected\": \"b\"}}\n")
+        };
+        let file = dir.path().join("many.jsonl");
+        std::fs::write(&file, (0..1000).map(row).collect::<String>()).unwrap();
+        let project = dir.path().join("project");
+        let target = Target {
+            dir: &project,
+            batch: "b",
+            annotator: None,
+            format: None,
+            skip_bad: false,
+            decoder: None,
+        };
+        let bring = || import(&file, &target, &mut Stamps::system, &mut |_| ()).unwrap();
+        let counts = |i: &Imported| (i.new_items, i.judgements, i.already_there, i.conflicting);
+        assert_eq!(counts(&bring()), (999, 1000, 0, 0));
+        assert_eq!(counts(&bring()), (0, 0, 1000, 0));
+        // No temporary file is left.
+        assert_eq!(std::fs::read_dir(&project).unwrap().count(), 2);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Item, ItemError, MAX_ROW_BYTES};
 use crate::feedback::lines::{Lines, RowError, jsonl_files};
-use crate::feedback::store::log::sync_folder;
+use crate::feedback::store::log::{for_writing, sync_folder};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -40,7 +40,10 @@ pub enum SamplesError {
 /// every character that [`is_safe_name`](super::is_safe_name) forbids.
 pub fn batch_name(file: &Path) -> String {
     let name = file.file_name().unwrap_or_default().to_string_lossy();
-    let stem = name.strip_suffix(".gz").unwrap_or(&name);
+    let plain = [".gz", ".zst"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end));
+    let stem = plain.unwrap_or(&name);
     let stem = Path::new(stem).file_stem().unwrap_or_default();
     let safe = |c: char| match c {
         'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '_' | '-' => c,
@@ -56,10 +59,21 @@ pub fn batch_name(file: &Path) -> String {
 /// # Errors
 /// [`SamplesError`] naming file and line: malformed rows, wrong hashes, an item that occurs twice.
 pub fn read_batch(path: &Path) -> Result<Vec<Item>, SamplesError> {
+    Ok(only_items(read_batch_with(path, &|_| ())?))
+}
+
+fn only_items(read: Vec<(Item, ())>) -> Vec<Item> {
+    read.into_iter().map(|(item, ())| item).collect()
+}
+
+fn read_batch_with<T: Send>(
+    path: &Path,
+    look: &(impl Fn(&mut Item) -> T + Sync),
+) -> Result<Vec<(Item, T)>, SamplesError> {
     let bounds = bounds(path).map_err(failed(path))?;
     let last = bounds.len() - 1;
-    let read = |(n, part): (usize, &Range<u64>)| read_part(path, part.clone(), n == last);
-    let parts: Vec<Part> = thread::scope(|scope| {
+    let read = |(n, part): (usize, &Range<u64>)| read_part(path, part.clone(), n == last, look);
+    let parts: Vec<Part<T>> = thread::scope(|scope| {
         let all: Vec<_> = bounds.iter().enumerate().collect();
         let others = all[1..].iter().map(|&part| scope.spawn(move || read(part)));
         let others: Vec<_> = others.collect();
@@ -98,23 +112,29 @@ fn bounds(path: &Path) -> io::Result<Vec<Range<u64>>> {
 }
 
 /// The items of a part with their line numbers within it, how many lines it has, and the first error.
-struct Part {
-    items: Vec<(usize, Item)>,
+struct Part<T> {
+    items: Vec<(usize, (Item, T))>,
     lines: usize,
     error: Option<SamplesError>,
 }
 
-fn read_part(path: &Path, part: Range<u64>, is_last: bool) -> Part {
+fn read_part<T>(
+    path: &Path,
+    part: Range<u64>,
+    is_last: bool,
+    look: &(impl Fn(&mut Item) -> T + Sync),
+) -> Part<T> {
     let mut items = Vec::new();
     let read = || {
         let mut lines = Lines::part(path, MAX_ROW_BYTES, part)?;
         while let Some(row) = lines.next_row()? {
-            let item = match row.parse::<Item>() {
+            let mut item = match row.parse::<Item>() {
                 Err(_) if is_last && is_cut_off(path)? && lines.next_row()?.is_none() => break,
                 item => item?,
             };
             item.check().map_err(|e| row.error(e))?;
-            items.push((row.line, item));
+            let looked = look(&mut item);
+            items.push((row.line, (item, looked)));
         }
         Ok(lines.count())
     };
@@ -130,10 +150,11 @@ fn read_part(path: &Path, part: Range<u64>, is_last: bool) -> Part {
 }
 
 /// Puts parts together: true line numbers, and what no part can see for itself.
-fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
+fn join<T>(path: &Path, parts: Vec<Part<T>>) -> Result<Vec<(Item, T)>, SamplesError> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let mut items: Vec<Item> = Vec::with_capacity(parts.iter().map(|p| p.items.len()).sum());
-    let (mut seen, mut before) = (HashMap::new(), 0);
+    let all = parts.iter().map(|p| p.items.len()).sum();
+    let (mut items, mut lines) = (Vec::with_capacity(all), Vec::with_capacity(all));
+    let (mut before, mut end) = (0, Ok(()));
     let bad = |line, reason: String| RowError::Bad {
         path: path.to_owned(),
         line,
@@ -141,29 +162,48 @@ fn join(path: &Path, parts: Vec<Part>) -> Result<Vec<Item>, SamplesError> {
     };
     for part in parts {
         for (line, item) in part.items {
-            let line = before + line;
-            if item.batch != stem {
-                return Err(bad(line, ItemError::Batch(item.batch).to_string()).into());
-            }
-            if let Some(first) = seen.insert(item.id.clone(), line) {
-                let reason = format!("item {} is already on line {first}", item.id);
-                return Err(bad(line, reason).into());
-            }
             items.push(item);
+            lines.push(before + line);
         }
         match part.error {
             Some(SamplesError::Row(RowError::Bad { line, reason, .. })) => {
-                return Err(bad(before + line, reason).into());
+                end = Err(bad(before + line, reason).into());
+                break;
             }
-            Some(error) => return Err(error),
+            Some(error) => {
+                end = Err(error);
+                break;
+            }
             None => before += part.lines,
         }
     }
-    Ok(items)
+    check_together(&items, &lines, &stem).map_err(|(line, reason)| bad(line, reason))?;
+    end.map(|()| items)
+}
+
+/// Checks that every item belongs to the batch `stem` and that none occurs twice.
+fn check_together<T>(
+    items: &[(Item, T)],
+    lines: &[usize],
+    stem: &str,
+) -> Result<(), (usize, String)> {
+    let mut seen = HashMap::with_capacity(items.len());
+    for ((item, _), &line) in items.iter().zip(lines) {
+        if item.batch != stem {
+            return Err((line, ItemError::Batch(item.batch.clone()).to_string()));
+        }
+        if let Some(first) = seen.insert(item.id.as_str(), line) {
+            return Err((line, format!("item {} is already on line {first}", item.id)));
+        }
+    }
+    Ok(())
 }
 
 /// Whether the last line lacks its newline.
-fn is_cut_off(path: &Path) -> Result<bool, SamplesError> {
+///
+/// # Errors
+/// [`SamplesError::Io`].
+pub fn is_cut_off(path: &Path) -> Result<bool, SamplesError> {
     let last = || {
         let mut file = File::open(path)?;
         file.seek(SeekFrom::End(-1))?;
@@ -179,9 +219,20 @@ fn is_cut_off(path: &Path) -> Result<bool, SamplesError> {
 /// # Errors
 /// As [`read_batch`].
 pub fn read_all(samples: &Path) -> Result<Vec<Item>, SamplesError> {
+    Ok(only_items(read_all_with(samples, &|_| ())?))
+}
+
+/// The same; `look` sees each item as soon as it is checked, and may let go of its texts.
+///
+/// # Errors
+/// As [`read_batch`].
+pub fn read_all_with<T: Send>(
+    samples: &Path,
+    look: &(impl Fn(&mut Item) -> T + Sync),
+) -> Result<Vec<(Item, T)>, SamplesError> {
     let mut items = Vec::new();
     for path in jsonl_files(samples)? {
-        items.extend(read_batch(&path)?);
+        items.extend(read_batch_with(&path, look)?);
     }
     Ok(items)
 }
@@ -222,7 +273,7 @@ impl BatchFile {
                 _ => sync_folder(samples).map(|()| file),
             }
         };
-        let file = open().map_err(failed(&path))?;
+        let file = open().map_err(|error| failed(&path)(for_writing(error)))?;
         let batch = batch.to_owned();
         Ok(Self { path, batch, file })
     }
@@ -263,20 +314,33 @@ impl BatchFile {
     }
 
     fn write(&mut self, text: &[u8]) -> io::Result<()> {
-        let mut before = Vec::new();
         let len = self.file.metadata()?.len();
-        self.file
-            .seek(SeekFrom::Start(len.saturating_sub(MAX_ROW_BYTES as u64)))?;
-        self.file.read_to_end(&mut before)?;
-        let end = before.iter().rposition(|&byte| byte == b'\n');
-        let tail = &before[end.map_or(0, |end| end + 1)..];
-        if serde_json::from_slice::<Item>(tail).is_ok() {
+        let tail = self.tail(len)?;
+        if serde_json::from_slice::<Item>(&tail).is_ok() {
             self.file.write_all(b"\n")?;
         } else if !tail.is_empty() {
             self.file.set_len(len - tail.len() as u64)?;
         }
         self.file.write_all(text)?;
         self.file.sync_data()
+    }
+
+    /// What follows the last newline, which is nothing but after a crash.
+    fn tail(&mut self, len: u64) -> io::Result<Vec<u8>> {
+        let mut last = [b'\n'];
+        if len > 0 {
+            self.file.seek(SeekFrom::Start(len - 1))?;
+            self.file.read_exact(&mut last)?;
+        }
+        let mut tail = Vec::new();
+        if last != *b"\n" {
+            let most = MAX_ROW_BYTES as u64;
+            self.file.seek(SeekFrom::Start(len.saturating_sub(most)))?;
+            self.file.read_to_end(&mut tail)?;
+            let end = tail.iter().rposition(|&byte| byte == b'\n');
+            tail.drain(..end.map_or(0, |end| end + 1));
+        }
+        Ok(tail)
     }
 }
 

@@ -28,43 +28,75 @@ pub struct Checks {
 }
 
 impl Checks {
-    /// Mixes checks into `tasks`, which are all tasks of the annotator, answered or not.
-    pub(super) fn mix(
-        &self,
+    /// Mixes checks into `tasks`, which are all tasks of the annotator, answered or not. What could
+    /// not be mixed in yet stays with the mixer.
+    pub(super) fn mix<'a>(
+        &'a self,
         tasks: Vec<Task>,
         items: &[Item],
         history: &History,
         seed: u64,
-    ) -> Vec<Task> {
+    ) -> (Vec<Task>, Mixer<'a>) {
+        let is_known = |index: &usize| self.known.contains(&items[*index].id);
+        let mut mixer = Mixer {
+            checks: self,
+            seed,
+            known: VecDeque::new(),
+            again: VecDeque::new(),
+            laid: tasks.len(),
+        };
         if self.gold_share <= 0.0 && self.repeat_share <= 0.0 {
-            return tasks;
+            return (tasks, mixer);
         }
-        let mut known = self.shuffled(items, &history.annotator, seed);
+        let mut known: Vec<usize> = (0..items.len()).filter(is_known).collect();
+        known.sort_by_cached_key(|&index| key(seed, &history.annotator, &items[index].id));
+        (mixer.known, mixer.laid) = (known.into(), 0);
         let mut mixed = Vec::with_capacity(tasks.len());
-        let mut again: VecDeque<(usize, Task)> = VecDeque::new();
         for task in tasks {
-            let id = &items[task.index].id;
-            let draw = mix(key(seed, &history.annotator, id) ^ u64::from(b'c'));
-            mixed.push(task);
-            if uniform(mix(draw)) < self.repeat_share && may_come_again(history, id) {
-                again.push_back((mixed.len() + REPEAT_GAP, repeat(task)));
-            }
-            if uniform(draw) < self.gold_share {
-                mixed.extend(known.pop_front().map(gold));
-            }
-            let due = again.front().is_some_and(|(due, _)| *due <= mixed.len());
-            if due && let Some((_, task)) = again.pop_front() {
-                mixed.push(task);
-            }
+            mixer.lay(task, &items[task.index].id, history, &mut mixed);
         }
-        mixed
+        (mixed, mixer)
+    }
+}
+
+/// The mixture so far: it goes on as more items are made.
+#[derive(Debug)]
+pub struct Mixer<'a> {
+    checks: &'a Checks,
+    seed: u64,
+    /// The known answers that are left; indices.
+    known: VecDeque<usize>,
+    /// Repeats, and how many tasks have to lie before each.
+    again: VecDeque<(usize, Task)>,
+    /// How many tasks were laid.
+    laid: usize,
+}
+
+impl Mixer<'_> {
+    /// An item that was just made, and the checks that come after it; `id` is the item's.
+    pub fn follow(&mut self, task: Task, id: &str, history: &History) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        self.lay(task, id, history, &mut tasks);
+        tasks
     }
 
-    fn shuffled(&self, items: &[Item], annotator: &str, seed: u64) -> VecDeque<usize> {
-        let is_known = |index: &usize| self.known.contains(&items[*index].id);
-        let mut known: Vec<usize> = (0..items.len()).filter(is_known).collect();
-        known.sort_by_cached_key(|&index| key(seed, annotator, &items[index].id));
-        known.into()
+    fn lay(&mut self, task: Task, id: &str, history: &History, tasks: &mut Vec<Task>) {
+        let before = tasks.len();
+        tasks.push(task);
+        let draw = mix(key(self.seed, &history.annotator, id) ^ u64::from(b'c'));
+        if uniform(mix(draw)) < self.checks.repeat_share && may_come_again(history, id) {
+            let due = self.laid + 1 + REPEAT_GAP;
+            self.again.push_back((due, repeat(task)));
+        }
+        if uniform(draw) < self.checks.gold_share {
+            tasks.extend(self.known.pop_front().map(gold));
+        }
+        self.laid += tasks.len() - before;
+        let due = self.again.front().is_some_and(|(due, _)| *due <= self.laid);
+        if due && let Some((_, task)) = self.again.pop_front() {
+            tasks.push(task);
+            self.laid += 1;
+        }
     }
 }
 

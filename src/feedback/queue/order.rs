@@ -11,6 +11,9 @@ use crate::feedback::item::{Item, Selector};
 use crate::feedback::record::Purpose;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
+use std::num::NonZero;
+use std::panic::resume_unwind;
+use std::thread;
 
 /// How items are put in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -77,10 +80,8 @@ impl Order {
         annotator: &str,
         seed: u64,
     ) -> Vec<Task> {
-        let mut shuffled: Vec<(u64, usize)> = indices
-            .into_iter()
-            .map(|index| (key(seed, annotator, &items[index].id), index))
-            .collect();
+        let key_of = |&index: &usize| (key(seed, annotator, &items[index].id), index);
+        let mut shuffled = on_all_cores(&indices, key_of);
         shuffled.sort_unstable();
         if self.strategy == Strategy::Random {
             let tasks = shuffled.into_iter();
@@ -116,6 +117,24 @@ impl Order {
             .map(|(score, index)| task(index, Choice::Informative(score)))
             .collect()
     }
+}
+
+/// What `f` makes of each of many numbers, in order.
+fn on_all_cores<T: Send>(all: &[usize], f: impl Fn(&usize) -> T + Sync) -> Vec<T> {
+    const WORTH_A_THREAD: usize = 10_000;
+    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let share = all.len().div_ceil(cores).max(WORTH_A_THREAD);
+    let map = |part: &[usize]| part.iter().map(&f).collect::<Vec<T>>();
+    thread::scope(|scope| {
+        let (first, others) = all.split_at(share.min(all.len()));
+        let others = others.chunks(share);
+        let others: Vec<_> = others.map(|part| scope.spawn(move || map(part))).collect();
+        let mut made = map(first);
+        for other in others {
+            made.append(&mut other.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        made
+    })
 }
 
 fn task(index: usize, choice: Choice) -> Task {

@@ -270,14 +270,57 @@ fn a_daily_target_counts_what_stands_since_the_day_began() {
     session.undo().unwrap();
     let mut plan = Plan::seeded(7);
     assert_eq!(plan.today(session.history()), None);
-    plan.target = Some(Target {
-        per_day: 50,
+    let target = Target {
+        per_day: 4,
         day_began_ms: DAY as u64,
-    });
-    // Item 0 was yesterday, item 1 was judged again today, item 4 was taken back.
-    let today = Today {
-        done: 3,
-        target: 50,
     };
+    plan.target = Some(target);
+    // Item 0 was yesterday, item 1 was judged again today, item 4 was taken back.
+    let today = Today { done: 3, target };
     assert_eq!(plan.today(session.history()), Some(today));
+    assert!(!today.is_reached() && Today { done: 4, target }.is_reached());
+}
+
+#[test]
+fn checks_go_on_among_items_that_are_made_later() {
+    let all: Vec<Item> = (0..400).map(item).collect();
+    let (known, ordinary) = all.split_at(40);
+    let mut plan = Plan::seeded(7);
+    plan.checks = Checks {
+        known: known.iter().map(|item| item.id.clone()).collect(),
+        gold_share: 0.1,
+        repeat_share: 0.1,
+    };
+    let history = nothing_done("ann");
+    let mut mixer = plan.mixer(known, &history);
+    let first = |index: usize| Task {
+        index,
+        slot: 0,
+        purpose: Purpose::Train,
+        choice: Choice::Listed,
+    };
+    let mut live = Vec::new();
+    for (n, item) in ordinary.iter().enumerate() {
+        live.extend(mixer.follow(first(40 + n), &item.id, &history));
+    }
+    let of = |tasks: &[Task], purpose| {
+        let is = |task: &&Task| task.purpose == purpose;
+        tasks
+            .iter()
+            .filter(is)
+            .map(|t| t.index)
+            .collect::<HashSet<_>>()
+    };
+    assert_eq!(of(&live, Purpose::Train).len(), 360);
+    // Four standard deviations of Binomial(360, 0.1): 36 ± 23; there are 40 known answers.
+    let (gold, repeats) = (of(&live, Purpose::Gold), of(&live, Purpose::Repeat));
+    assert!((13..=40).contains(&gold.len()), "{}", gold.len());
+    assert!((10..=59).contains(&repeats.len()), "{}", repeats.len());
+    for (place, repeat) in live.iter().enumerate().filter(|(_, t)| t.slot == 1) {
+        let before = live.iter().position(|t| *t == first(repeat.index)).unwrap();
+        assert!(place - before > checks::REPEAT_GAP);
+    }
+    // After a restart the same checks are laid among all that is there.
+    let again = tasks(&all, "ann", &plan);
+    assert_eq!(of(&again, Purpose::Gold), gold);
 }

@@ -5,14 +5,43 @@
 
 use super::check::RuleError;
 use super::line::{LineError, checked};
-use super::{Kind, Outcome, RECORD_VERSION, Record};
+use super::{Kind, Outcome, Purpose, RECORD_VERSION, Record};
 use crate::feedback::digest::Sha256;
 use serde::Deserialize;
+use std::borrow::Cow;
+use std::ops::Deref;
 use ulid::Ulid;
+
+/// A text that lies in the line itself, unless JSON escapes something in it: a hundred thousand lines
+/// are looked at without a million allocations.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(transparent)]
+pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Text<'_> {
+    /// A text of its own.
+    pub fn into_owned(self) -> String {
+        self.0.into_owned()
+    }
+}
+
+impl<'a> From<&'a String> for Text<'a> {
+    fn from(text: &'a String) -> Self {
+        Self(Cow::Borrowed(text))
+    }
+}
+
+impl Deref for Text<'_> {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
 
 /// What is looked at on opening. The fields are those of [`super::Record`].
 #[derive(Debug, Deserialize)]
-pub struct Glance {
+pub struct Glance<'a> {
     v: u32,
     /// What happened.
     pub kind: Kind,
@@ -23,71 +52,83 @@ pub struct Glance {
     /// Its number in the session.
     pub seq: u64,
     /// Who.
-    pub annotator: String,
+    #[serde(borrow)]
+    pub annotator: Text<'a>,
     /// The event that this one edits or retracts.
     pub supersedes: Option<Ulid>,
     /// The item, except on session lines.
-    pub item: Option<String>,
+    #[serde(borrow)]
+    pub item: Option<Text<'a>>,
+    /// What it was shown for.
+    pub purpose: Option<Purpose>,
     /// Repeat of the item.
     pub slot: Option<u8>,
     /// The decision.
     pub outcome: Option<Outcome>,
     /// Hash of the line before.
     pub prev: Sha256,
-    #[serde(default)]
-    candidates: Vec<Id>,
-    display: Option<Order>,
+    #[serde(borrow, default)]
+    candidates: Vec<Id<'a>>,
+    #[serde(borrow)]
+    display: Option<Order<'a>>,
     /// The better candidate.
-    pub winner: Option<String>,
+    #[serde(borrow)]
+    pub winner: Option<Text<'a>>,
     /// How much better.
     pub strength: Option<u8>,
     /// Groups of equals, best first.
-    pub ranking: Option<Vec<Vec<String>>>,
+    #[serde(borrow)]
+    pub ranking: Option<Vec<Vec<Text<'a>>>>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Id {
-    id: String,
+struct Id<'a> {
+    #[serde(borrow)]
+    id: Text<'a>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Order {
-    order: Vec<String>,
+struct Order<'a> {
+    #[serde(borrow)]
+    order: Vec<Text<'a>>,
 }
 
-impl From<&Record> for Glance {
-    fn from(record: &Record) -> Self {
-        let ids = record.candidates.iter().map(|c| Id { id: c.id.clone() });
+impl<'a> From<&'a Record> for Glance<'a> {
+    fn from(record: &'a Record) -> Self {
+        let ids = record.candidates.iter().map(|c| Id { id: (&c.id).into() });
         let order = record.display.as_ref().map(|display| Order {
-            order: display.order.clone(),
+            order: display.order.iter().map(Text::from).collect(),
         });
+        let groups = record.ranking.iter().flatten();
+        let groups = groups.map(|group| group.iter().map(Text::from).collect());
         Self {
             v: record.v,
             kind: record.kind,
             id: record.id,
             session: record.session,
             seq: record.seq,
-            annotator: record.annotator.clone(),
+            annotator: (&record.annotator).into(),
             supersedes: record.supersedes,
-            item: record.item.clone(),
+            item: record.item.as_ref().map(Text::from),
+            purpose: record.purpose,
             slot: record.slot,
             outcome: record.outcome,
             prev: record.prev,
             candidates: ids.collect(),
             display: order,
-            winner: record.winner.clone(),
+            winner: record.winner.as_ref().map(Text::from),
             strength: record.strength,
-            ranking: record.ranking.clone(),
+            ranking: record.ranking.is_some().then(|| groups.collect()),
         }
     }
 }
 
-impl Glance {
+impl<'a> Glance<'a> {
     /// Parses one line (without newline), after its checksum.
     ///
     /// # Errors
     /// [`LineError`].
-    pub fn at(line: &[u8]) -> Result<Self, LineError> {
+    pub fn at(line: &'a [u8]) -> Result<Self, LineError> {
         let glance: Self = serde_json::from_str(checked(line)?)?;
         glance.check()?;
         Ok(glance)
@@ -97,9 +138,9 @@ impl Glance {
         if self.v != RECORD_VERSION {
             return Err(RuleError::Version(self.v));
         }
-        let is_candidate = |id: &String| self.candidates.iter().any(|c| c.id == *id);
+        let is_candidate = |id: &Text| self.candidates.iter().any(|c| c.id == *id);
         if let Some(winner) = self.winner.as_ref().filter(|winner| !is_candidate(winner)) {
-            let reason = format!("{winner:?} is not a candidate");
+            let reason = format!("{:?} is not a candidate", &**winner);
             return Err(RuleError::Invalid("winner", reason));
         }
         let Some(Order { order }) = &self.display else {
@@ -109,6 +150,7 @@ impl Glance {
         if all && order.len() == self.candidates.len() {
             return Ok(());
         }
+        let order: Vec<&str> = order.iter().map(Deref::deref).collect();
         let reason = format!("{order:?} is not a permutation of the candidates");
         Err(RuleError::Invalid("display.order", reason))
     }

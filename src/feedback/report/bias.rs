@@ -1,8 +1,9 @@
 //! What standing on the left, and being longer, are worth to an answer.
 
+use super::Share;
 use super::outcome::covariates;
 use super::votes::{Duel, Vote, Votes};
-use super::{SEED, Share};
+use crate::stats::Interval;
 use crate::stats::length::{Correlation, correlation, longer_wins};
 use crate::stats::rating::{Estimate, Ratings, rate};
 use serde::Serialize;
@@ -13,17 +14,42 @@ use std::collections::BTreeSet;
 pub struct Bias {
     /// Log odds that an answer gains by standing on the left, policies and lengths being equal
     /// (γ in a Bradley–Terry model); needs judgements on a screen.
-    pub side: Option<Estimate>,
+    pub side: Option<Effect>,
     /// Log odds gained per unit of (length − other's) / sum of both, policies and sides being
     /// equal.
-    pub length: Option<Estimate>,
+    pub length: Option<Effect>,
     /// How often the longer of two answers won, in characters; equal lengths count half.
     pub longer: Option<f64>,
     /// The same with an interval, pairs of equal length left out.
     pub longer_of_unequal: Option<Share>,
-    /// Pearson's correlation of (length − other's) / sum of both with the grade, −4..4, of the verdict;
-    /// see [`Duel::grade`] for those without one.
+    /// Pearson's correlation of (length − other's) / sum of both with the verdict: 1 for the better
+    /// answer, −1 for the worse one, 0 for a tie. Every comparison counts the same, whatever its scale.
     pub length_correlation: Option<Correlation>,
+    /// The same with the grade, −4..4, for the verdict, where a strength was asked for.
+    pub length_grade_correlation: Option<Correlation>,
+}
+
+/// What something is worth, in log odds, with its error by prompt.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Effect {
+    /// Comparisons behind it, ties among them.
+    pub n: usize,
+    /// The value and its error.
+    #[serde(flatten)]
+    pub estimate: Estimate,
+    /// 95 % interval; absent with fewer than two prompts.
+    #[serde(flatten)]
+    pub interval: Option<Interval>,
+}
+
+impl Effect {
+    fn new(n: usize, estimate: Estimate) -> Self {
+        Self {
+            n,
+            estimate,
+            interval: estimate.interval(),
+        }
+    }
 }
 
 impl Bias {
@@ -49,12 +75,18 @@ impl Bias {
             .then(|| rate(&comparisons, policies.len().max(1), 0, wanted).ok())
             .flatten();
         let compared: Vec<_> = duels.iter().map(Duel::compared).collect();
+        let graded: Vec<_> = duels.iter().filter_map(Duel::graded).collect();
+        let sided = duels.iter().filter(|duel| duel.side != 0.0).count();
+        let effect = |n: usize, of: fn(&Ratings) -> Option<Estimate>| {
+            Some(Effect::new(n, of(ratings.as_ref()?)?))
+        };
         Self {
-            side: ratings.as_ref().and_then(Ratings::side),
-            length: ratings.as_ref().and_then(Ratings::length),
+            side: effect(sided, Ratings::side),
+            length: effect(duels.len(), Ratings::length),
             longer: (!longer.is_nan()).then_some(longer),
             longer_of_unequal: Share::of(unequal.map(|duel| duel.length > 0.0)),
-            length_correlation: correlation(&compared, SEED),
+            length_correlation: correlation(&compared),
+            length_grade_correlation: correlation(&graded),
         }
     }
 }

@@ -12,14 +12,15 @@ pub struct Dispute<'a> {
     /// The first judgements of it, by annotator name.
     pub votes: Vec<Vote<'a>>,
     /// Mean distance of two judgements: in grades where both were graded, else 4 between A and B
-    /// and 2 between either and a tie.
+    /// and 2 between either and a tie. That of two rankings is the mean over the pairs of answers
+    /// that both compare.
     pub distance: f64,
 }
 
-/// The `most` items with the largest distance, people's items before those of programs.
+/// The `most` items with the largest distance. Those of people; those of programs only where no two
+/// people disagree.
 ///
-/// Only pairs count. Items with the same distance come by how many judged them, then in the order of
-/// the samples.
+/// Items with the same distance come by how many judged them, then in the order of the samples.
 pub fn disputes<'a>(votes: &Votes<'a>, most: usize) -> Vec<Dispute<'a>> {
     let mut found = of_group(votes, false);
     if found.is_empty() {
@@ -32,12 +33,13 @@ pub fn disputes<'a>(votes: &Votes<'a>, most: usize) -> Vec<Dispute<'a>> {
 fn of_group<'a>(votes: &Votes<'a>, simulated: bool) -> Vec<Dispute<'a>> {
     let mut by_item: BTreeMap<usize, Vec<Vote>> = BTreeMap::new();
     let mine = |vote: &&Vote| vote.is_first() && vote.record.is_simulated() == simulated;
-    for vote in votes.all.iter().filter(mine).filter(|v| v.choice.is_some()) {
+    let said = |vote: &&Vote| !votes.duels(vote).is_empty();
+    for vote in votes.all.iter().filter(mine).filter(said) {
         by_item.entry(vote.item).or_default().push(*vote);
     }
     let dispute = |given: Vec<Vote<'a>>| Dispute {
         item: votes.item(&given[0]),
-        distance: mean_distance(&given),
+        distance: mean_distance(votes, &given),
         votes: given,
     };
     let mut found: Vec<Dispute> = by_item
@@ -52,27 +54,32 @@ fn of_group<'a>(votes: &Votes<'a>, simulated: bool) -> Vec<Dispute<'a>> {
     found
 }
 
-fn mean_distance(votes: &[Vote]) -> f64 {
+fn mean_distance(votes: &Votes, given: &[Vote]) -> f64 {
     let (mut sum, mut pairs) = (0.0, 0);
-    for (at, a) in votes.iter().enumerate() {
-        for b in &votes[at + 1..] {
-            sum += distance(a, b);
+    for (at, a) in given.iter().enumerate() {
+        for b in &given[at + 1..] {
+            sum += distance(votes, a, b);
             pairs += 1;
         }
     }
     sum / f64::from(pairs.max(1))
 }
 
-fn distance(a: &Vote, b: &Vote) -> f64 {
-    let place = |vote: &Vote| match vote.choice {
-        Some(FIRST) => 2.0,
-        Some(SECOND) => -2.0,
+fn distance(votes: &Votes, a: &Vote, b: &Vote) -> f64 {
+    // The same choice with another strength is no dispute.
+    if let (false, Some(a), Some(b)) = (a.choice == b.choice, a.grade, b.grade) {
+        return a.abs_diff(b) as f64;
+    }
+    let place = |choice: usize| match choice {
+        FIRST => 2.0,
+        SECOND => -2.0,
         _ => 0.0,
     };
-    match (a.choice == b.choice, a.grade, b.grade) {
-        // The same choice with another strength is no dispute.
-        (true, ..) => 0.0,
-        (false, Some(a), Some(b)) => a.abs_diff(b) as f64,
-        _ => f64::abs(place(a) - place(b)),
-    }
+    let of_b: BTreeMap<usize, usize> = votes.duels(b).iter().map(|d| (d.unit, d.choice)).collect();
+    let common = votes.duels(a).iter().filter_map(|duel| {
+        let other = of_b.get(&duel.unit)?;
+        Some(f64::abs(place(duel.choice) - place(*other)))
+    });
+    let (sum, n) = common.fold((0.0, 0), |(sum, n), distance| (sum + distance, n + 1));
+    sum / f64::from(n.max(1))
 }

@@ -13,7 +13,8 @@
 //! | [`dispute`] | the items on which annotators disagree most |
 //! | [`page`] | all of it as one HTML file |
 //!
-//! People and simulated annotators are never counted together. What annotators do (sides, time,
+//! People and simulated annotators (`sim:…`) are never counted together, wherever their judgements
+//! come from; see [`RULE`]. What annotators do (sides, time,
 //! agreement) is counted on their own first judgements; which policy wins is counted on what stands
 //! in the end, so an adjudication replaces what it settles. Judgements of gold items and of repeats
 //! check annotators and say nothing about policies.
@@ -49,12 +50,22 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 /// Seed of the bootstraps: the same labels always give the same report.
 const SEED: u64 = 0x6c61_6265_6c73;
 
+/// How people and programs are counted: every form of the report says it.
+pub const RULE: &str = "People and programs (annotators called sim:…) are never counted together. Where \
+                        people judged, theirs are the figures; those of programs stand apart, under \
+                        their own heading.";
+
 /// The right answers of gold items, by item id.
 pub type Expected = HashMap<String, known::Expected>;
 
 /// Everything `rlhf feedback stats` says.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Report {
+    /// [`RULE`].
+    pub rule: &'static str,
+    /// Whose figures are the campaign's: `people` if any judged, else `simulated`; absent without
+    /// judgements.
+    pub figures_of: Option<&'static str>,
     /// Items in `samples/`.
     pub items: usize,
     /// All people together.
@@ -84,6 +95,9 @@ pub struct Group {
     pub agreement: Option<Consensus>,
     /// Judgements over time; absent without any of a known time.
     pub pace: Option<Pace>,
+    /// Judgements of which is not known when they were made (imports from other tools): they are in
+    /// no course over time and in no drift.
+    pub untimed: usize,
     /// Judgements per aspect.
     pub aspects: Vec<Aspect>,
 }
@@ -133,6 +147,14 @@ impl Share {
         })
     }
 
+    /// Its interval.
+    pub fn interval(&self) -> Interval {
+        Interval {
+            low: self.low,
+            high: self.high,
+        }
+    }
+
     /// How many of `all` are true.
     pub fn of(all: impl Iterator<Item = bool>) -> Option<Self> {
         let (hits, n) = all.fold((0, 0), |(hits, n), hit| (hits + usize::from(hit), n + 1));
@@ -145,11 +167,17 @@ impl Report {
     ///
     /// # Errors
     /// [`LabelsError`], by file and line.
-    pub fn read(folders: &Folders) -> Result<(Labels, Self), LabelsError> {
-        let labels = Labels::read(folders)?;
+    pub fn read(folders: &Folders) -> Result<Self, LabelsError> {
+        Self::of(&Labels::without_texts(folders)?, folders)
+    }
+
+    /// Counts the labels of a project that were read already.
+    ///
+    /// # Errors
+    /// [`LabelsError`], by file and line of its `gold/`.
+    pub fn of(labels: &Labels, folders: &Folders) -> Result<Self, LabelsError> {
         let known = known::read(&folders.gold()).map_err(SamplesError::Row)?;
-        let report = Self::new(&labels, &known.expected);
-        Ok((labels, report))
+        Ok(Self::new(labels, &known.expected))
     }
 
     /// Counts the labels of a project. `expected` holds the right answers of gold items.
@@ -167,18 +195,46 @@ impl Report {
             let quality = Quality::new(&own, &peers, expected);
             (name.to_owned(), Annotator { tally, quality })
         });
-        Self {
+        let mut report = Self {
+            rule: RULE,
+            figures_of: None,
             items: labels.items.len(),
             annotators: annotators.collect(),
             people,
             simulated,
-            power: power(),
+            power: Vec::new(),
+        };
+        let judged = |group: &Group| group.tally.judgements > 0;
+        report.figures_of = match (judged(&report.people), judged(&report.simulated)) {
+            (true, _) => Some("people"),
+            (false, true) => Some("simulated"),
+            (false, false) => None,
+        };
+        for win_rate in [0.55, 0.57, 0.60, 0.65] {
+            report.ask(win_rate);
+        }
+        report
+    }
+
+    /// Adds how many decisive labels it takes to show a true win rate of `win_rate`, and how many more
+    /// each two policies need. One half, or what is no share, has no answer and adds nothing.
+    pub fn ask(&mut self, win_rate: f64) {
+        let known = self.power.iter().any(|power| power.win_rate == win_rate);
+        let Some(labels) = labels_needed(win_rate).filter(|_| !known) else {
+            return;
+        };
+        self.power.push(Power { win_rate, labels });
+        self.power.sort_by(|a, b| a.win_rate.total_cmp(&b.win_rate));
+        for group in [&mut self.people, &mut self.simulated] {
+            for pair in &mut group.outcomes.policies {
+                pair.needs(&self.power);
+            }
         }
     }
 
     /// The groups that said something, with a heading each.
     pub fn groups(&self) -> impl Iterator<Item = (&'static str, &Group)> {
-        let groups = [("People", &self.people), ("Simulated", &self.simulated)];
+        let groups = [("People", &self.people), ("Programs", &self.simulated)];
         groups
             .into_iter()
             .filter(|(_, group)| group.tally.judgements + group.tally.skipped > 0)
@@ -193,8 +249,12 @@ impl Group {
             judged_items: judged.map(|vote| vote.item).collect::<HashSet<_>>().len(),
             tally: Tally::new(all),
             bias: Bias::new(votes, all),
-            agreement: Consensus::new(all),
+            agreement: Consensus::new(votes, all),
             pace: Pace::new(all),
+            untimed: all
+                .iter()
+                .filter(|vote| vote.is_judgement() && !vote.has_time())
+                .count(),
             aspects: aspects::summarise(all),
             outcomes,
         }
@@ -204,15 +264,4 @@ impl Group {
     pub fn policies(&self) -> &[PolicyPair] {
         &self.outcomes.policies
     }
-}
-
-fn power() -> Vec<Power> {
-    let needed = |win_rate| {
-        let labels = labels_needed(win_rate)?;
-        Some(Power { win_rate, labels })
-    };
-    [0.55, 0.57, 0.60, 0.65]
-        .into_iter()
-        .filter_map(needed)
-        .collect()
 }

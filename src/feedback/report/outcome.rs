@@ -1,7 +1,7 @@
 //! Which policy won: win rates of every two, ratings of all.
 
 use super::votes::{Duel, Vote, Votes};
-use super::{SEED, Share};
+use super::{Power, SEED, Share};
 use crate::feedback::record::Outcome;
 use crate::stats::Interval;
 use crate::stats::bootstrap::{RESAMPLES, ratio};
@@ -54,11 +54,41 @@ pub struct PolicyPair {
     /// Decisive labels that would show the present win rate to differ from one half, with 80 %
     /// power; absent at one half.
     pub labels_needed: Option<u64>,
+    /// For each win rate in question, the decisive labels that are still to be made.
+    pub more_labels: Vec<More>,
+}
+
+/// What is still to be judged before a win rate can be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct More {
+    /// The true win rate.
+    pub win_rate: f64,
+    /// Decisive labels that are missing; 0 if there are enough.
+    pub labels: u64,
+}
+
+impl PolicyPair {
+    /// Comparisons that one of the two won.
+    pub fn decisive(&self) -> usize {
+        self.wins + self.losses
+    }
+
+    /// What is missing to show the win rates of `power`.
+    pub fn needs(&mut self, power: &[Power]) {
+        let decisive = self.decisive() as u64;
+        let more = |power: &Power| More {
+            win_rate: power.win_rate,
+            labels: power.labels.saturating_sub(decisive),
+        };
+        self.more_labels = power.iter().map(more).collect();
+    }
 }
 
 /// A win rate from a regression.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Controlled {
+    /// Comparisons in the regression, of all policies, ties among them.
+    pub n: usize,
     /// In [0, 1].
     pub share: f64,
     /// Its interval; absent with fewer than two prompts.
@@ -71,6 +101,8 @@ pub struct Controlled {
 pub struct Table {
     /// The policy whose rating is 0: that of the earliest round.
     pub anchor: String,
+    /// Comparisons of different policies behind it, ties among them.
+    pub comparisons: usize,
     /// Best first.
     pub rated: Vec<Rated>,
     /// Every two policies, the better one first.
@@ -157,7 +189,8 @@ impl Outcomes {
                 continue;
             };
             let (share, interval) = controlled.win_rate(i, j);
-            pair.controlled = Some(Controlled { share, interval });
+            let n = duels.len();
+            pair.controlled = Some(Controlled { n, share, interval });
         }
     }
 }
@@ -224,6 +257,7 @@ impl<'a> Score<'a> {
             controlled: None,
             by_selector: self.by_selector(),
             labels_needed: labels_needed(self.wins as f64 / decisive as f64),
+            more_labels: Vec::new(),
         }
     }
 
@@ -350,6 +384,7 @@ impl<'a> League<'a> {
         };
         Ok(Table {
             anchor: self.names[self.anchor].to_owned(),
+            comparisons: duels.len(),
             rated: rated.collect(),
             differences: pairs.map(difference).collect(),
             prior: ratings.prior(),

@@ -5,6 +5,7 @@ use super::tally::median;
 use super::votes::{CHOICES, Vote, Votes};
 use super::{Expected, Share};
 use crate::feedback::record::{Purpose, Record};
+use crate::stats::Interval;
 use serde::Serialize;
 use std::collections::HashMap;
 
@@ -29,7 +30,8 @@ pub struct Quality {
 /// Self-agreement.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Repeats {
-    /// How often the second judgement was the first (A, tie or B, in canonical order).
+    /// How often the second judgement was the first (A, tie or B, in canonical order); a ranking
+    /// counts as the pairs that it implies.
     pub same: Share,
     /// On how many of them the sides were swapped the second time.
     pub swapped: usize,
@@ -38,10 +40,29 @@ pub struct Repeats {
 /// Agreement of one with the others.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Peer {
-    /// Judgements that others made of the same items.
+    /// Judgements that others made of the same two answers.
     pub n: usize,
     /// Share of them that chose the same.
     pub share: f64,
+    /// Pairs of answers that others judged too.
+    pub units: usize,
+    /// Wilson's interval of the share, a pair of answers counting as one observation however many
+    /// others judged it.
+    #[serde(flatten)]
+    pub interval: Interval,
+}
+
+impl Peer {
+    fn new(n: usize, same: usize, units: usize) -> Option<Self> {
+        let share = same as f64 / n as f64;
+        let interval = Share::new(share * units as f64, units)?.interval();
+        Some(Self {
+            n,
+            share,
+            units,
+            interval,
+        })
+    }
 }
 
 /// A stretch of work.
@@ -61,45 +82,40 @@ pub struct Block {
     pub with_others: Option<f64>,
 }
 
-/// How often each choice was made on each item, people and programs apart.
+/// How often each choice was made on each pair of answers, people and programs apart.
 #[derive(Debug)]
-pub struct Peers {
-    /// By item, people first.
+pub struct Peers<'a> {
+    votes: &'a Votes<'a>,
+    /// By [`Duel::unit`](super::votes::Duel::unit), people first.
     counts: Vec<[[usize; CHOICES]; 2]>,
 }
 
-impl Peers {
-    /// Counts first judgements.
-    pub fn new(votes: &Votes) -> Self {
-        let items = votes
-            .all
-            .iter()
-            .map(|vote| vote.item + 1)
-            .max()
-            .unwrap_or(0);
-        let mut counts = vec![[[0; CHOICES]; 2]; items];
+impl<'a> Peers<'a> {
+    /// Counts first judgements; rankings by the pairs that they imply.
+    pub fn new(votes: &'a Votes<'a>) -> Self {
+        let mut counts = vec![[[0; CHOICES]; 2]; votes.units()];
         for vote in votes.all.iter().filter(|vote| vote.is_first()) {
-            if let Some(choice) = vote.choice {
-                counts[vote.item][usize::from(vote.record.is_simulated())][choice] += 1;
+            let group = usize::from(vote.record.is_simulated());
+            for duel in votes.duels(vote) {
+                counts[duel.unit][group][duel.choice] += 1;
             }
         }
-        Self { counts }
-    }
-
-    /// Others who judged this item, and those of them who chose the same.
-    fn of(&self, vote: &Vote) -> Option<(usize, usize)> {
-        let choice = vote.choice.filter(|_| vote.is_first())?;
-        let counts = self.counts[vote.item][usize::from(vote.record.is_simulated())];
-        Some((counts.iter().sum::<usize>() - 1, counts[choice] - 1))
+        Self { votes, counts }
     }
 
     fn with(&self, votes: &[&Vote]) -> Option<Peer> {
-        let each = votes.iter().filter_map(|vote| self.of(vote));
-        let (n, same) = each.fold((0, 0), |(n, s), (others, same)| (n + others, s + same));
-        (n > 0).then(|| Peer {
-            n,
-            share: same as f64 / n as f64,
-        })
+        let (mut n, mut same, mut units) = (0, 0, 0);
+        for vote in votes.iter().filter(|vote| vote.is_first()) {
+            let group = usize::from(vote.record.is_simulated());
+            for duel in self.votes.duels(vote) {
+                let counts = self.counts[duel.unit][group];
+                let others = counts.iter().sum::<usize>() - 1;
+                n += others;
+                same += counts[duel.choice] - 1;
+                units += usize::from(others > 0);
+            }
+        }
+        Peer::new(n, same, units)
     }
 }
 
@@ -116,7 +132,7 @@ impl Quality {
         Self {
             gold_judged: gold().count(),
             gold: Share::of(gold().filter_map(|vote| is_right(vote.record, expected))),
-            repeats: repeats(&own),
+            repeats: repeats(peers.votes, &own),
             with_others: peers.with(&own),
             blocks: each
                 .map(|(at, votes)| Block::new(at * BLOCK + 1, votes, peers))
@@ -131,19 +147,19 @@ fn is_right(record: &Record, expected: &Expected) -> Option<bool> {
     Some(expected.is_met(record.outcome?, record.winner.as_deref()))
 }
 
-fn repeats(own: &[&Vote]) -> Option<Repeats> {
-    let first: HashMap<usize, &Vote> = own
-        .iter()
-        .filter(|vote| vote.is_first())
-        .map(|vote| (vote.item, *vote))
-        .collect();
+fn repeats(votes: &Votes, own: &[&Vote]) -> Option<Repeats> {
+    let mut first = HashMap::new();
+    for vote in own.iter().filter(|vote| vote.is_first()) {
+        let duels = votes.duels(vote).iter();
+        first.extend(duels.map(|duel| (duel.unit, (duel.choice, vote.first_left))));
+    }
     let again = own
         .iter()
         .filter(|v| v.record.purpose == Some(Purpose::Repeat));
-    let both = again.filter_map(|again| {
-        let first = first.get(&again.item)?;
-        let same = first.choice? == again.choice?;
-        Some((same, first.first_left != again.first_left))
+    let again = again.flat_map(|vote| votes.duels(vote).iter().map(move |duel| (vote, duel)));
+    let both = again.filter_map(|(vote, duel)| {
+        let (choice, first_left) = first.get(&duel.unit)?;
+        Some((*choice == duel.choice, *first_left != vote.first_left))
     });
     let both: Vec<(bool, bool)> = both.collect();
     Some(Repeats {

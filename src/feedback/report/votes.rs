@@ -6,6 +6,7 @@ use crate::feedback::pairs::comparisons;
 use crate::feedback::record::{Kind, Origin, Outcome, Purpose, Record};
 use crate::stats::length::Compared;
 use crate::stats::rating::Comparison;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Categories of a judgement of two answers: the first canonical one is better …
@@ -18,8 +19,6 @@ pub const SECOND: usize = 2;
 pub const CHOICES: usize = 3;
 /// Grades from −4, the second answer is much better, to 4, the first one is, as 0..9.
 pub const GRADES: usize = 9;
-/// The grade of a preference of unknown strength: the mean of exports takes it for the same.
-pub const UNGRADED: f64 = 2.0;
 
 /// One label with what statistics need of it.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +55,8 @@ pub struct Votes<'a> {
     duels: Vec<Duel>,
     /// Where the duels of each vote begin, and the end of the last.
     bounds: Vec<usize>,
+    /// How many numbers [`Duel::unit`] can have.
+    units: usize,
 }
 
 impl<'a> Votes<'a> {
@@ -84,11 +85,17 @@ impl<'a> Votes<'a> {
         }
         Self {
             all,
+            units: texts.units(),
             policies: texts.policies,
             items: &labels.items,
             duels,
             bounds,
         }
+    }
+
+    /// How many pairs of answers there are: every two of an item. [`Duel::unit`] is below it.
+    pub fn units(&self) -> usize {
+        self.units
     }
 
     /// The item a vote is about.
@@ -125,32 +132,50 @@ struct Texts<'a> {
     policies: Vec<&'a str>,
     numbers: HashMap<&'a str, usize>,
     /// Characters of every candidate of every item.
-    lengths: Vec<Vec<u32>>,
+    lengths: Cow<'a, [Vec<u32>]>,
+    /// The unit of each item's first two answers, and the end of the last item's.
+    firsts: Vec<usize>,
 }
 
 impl<'a> Texts<'a> {
     fn new(labels: &'a Labels) -> Self {
         let judged = labels.labels.iter().flat_map(|l| &l.record.candidates);
         let names: BTreeSet<&str> = judged.map(|candidate| &*candidate.policy).collect();
-        let known = |item: &Item| {
-            let each = item.candidates.iter();
-            each.map(|c| c.text.chars().count() as u32).collect()
-        };
+        let known = || labels.items.iter().map(Item::lengths).collect();
+        let mut firsts = vec![0];
+        for item in &labels.items {
+            let k = item.candidates.len();
+            firsts.push(firsts[firsts.len() - 1] + k * (k - 1) / 2);
+        }
         Self {
             items: &labels.items,
             numbers: names.iter().copied().zip(0..).collect(),
             policies: names.into_iter().collect(),
-            lengths: labels.items.iter().map(known).collect(),
+            lengths: labels
+                .lengths
+                .as_deref()
+                .map_or_else(|| Cow::Owned(known()), Cow::Borrowed),
+            firsts,
         }
     }
 
-    /// Length in characters, and policy, of a candidate that was judged.
-    fn of(&self, vote: &Vote, candidate: &str) -> Option<(f64, usize)> {
+    fn units(&self) -> usize {
+        self.firsts[self.firsts.len() - 1]
+    }
+
+    /// A candidate that was judged: its place in the item, its length in characters, its policy.
+    fn of(&self, vote: &Vote, candidate: &str) -> Option<(usize, f64, usize)> {
         let mut candidates = self.items[vote.item].candidates.iter();
         let at = candidates.position(|c| c.id == candidate)?;
         let length = *self.lengths[vote.item].get(at)?;
         let policy = &*vote.record.candidate(candidate)?.policy;
-        Some((f64::from(length), *self.numbers.get(policy)?))
+        Some((at, f64::from(length), *self.numbers.get(policy)?))
+    }
+
+    /// The number of the pair of the answers at `a` and `b` of an item.
+    fn unit(&self, item: usize, a: usize, b: usize) -> usize {
+        let (a, b, k) = (a.min(b), a.max(b), self.items[item].candidates.len());
+        self.firsts[item] + a * (2 * k - a - 1) / 2 + (b - a - 1)
     }
 
     /// Adds what `vote` says about two candidates at a time.
@@ -160,9 +185,8 @@ impl<'a> Texts<'a> {
             [left, _] => Some(left.as_str()),
             _ => None,
         });
-        let grade = strength(vote.record).map_or(UNGRADED, |strength| strength as f64);
         for (better, worse, tie) in comparisons(vote.record) {
-            let [Some((long, policy)), Some((short, other))] =
+            let [Some((at, long, policy)), Some((to, short, other))] =
                 [better, worse].map(|id| self.of(vote, id))
             else {
                 continue;
@@ -171,13 +195,28 @@ impl<'a> Texts<'a> {
             duels.push(Duel {
                 policies: [policy, other],
                 tie,
+                unit: self.unit(vote.item, at, to),
+                choice: match (tie, at < to) {
+                    (true, _) => TIE,
+                    (_, true) => FIRST,
+                    (_, false) => SECOND,
+                },
                 side: left.map_or(0.0, |left| if left == better { 1.0 } else { -1.0 }),
                 length: if sum > 0.0 { (long - short) / sum } else { 0.0 },
-                grade: if tie { 0.0 } else { grade },
+                grade: duel_grade(vote.record, tie),
                 prompt: vote.prompt,
             });
         }
     }
+}
+
+/// How much better, on the scale of nine; `None` where no strength was asked for.
+fn duel_grade(record: &Record, tie: bool) -> Option<f64> {
+    record.scale?.max_strength()?;
+    if tie {
+        return Some(0.0);
+    }
+    strength(record).map(|strength| strength as f64)
 }
 
 /// Two answers met.
@@ -191,21 +230,34 @@ pub struct Duel {
     pub side: f64,
     /// (better − worse) / (better + worse), in characters.
     pub length: f64,
-    /// How much better the better one is: 1 to 4 as on the scale of nine, [`UNGRADED`] where it was not
-    /// asked, 0 for a tie.
-    pub grade: f64,
+    /// How much better the better one is: 1 to 4 as on the scale of nine, 0 for a tie, `None` where
+    /// no strength was asked for (binary, rankings, most imports).
+    pub grade: Option<f64>,
     /// The prompt.
     pub prompt: usize,
+    /// The number of the pair of answers: the same for everybody who compared these two.
+    pub unit: usize,
+    /// [`FIRST`], [`TIE`] or [`SECOND`], the answers in the order of the item.
+    pub choice: usize,
 }
 
 impl Duel {
-    /// As the correlation of length and verdict wants it.
+    /// As the correlation of length and verdict wants it: better is 1, a tie 0.
     pub fn compared(&self) -> Compared {
         Compared {
             length: self.length,
-            verdict: self.grade,
+            verdict: f64::from(u8::from(!self.tie)),
             cluster: self.prompt,
         }
+    }
+
+    /// The same with the grade for the verdict; `None` without one.
+    pub fn graded(&self) -> Option<Compared> {
+        let verdict = self.grade?;
+        Some(Compared {
+            verdict,
+            ..self.compared()
+        })
     }
 
     /// As the regression wants it; `number` gives policies other numbers. `None` if one has none.
@@ -255,7 +307,8 @@ impl<'a> Vote<'a> {
     }
 
     /// Whether it is known when it was made. An import has the time of the import, unless it is a row
-    /// of ours: those say what was shown and keep their time.
+    /// of ours: those say what was shown and keep their time. No foreign format that is read here
+    /// tells when a judgement was made.
     pub fn has_time(&self) -> bool {
         self.record.origin != Some(Origin::Import) || self.record.display.is_some()
     }

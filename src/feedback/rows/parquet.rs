@@ -1,15 +1,18 @@
 //! Rows of a Parquet file as JSON objects, one row group after the other, page by page.
 //!
-//! The `parquet` crate decodes; [`guard`] first checks what a hostile file could lie about.
-//! Compressed with snappy, gzip, brotli or LZ4; the one decoder for zstd is C, which the default
-//! build does without, so such a file is refused with the way to convert it.
+//! The `parquet` crate decodes; [`guard`] first checks what a hostile file could lie about, and [`pages`]
+//! hands it the pages. Compressed with zstd, snappy, gzip, brotli or LZ4.
 
+mod delta;
 mod guard;
+mod pages;
 
 use super::at;
 use crate::feedback::item::MAX_ROW_BYTES;
 use crate::feedback::lines::{Row, RowError};
+use pages::Group;
 use parquet::basic::Compression;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, RowGroupMetaData};
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::record::reader::{ReaderIter, TreeBuilder};
@@ -21,7 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Values that each column decodes ahead.
-const BATCH: usize = 64;
+const BATCH: usize = 32;
 
 /// Reader of the rows of a Parquet file.
 pub struct Table {
@@ -43,7 +46,7 @@ impl Table {
         let failed = at(path);
         guard::footer(&file).map_err(&failed)?;
         let copy = file.try_clone().map_err(&failed)?;
-        let reader = sound(|| SerializedFileReader::new(copy).map_err(|e| e.to_string()));
+        let reader = sound(|| SerializedFileReader::new(copy).map_err(reason));
         Ok(Self {
             path: path.to_owned(),
             file,
@@ -59,7 +62,7 @@ impl Table {
     pub fn next_row(&mut self) -> Result<Option<Row>, RowError> {
         loop {
             if let Some(rows) = &mut self.rows {
-                match sound(|| rows.next().transpose().map_err(|e| e.to_string())) {
+                match sound(|| rows.next().transpose().map_err(reason)) {
                     Ok(Some(record)) => {
                         self.row += 1;
                         return self.text(&record).map(Some);
@@ -88,16 +91,17 @@ impl Table {
         let metadata = self.reader.metadata();
         let group = metadata.row_group(self.group);
         supported(group)?;
-        guard::pages(&self.file, group).map_err(|error| error.to_string())?;
+        let limits = guard::pages(&self.file, group).map_err(|error| error.to_string())?;
         let schema = metadata.file_metadata().schema_descr_ptr();
-        let index = self.group;
-        self.group += 1;
-        sound(|| {
-            let group = self.reader.get_row_group(index);
+        let file = self.file.try_clone().map_err(|error| error.to_string())?;
+        let pages = Group::new(file, group, limits);
+        let rows = sound(|| {
             let builder = TreeBuilder::new().with_batch_size(BATCH);
-            let rows = group.and_then(|group| builder.as_iter(schema, &*group));
-            rows.map_err(|error| error.to_string())
-        })
+            let rows = builder.as_iter(schema, &pages);
+            rows.map_err(reason)
+        })?;
+        self.group += 1;
+        Ok(rows)
     }
 
     fn end(&mut self, reason: &str) -> RowError {
@@ -127,6 +131,15 @@ fn bad(path: &Path, line: usize, reason: &str) -> RowError {
     }
 }
 
+/// What is wrong, without the crate's name for the kind of error.
+fn reason(error: ParquetError) -> String {
+    match error {
+        ParquetError::External(error) => error.to_string(),
+        ParquetError::General(reason) => reason,
+        other => other.to_string(),
+    }
+}
+
 thread_local! {
     static DECODING: Cell<bool> = const { Cell::new(false) };
 }
@@ -146,7 +159,7 @@ fn sound<T>(read: impl FnOnce() -> Result<T, String>) -> Result<T, String> {
 
 fn supported(group: &RowGroupMetaData) -> Result<(), String> {
     let mut codecs = group.columns().iter().map(ColumnChunkMetaData::compression);
-    match codecs.find(|codec| matches!(codec, Compression::ZSTD(_) | Compression::LZO)) {
+    match codecs.find(|codec| matches!(codec, Compression::LZO)) {
         None => Ok(()),
         Some(codec) => Err(format!(
             "compression {codec} is not supported; write the file again with snappy, for example \

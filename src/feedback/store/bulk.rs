@@ -1,20 +1,19 @@
-//! Many judgements of one annotator at once, by a program: memory that hardly grows with them.
+//! Many judgements of one annotator at once, by a program: memory does not grow with them.
 //!
 //! A [`super::session::Session`] keeps every event, for undo and history. An import needs one question
-//! answered, whether this was judged before, and how; hashes and the id of each answer do that.
-//! Records are known to be on disk after [`Bulk::close`].
+//! answered, whether this was judged before, and how: see [`Answered`]. Records are known to be on
+//! disk after [`Bulk::close`].
 
+use super::answered::Answered;
 use super::decision::{Decision, Shown};
 use super::load::session_files;
 use super::lock::Lock;
-use super::log::{Log, create_file, sync_folder};
+use super::log::{Log, create_file, make_folder};
 use super::stamps::Stamps;
 use super::{StoreError, annotator_folder};
 use crate::feedback::record::glance::Glance;
-use crate::feedback::record::{Header, Kind, QUESTION, Record, UtcMillis};
-use std::collections::HashMap;
+use crate::feedback::record::{Header, Kind, QUESTION, Record};
 use std::fs::File;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use ulid::Ulid;
@@ -25,97 +24,32 @@ pub struct Bulk {
     annotator: String,
     folder: PathBuf,
     stamps: Stamps,
-    /// By hash of item and slot.
-    answered: HashMap<u64, Answers>,
     log: Option<Log>,
     seq: u64,
     last_id: Ulid,
     _lock: Lock,
 }
 
-/// What was said about an item and slot.
-#[derive(Default)]
-struct Answers {
-    /// Those that count: given less taken back.
-    count: u16,
-    last: Answer,
-}
-
-/// An answer that is there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// Id of the event.
-    pub id: Ulid,
-    verdict: u64,
-}
-
-impl Answer {
-    /// The answer that a line gives.
-    pub fn of(glance: &Glance) -> Self {
-        let ranking = glance.ranking.clone().map(|mut groups| {
-            for group in &mut groups {
-                group.sort_unstable();
-            }
-            groups
-        });
-        let mut hasher = DefaultHasher::new();
-        let said = (glance.outcome, &glance.winner, glance.strength, ranking);
-        said.hash(&mut hasher);
-        Self {
-            id: glance.id,
-            verdict: hasher.finish(),
-        }
-    }
-
-    /// The answer that a decision would be; its id is nil.
-    pub fn would_be(decision: &Decision) -> Self {
-        let nobody = Header {
-            id: Ulid::nil(),
-            session: Ulid::nil(),
-            seq: 0,
-            ts: UtcMillis(0),
-            annotator: String::new(),
-        };
-        let mut record = Record::new(Kind::Judgement, nobody);
-        decision.clone().write_to(&mut record);
-        Self::of(&Glance::from(&record))
-    }
-
-    /// True if both say the same: outcome, winner, strength and ranking.
-    pub fn agrees(&self, other: &Self) -> bool {
-        self.verdict == other.verdict
-    }
-}
-
-/// A hash of names that is the same for the same names in one process.
-pub fn key(names: &[&str]) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    names.hash(&mut hasher);
-    hasher.finish()
-}
-
-fn answer_key(item: &str, slot: u8) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (item, slot).hash(&mut hasher);
-    hasher.finish()
-}
-
 impl Bulk {
-    /// Locks the annotator's folder in `feedback` (made if missing) and reads what is answered.
+    /// Locks the annotator's folder in `feedback` (made if missing) and counts into `answered` what
+    /// is there.
     ///
     /// # Errors
     /// [`StoreError`]: a name that is no folder, a lock held elsewhere, damage, or no write access.
-    pub fn open(feedback: &Path, annotator: &str, stamps: Stamps) -> Result<Self, StoreError> {
+    pub fn open(
+        feedback: &Path,
+        annotator: &str,
+        stamps: Stamps,
+        answered: &mut Answered,
+    ) -> Result<Self, StoreError> {
         let folder = annotator_folder(feedback, annotator)?;
-        std::fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
-        sync_folder(feedback).map_err(StoreError::io(feedback))?;
+        make_folder(feedback, &folder)?;
         let lock = Lock::take(&folder, annotator)?;
         let mut bulk = Self {
             id: Ulid::nil(),
             annotator: annotator.to_owned(),
             folder,
             stamps,
-            answered: HashMap::new(),
             log: None,
             seq: 0,
             last_id: Ulid::nil(),
@@ -123,7 +57,7 @@ impl Bulk {
         };
         for (session, path) in session_files(&bulk.folder)? {
             bulk.last_id = bulk.last_id.max(session);
-            bulk.read(&path)?;
+            bulk.read(&path, answered)?;
         }
         bulk.id = bulk.stamps.id_after(bulk.last_id);
         bulk.last_id = bulk.id;
@@ -131,7 +65,7 @@ impl Bulk {
     }
 
     /// Counts the answers of a session file. A line cut off at its end is none.
-    fn read(&mut self, path: &Path) -> Result<(), StoreError> {
+    fn read(&mut self, path: &Path, answered: &mut Answered) -> Result<(), StoreError> {
         let file = File::open(path).map_err(StoreError::io(path))?;
         let mut reader = BufReader::with_capacity(1 << 18, file);
         let mut bytes = Vec::new();
@@ -145,7 +79,11 @@ impl Bulk {
             }
             let whole = bytes.pop_if(|last| *last == b'\n').is_some();
             match Glance::at(&bytes) {
-                Ok(glance) => self.count(&glance),
+                Ok(glance) => {
+                    self.last_id = self.last_id.max(glance.id);
+                    let counted = answered.count(&self.annotator, &glance);
+                    counted.map_err(StoreError::io(path))?;
+                }
                 Err(_) if !whole => break,
                 Err(source) => {
                     return Err(StoreError::Line {
@@ -159,29 +97,7 @@ impl Bulk {
         Ok(())
     }
 
-    fn count(&mut self, glance: &Glance) {
-        self.last_id = self.last_id.max(glance.id);
-        let Some(item) = &glance.item else { return };
-        let key = answer_key(item, glance.slot.unwrap_or(0));
-        let answers = self.answered.entry(key).or_default();
-        match glance.kind {
-            Kind::Judgement | Kind::Skip | Kind::Defer => {
-                answers.count = answers.count.saturating_add(1);
-                answers.last = Answer::of(glance);
-            }
-            Kind::Retract => answers.count = answers.count.saturating_sub(1),
-            Kind::SessionStart | Kind::SessionEnd => {}
-        }
-    }
-
-    /// The last answer about the item and slot, if one counts.
-    pub fn answer(&self, item: &str, slot: u8) -> Option<Answer> {
-        let answers = self.answered.get(&answer_key(item, slot))?;
-        (answers.count > 0).then_some(answers.last)
-    }
-
-    /// Writes a judgement. The caller numbers its own repeats: [`Bulk::answer`] does not learn of
-    /// it, which halves what an import holds.
+    /// Writes a judgement.
     ///
     /// # Errors
     /// As [`super::session::Session::judge`].
@@ -192,8 +108,8 @@ impl Bulk {
         self.append(record)
     }
 
-    /// Writes a record from another store under a new id of this session; its time stays. From now on
-    /// [`Bulk::answer`] knows it.
+    /// Writes a record from another store under a new id of this session, which is returned; its time
+    /// stays.
     ///
     /// # Errors
     /// As [`super::session::Session::judge`].
@@ -201,10 +117,7 @@ impl Bulk {
         let header = self.header();
         (record.id, record.session) = (header.id, header.session);
         record.annotator = header.annotator;
-        let mut glance = Glance::from(&record);
-        glance.id = self.append(record)?;
-        self.count(&glance);
-        Ok(glance.id)
+        self.append(record)
     }
 
     fn append(&mut self, mut record: Record) -> Result<Ulid, StoreError> {

@@ -2,12 +2,14 @@
 //! retracted, per (item, slot).
 
 use super::StoreError;
-use crate::feedback::record::glance::Glance;
+use crate::feedback::record::glance::{Glance, Text};
 use crate::feedback::record::line::from_line;
-use crate::feedback::record::{Kind, Outcome, Record};
+use crate::feedback::record::{Kind, Outcome, Purpose, Record};
 use std::collections::HashMap;
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{Read, Seek, SeekFrom};
+use std::iter;
 use std::path::PathBuf;
 use ulid::Ulid;
 
@@ -26,6 +28,8 @@ pub struct Event {
     pub item: Option<String>,
     /// Repeat of the item, 0 for the first.
     pub slot: u8,
+    /// What it was shown for.
+    pub purpose: Option<Purpose>,
     /// The decision of a judgement.
     pub outcome: Option<Outcome>,
     /// True once a later event took it back.
@@ -36,6 +40,8 @@ pub struct Event {
     pub line: usize,
     pub(super) offset: u64,
     pub(super) len: usize,
+    /// The answer before this one to an item with the same hash; index into [`History::events`].
+    before: Option<usize>,
 }
 
 impl Event {
@@ -45,14 +51,16 @@ impl Event {
             kind: glance.kind,
             seq: glance.seq,
             supersedes: glance.supersedes,
-            item: glance.item,
+            item: glance.item.map(Text::into_owned),
             slot: glance.slot.unwrap_or(0),
+            purpose: glance.purpose,
             outcome: glance.outcome,
             retracted: false,
             file,
             line,
             offset: place.0,
             len: place.1,
+            before: None,
         }
     }
 
@@ -73,9 +81,18 @@ pub struct Torn {
     pub offset: u64,
     /// Its length in bytes.
     pub len: usize,
+    /// An earlier session copied it aside and told of it.
+    pub kept: bool,
 }
 
-/// All events of one annotator, in order: by session, then by `seq`.
+impl Torn {
+    /// Where the line is kept: `<session>.jsonl.torn`.
+    pub fn copy(&self) -> PathBuf {
+        self.path.with_extension("jsonl.torn")
+    }
+}
+
+/// All events of one annotator in the order in which they were made, sessions that overlap included.
 #[derive(Debug, Default)]
 pub struct History {
     /// The annotator.
@@ -86,7 +103,9 @@ pub struct History {
     pub torn: Vec<Torn>,
     events: Vec<Event>,
     by_id: HashMap<Ulid, usize>,
-    by_item: HashMap<String, Vec<usize>>,
+    /// By hash of the item, the last answer; [`Event::before`] leads to the others.
+    by_item: HashMap<u64, usize>,
+    hash: RandomState,
     last_session: Ulid,
 }
 
@@ -110,15 +129,23 @@ impl History {
 
     /// The effective event for an item and slot.
     pub fn effective(&self, item: &str, slot: u8) -> Option<&Event> {
-        let about = self
-            .by_item
-            .get(item)?
-            .iter()
-            .rev()
-            .map(|&index| &self.events[index]);
-        about
-            .into_iter()
-            .find(|event| event.slot == slot && !event.retracted)
+        let stands = |event: &&Event| event.slot == slot && !event.retracted;
+        self.about(item).find(stands)
+    }
+
+    /// The answer that is effective once `event` is taken back.
+    pub fn former(&self, event: &Event) -> Option<&Event> {
+        let about = self.about(event.item.as_deref()?);
+        let mut before = about.skip_while(|other| other.id != event.id).skip(1);
+        before.find(|other| other.slot == event.slot && !other.retracted)
+    }
+
+    /// The answers to an item, newest first.
+    fn about<'a, 'b>(&'a self, item: &'b str) -> impl Iterator<Item = &'a Event> + use<'a, 'b> {
+        let last = self.by_item.get(&self.hash.hash_one(item)).copied();
+        iter::successors(last, |&index| self.events[index].before)
+            .map(|index| &self.events[index])
+            .filter(move |event| event.item.as_deref() == Some(item))
     }
 
     /// All effective events, in the order in which they were made.
@@ -195,25 +222,25 @@ impl History {
     }
 
     /// Registers events whose targets may lie anywhere among them, then applies their retractions.
-    pub(super) fn add_all(&mut self, events: Vec<Event>) -> Result<(), StoreError> {
+    pub(super) fn add_all(&mut self, mut events: Vec<Event>) -> Result<(), StoreError> {
         let first = self.events.len();
         self.by_id.reserve(events.len());
         self.by_item.reserve(events.len());
-        for event in events {
-            self.register(event)?;
-        }
-        (first..self.events.len()).try_for_each(|index| self.link(index))
+        self.events.append(&mut events);
+        let all = first..self.events.len();
+        all.clone().try_for_each(|index| self.register(index))?;
+        all.into_iter().try_for_each(|index| self.link(index))
     }
 
-    fn register(&mut self, event: Event) -> Result<(), StoreError> {
-        let index = self.events.len();
+    fn register(&mut self, index: usize) -> Result<(), StoreError> {
+        let event = &mut self.events[index];
         if self.by_id.insert(event.id, index).is_some() {
-            return Err(self.broken(&event, format!("event id {} occurs twice", event.id)));
+            let event = &self.events[index];
+            return Err(self.broken(event, format!("event id {} occurs twice", event.id)));
         }
         if let (Some(item), true) = (&event.item, event.is_answer()) {
-            self.by_item.entry(item.clone()).or_default().push(index);
+            event.before = self.by_item.insert(self.hash.hash_one(item), index);
         }
-        self.events.push(event);
         Ok(())
     }
 

@@ -2,6 +2,9 @@
 //!
 //! A file is cut into as many shares as there are cores; each share is read, hashed and parsed line by
 //! line by its own thread. The checks between lines follow in order.
+//!
+//! Sessions of one annotator can overlap, on two machines that know nothing of each other. Their
+//! events are then put in the order in which they were made.
 
 use super::history::{Event, History, Torn};
 use super::{StoreError, annotator_folder, annotators};
@@ -46,8 +49,27 @@ pub fn load(feedback: &Path, annotator: &str) -> Result<History, StoreError> {
         };
         history.torn.extend(reader.read(&mut events)?);
     }
-    history.add_all(events)?;
+    history.add_all(in_order(events))?;
     Ok(history)
+}
+
+/// Events of several files in the order in which they were made: by id, whose first half is a time,
+/// but never against the order of their file, in which the clock may have gone backwards.
+fn in_order(events: Vec<Event>) -> Vec<Event> {
+    if events.is_sorted_by_key(|event| event.id) {
+        return events;
+    }
+    let (mut file, mut latest) = (0, Ulid::nil());
+    let key = |event: Event| {
+        if event.file != file {
+            (file, latest) = (event.file, Ulid::nil());
+        }
+        latest = latest.max(event.id);
+        (latest, event)
+    };
+    let mut keyed: Vec<(Ulid, Event)> = events.into_iter().map(key).collect();
+    keyed.sort_by_key(|(made, _)| *made);
+    keyed.into_iter().map(|(_, event)| event).collect()
 }
 
 /// Session files in the order of their ULIDs.
@@ -83,26 +105,44 @@ struct Line {
     len: usize,
     has_newline: bool,
     sha256: Sha256,
-    content: Result<Glance, LineError>,
+    content: Result<Content, LineError>,
+}
+
+/// What a line says. Its event does not know the file and the number of the line yet.
+struct Content {
+    event: Event,
+    session: Ulid,
+    prev: Sha256,
+    /// The annotator, if it is another than that of the folder.
+    stranger: Option<String>,
+}
+
+impl Content {
+    fn of(line: &[u8], offset: u64, annotator: &str) -> Result<Self, LineError> {
+        let glance = Glance::at(line)?;
+        let stranger = *glance.annotator != *annotator;
+        Ok(Self {
+            session: glance.session,
+            prev: glance.prev,
+            stranger: stranger.then(|| glance.annotator.to_string()),
+            event: Event::new(glance, 0, 0, (offset, line.len())),
+        })
+    }
 }
 
 impl Reader<'_> {
     /// Reads the file into `events`; returns the line that was cut off at its end.
     fn read(&self, events: &mut Vec<Event>) -> Result<Option<Torn>, StoreError> {
         let lines = self.lines().map_err(StoreError::io(self.path))?;
+        events.reserve(lines.iter().map(Vec::len).sum());
         let mut expected = Sha256::ZERO;
-        for (index, line) in lines.into_iter().enumerate() {
+        for (index, line) in lines.into_iter().flatten().enumerate() {
             let number = index + 1;
-            let glance = match line.content {
-                Ok(glance) => glance,
+            let content = match line.content {
+                Ok(content) => content,
                 // A line that lacks nothing but its newline is whole, and nothing may be lost.
                 Err(_) if !line.has_newline => {
-                    return Ok(Some(Torn {
-                        path: self.path.to_owned(),
-                        line: number,
-                        offset: line.offset,
-                        len: line.len,
-                    }));
+                    return Ok(Some(self.torn(number, (line.offset, line.len))));
                 }
                 Err(source) => {
                     return Err(StoreError::Line {
@@ -112,37 +152,47 @@ impl Reader<'_> {
                     });
                 }
             };
-            self.check_place(index, &glance, expected)
+            self.check_place(index, &content, expected)
                 .map_err(|reason| StoreError::Order {
                     path: self.path.to_owned(),
                     line: number,
                     reason,
                 })?;
             expected = line.sha256;
-            events.push(Event::new(
-                glance,
-                self.file,
-                number,
-                (line.offset, line.len),
-            ));
+            let mut event = content.event;
+            (event.file, event.line) = (self.file, number);
+            events.push(event);
         }
         Ok(None)
     }
 
-    /// All lines in order. Only the last one can lack its newline.
-    fn lines(&self) -> io::Result<Vec<Line>> {
+    fn torn(&self, line: usize, (offset, len): (u64, usize)) -> Torn {
+        let mut torn = Torn {
+            path: self.path.to_owned(),
+            line,
+            offset,
+            len,
+            kept: false,
+        };
+        torn.kept = torn.copy().exists();
+        torn
+    }
+
+    /// All lines in order, in shares. Only the last one can lack its newline.
+    fn lines(&self) -> io::Result<Vec<Vec<Line>>> {
         const WORTH_A_THREAD: u64 = 1 << 20;
         let len = std::fs::metadata(self.path)?.len();
         let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
         let shares = cores.min(len.div_ceil(WORTH_A_THREAD)).max(1);
         let bound = |share: u64| len / shares * share + len % shares * share / shares;
         thread::scope(|scope| {
-            let read = |share| move || read_share(self.path, bound(share), bound(share + 1));
+            let bounds = |share| (bound(share), bound(share + 1));
+            let read = |share| move || read_share(self.path, self.annotator, bounds(share));
             let others: Vec<_> = (1..shares).map(|share| scope.spawn(read(share))).collect();
-            let mut lines = read(0)()?;
+            let mut lines = vec![read(0)()?];
             for other in others {
                 match other.join() {
-                    Ok(share) => lines.append(&mut share?),
+                    Ok(share) => lines.push(share?),
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
             }
@@ -151,25 +201,24 @@ impl Reader<'_> {
     }
 
     /// Checks what a line must share with its file and with the line before it.
-    fn check_place(&self, index: usize, glance: &Glance, prev: Sha256) -> Result<(), String> {
-        let Glance { session, seq, .. } = glance;
-        if *session != self.session {
+    fn check_place(&self, index: usize, line: &Content, prev: Sha256) -> Result<(), String> {
+        let (session, seq) = (line.session, line.event.seq);
+        if session != self.session {
             return Err(format!("belongs to session {session}, not to this file"));
         }
-        if glance.annotator != self.annotator {
-            let found = &glance.annotator;
+        if let Some(found) = &line.stranger {
             return Err(format!("belongs to annotator {found:?}, not to this one"));
         }
-        if *seq != index as u64 {
+        if seq != index as u64 {
             return Err(format!("expected `seq` {index}, found {seq}: a gap"));
         }
-        if glance.prev != prev {
+        if line.prev != prev {
             return Err(
                 "`prev` is not the hash of the line before: a line was removed, added or moved"
                     .into(),
             );
         }
-        if (glance.kind == Kind::SessionStart) != (index == 0) {
+        if (line.event.kind == Kind::SessionStart) != (index == 0) {
             return Err("`session_start` must be the first line, and only it".into());
         }
         Ok(())
@@ -177,7 +226,7 @@ impl Reader<'_> {
 }
 
 /// The lines that begin in `start..end`.
-fn read_share(path: &Path, start: u64, end: u64) -> io::Result<Vec<Line>> {
+fn read_share(path: &Path, annotator: &str, (start, end): (u64, u64)) -> io::Result<Vec<Line>> {
     let mut reader = BufReader::with_capacity(1 << 18, File::open(path)?);
     let mut offset = start.saturating_sub(1);
     reader.seek(SeekFrom::Start(offset))?;
@@ -198,7 +247,7 @@ fn read_share(path: &Path, start: u64, end: u64) -> io::Result<Vec<Line>> {
             len: bytes.len(),
             has_newline,
             sha256: Sha256::of(&bytes),
-            content: Glance::at(&bytes),
+            content: Content::of(&bytes, offset, annotator),
         });
         offset += read as u64;
     }
@@ -214,7 +263,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lines");
         let read = |start, end| {
-            let lines = read_share(&path, start, end).unwrap().into_iter();
+            let lines = read_share(&path, "mia", (start, end)).unwrap().into_iter();
             lines.map(|line| (line.offset, line.len, line.has_newline))
         };
         for text in [

@@ -2,17 +2,20 @@
 //!
 //! The system releases the lock when its process ends, however it ends; the file stays, because
 //! removing it would let two processes lock two different files. So nothing stale is ever left, and
-//! whoever finds the lock taken talks to a process that lives. To take over, one leaves a request
-//! beside the lock ([`request_takeover`]); the process that has the lock looks for it
-//! ([`super::session::Session::takeover_requested`]), saves, ends its session, and lets go.
+//! whoever finds the lock taken talks to a process that lives. To take over, one leaves a [`Request`]
+//! beside the lock and renews it as long as one waits; the process that has the lock looks for it
+//! ([`super::session::Session::takeover_requested`]), saves, ends its session, and lets go. Only a
+//! request that changes between two looks counts: nobody waits behind any other, and comparing it with
+//! itself needs neither the clock nor the process table of another machine.
 //!
 //! Where a folder is shared between machines: NFS 4, SMB and the cluster file systems carry locks and
 //! requests between machines, with a delay of some seconds for the request. Where they do not (git,
 //! Syncthing, some FUSE mounts) one annotator can have a session on each of two machines at once. Then
 //! too each session writes a file of its own, both are kept, and both count; an item judged twice
-//! counts as judged last.
+//! counts as judged last, by the clocks of the two machines.
 
 use super::StoreError;
+use super::log::{for_writing, replace};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{File, TryLockError};
@@ -57,6 +60,8 @@ impl fmt::Display for Holder {
 #[derive(Debug)]
 pub struct Lock {
     folder: PathBuf,
+    /// The request that was found at the last look.
+    seen: Option<Vec<u8>>,
     _file: File,
 }
 
@@ -70,7 +75,9 @@ impl Lock {
         let failed = || StoreError::io(&path);
         let mut options = File::options();
         options.create(true).truncate(false).read(true).write(true);
-        let mut file = options.open(&path).map_err(failed())?;
+        let mut file = options
+            .open(&path)
+            .map_err(|error| failed()(for_writing(error)))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
@@ -91,37 +98,85 @@ impl Lock {
         withdraw(folder).map_err(StoreError::io(folder))?;
         Ok(Self {
             folder: folder.to_owned(),
+            seen: None,
             _file: file,
         })
     }
 
-    /// True once somebody asks for this lock.
-    pub fn is_wanted(&self) -> bool {
-        request(&self.folder).exists()
+    /// True once somebody asks for this lock and has renewed the request since the last look. Look
+    /// less often than requests are renewed.
+    pub fn is_wanted(&mut self) -> bool {
+        let found = std::fs::read(place(&self.folder)).ok();
+        let before = std::mem::replace(&mut self.seen, found);
+        before.is_some() && self.seen.is_some() && before != self.seen
     }
 }
 
-fn request(folder: &Path) -> PathBuf {
+fn place(folder: &Path) -> PathBuf {
     folder.join("lock.request")
 }
 
-/// Asks whoever has the lock of this annotator's folder to save, end and yield. Then try to open the
-/// session again until it works, and say so if it does not for some seconds: then the other process
-/// hangs or is suspended, and somebody has to end it.
-///
-/// # Errors
-/// If the request cannot be written.
-pub fn request_takeover(folder: &Path) -> io::Result<()> {
-    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
-    temporary.write_all(&Holder::this().json()?)?;
-    temporary
-        .persist(request(folder))
-        .map_err(|error| error.error)?;
-    Ok(())
+/// A request to whoever has the lock of an annotator's folder: save, end and yield. Open the session
+/// again and [renew](Self::renew) the request until that works, and say so if it does not for some
+/// seconds: then the other process hangs or is suspended, and somebody has to end it. Dropping the
+/// request withdraws it.
+#[derive(Debug)]
+pub struct Request {
+    folder: PathBuf,
+    content: Wish,
+}
+
+/// What stands in the file.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Wish {
+    #[serde(flatten)]
+    by: Holder,
+    renewed: u64,
+}
+
+impl Request {
+    /// Leaves a request in an annotator's folder.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn leave(folder: &Path) -> Result<Self, StoreError> {
+        let by = Holder::this();
+        let content = Wish { by, renewed: 0 };
+        let folder = folder.to_owned();
+        let request = Self { folder, content };
+        request.write().map(|()| request)
+    }
+
+    /// Says that one is still waiting.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`].
+    pub fn renew(&mut self) -> Result<(), StoreError> {
+        self.content.renewed += 1;
+        self.write()
+    }
+
+    fn write(&self) -> Result<(), StoreError> {
+        let path = place(&self.folder);
+        let json = serde_json::to_vec(&self.content).map_err(io::Error::from);
+        let written = json.and_then(|json| replace(&path, &json, false));
+        written.map_err(StoreError::io(&path))
+    }
+}
+
+impl Drop for Request {
+    /// Withdraws it, unless somebody else asks by now. One that stays is never renewed again.
+    fn drop(&mut self) {
+        let found = std::fs::read(place(&self.folder)).ok();
+        let found = found.and_then(|json| serde_json::from_slice::<Wish>(&json).ok());
+        if found.as_ref() == Some(&self.content) {
+            let _ = withdraw(&self.folder);
+        }
+    }
 }
 
 fn withdraw(folder: &Path) -> io::Result<()> {
-    match std::fs::remove_file(request(folder)) {
+    match std::fs::remove_file(place(folder)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
@@ -132,13 +187,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_is_seen_by_the_holder_and_cleared_by_the_next() {
+    fn a_request_that_is_renewed_is_seen_by_the_holder_and_cleared_by_the_next() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Lock::take(dir.path(), "mia").unwrap();
+        let mut first = Lock::take(dir.path(), "mia").unwrap();
         assert!(!first.is_wanted());
-        request_takeover(dir.path()).unwrap();
+        let mut request = Request::leave(dir.path()).unwrap();
+        assert!(!first.is_wanted());
+        request.renew().unwrap();
         assert!(first.is_wanted());
         drop(first);
-        assert!(!Lock::take(dir.path(), "mia").unwrap().is_wanted());
+        let mut second = Lock::take(dir.path(), "mia").unwrap();
+        assert!(!place(dir.path()).exists() && !second.is_wanted());
+    }
+
+    #[test]
+    fn a_request_of_somebody_who_gave_up_or_died_ends_no_session() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut holder = Lock::take(dir.path(), "mia").unwrap();
+        let mut request = Request::leave(dir.path()).unwrap();
+        request.renew().unwrap();
+        drop(request);
+        assert!(!place(dir.path()).exists() && !holder.is_wanted());
+        let killed = Request::leave(dir.path()).unwrap();
+        std::mem::forget(killed);
+        for _ in 0..3 {
+            assert!(!holder.is_wanted());
+        }
+        // The next one who asks is heard, and is not silenced by what lies there.
+        let other = Request::leave(dir.path()).unwrap();
+        std::fs::write(place(dir.path()), r#"{"pid":1,"host":"oslo","renewed":4}"#).unwrap();
+        drop(other);
+        assert!(holder.is_wanted());
     }
 }

@@ -47,7 +47,7 @@ impl Log {
         path: PathBuf,
         create: impl FnOnce(&Path) -> io::Result<Box<dyn Disk>>,
     ) -> Result<Self, StoreError> {
-        let disk = create(&path).map_err(StoreError::io(&path))?;
+        let disk = create(&path).map_err(|error| StoreError::io(&path)(for_writing(error)))?;
         if let Some(folder) = path.parent() {
             sync_folder(folder).map_err(StoreError::io(folder))?;
         }
@@ -97,6 +97,39 @@ impl Log {
         self.offset += line.len() as u64;
         Ok(place)
     }
+}
+
+/// Replaces a file: written beside it under a temporary name, renamed, and, with `sync`, on disk when
+/// this returns.
+pub fn replace(path: &Path, bytes: &[u8], sync: bool) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    let mut temporary = tempfile::NamedTempFile::new_in(folder)?;
+    temporary.write_all(bytes)?;
+    if sync {
+        temporary.as_file().sync_data()?;
+    }
+    temporary.persist(path).map_err(|error| error.error)?;
+    if sync { sync_folder(folder) } else { Ok(()) }
+}
+
+/// An error of writing, with what to do about a place where nobody may write.
+pub fn for_writing(error: io::Error) -> io::Error {
+    let kind = error.kind();
+    match kind {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            let advice = "what is judged is written here: get write access, or copy the project to \
+                          a folder of your own";
+            io::Error::new(kind, format!("{error}; {advice}"))
+        }
+        _ => error,
+    }
+}
+
+/// Makes an annotator's folder in `feedback`, for good.
+pub fn make_folder(feedback: &Path, folder: &Path) -> Result<(), StoreError> {
+    let made = std::fs::create_dir_all(folder).map_err(for_writing);
+    made.map_err(StoreError::io(folder))?;
+    sync_folder(feedback).map_err(StoreError::io(feedback))
 }
 
 /// Makes a new name in `folder` survive a power failure.

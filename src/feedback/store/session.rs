@@ -1,16 +1,17 @@
 //! Writing judgements: one session of one annotator.
 
+use super::begun::{self, Begun};
 use super::decision::{Aside, Decision, Shown};
 use super::history::{Event, History, Torn};
 use super::lock::Lock;
-use super::log::{self, Disk, Log, sync_folder};
+use super::log::{self, Disk, Log, for_writing, make_folder};
 use super::stamps::Stamps;
 use super::{StoreError, annotator_folder, load};
 use crate::feedback::digest::Sha256;
 use crate::feedback::queue::Disputes;
 use crate::feedback::record::{Header, Kind, Origin, Purpose, QUESTION, Record};
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use ulid::Ulid;
 
@@ -32,6 +33,7 @@ pub struct Session {
     last_id: Ulid,
     undone: Vec<Record>,
     disputes: Disputes,
+    begun: Vec<Begun>,
     create: Create,
     lock: Lock,
 }
@@ -44,11 +46,11 @@ impl Session {
     /// [`StoreError`]: a name that is no folder, a lock held elsewhere, damage, or no write access.
     pub fn open(feedback: &Path, annotator: &str, mut stamps: Stamps) -> Result<Self, StoreError> {
         let folder = annotator_folder(feedback, annotator)?;
-        std::fs::create_dir_all(&folder).map_err(StoreError::io(&folder))?;
-        sync_folder(feedback).map_err(StoreError::io(feedback))?;
+        make_folder(feedback, &folder)?;
         let lock = Lock::take(&folder, annotator)?;
         let history = load::load(feedback, annotator)?;
         history.torn.iter().try_for_each(keep_torn)?;
+        let begun = begun::read(&folder)?;
         let session = stamps.id_after(history.last_id());
         let id = stamps.id_after(session);
         let (ts, annotator) = (stamps.now(), annotator.to_owned());
@@ -73,6 +75,7 @@ impl Session {
             last_id: id,
             undone: Vec::new(),
             disputes: Disputes::new(),
+            begun,
             create: Box::new(log::create_file),
             lock,
         })
@@ -105,8 +108,9 @@ impl Session {
         self
     }
 
-    /// True once another process asks for this annotator's files: close the session then.
-    pub fn takeover_requested(&self) -> bool {
+    /// True once another process asks for this annotator's files and goes on asking: close the
+    /// session then. Look once a second or less often.
+    pub fn takeover_requested(&mut self) -> bool {
         self.lock.is_wanted()
     }
 
@@ -116,6 +120,24 @@ impl Session {
     pub fn synced_on_close(mut self) -> Self {
         self.sync_each = false;
         self
+    }
+
+    /// What was begun and not saved when it was last kept, in this session or before.
+    pub fn begun(&self) -> &[Begun] {
+        &self.begun
+    }
+
+    /// Keeps what is begun and not saved, in place of what was kept before. Not tried again for the
+    /// same if it fails.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`]; judgements are not concerned.
+    pub fn keep(&mut self, begun: Vec<Begun>) -> Result<(), StoreError> {
+        if begun == self.begun {
+            return Ok(());
+        }
+        self.begun = begun;
+        begun::write(&self.folder, &self.begun)
     }
 
     /// Everything this annotator has done, this session included.
@@ -128,7 +150,8 @@ impl Session {
         self.id
     }
 
-    /// Lines found cut off on opening, already copied aside; worth telling the annotator.
+    /// Lines found cut off on opening, and copied aside by now. Those that were not [kept](Torn::kept)
+    /// before are worth telling the annotator.
     pub fn torn(&self) -> &[Torn] {
         &self.history.torn
     }
@@ -321,10 +344,10 @@ impl Session {
 
 /// Copies a line that was cut off to `<session>.jsonl.torn`, once; the session file stays as it is.
 fn keep_torn(torn: &Torn) -> Result<(), StoreError> {
-    let copy = torn.path.with_extension("jsonl.torn");
-    if copy.exists() {
+    if torn.kept {
         return Ok(());
     }
+    let copy = torn.copy();
     let mut bytes = vec![0; torn.len];
     let mut read = || {
         let mut file = File::open(&torn.path)?;
@@ -332,11 +355,6 @@ fn keep_torn(torn: &Torn) -> Result<(), StoreError> {
         file.read_exact(&mut bytes)
     };
     read().map_err(StoreError::io(&torn.path))?;
-    let write = || {
-        let mut temporary = tempfile::NamedTempFile::new_in(copy.parent().unwrap_or(&copy))?;
-        temporary.write_all(&bytes)?;
-        temporary.as_file().sync_data()?;
-        temporary.persist(&copy).map_err(|error| error.error)
-    };
-    write().map(|_| ()).map_err(StoreError::io(&copy))
+    let written = log::replace(&copy, &bytes, true).map_err(for_writing);
+    written.map_err(StoreError::io(&copy))
 }

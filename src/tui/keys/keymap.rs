@@ -61,7 +61,7 @@ impl Keymap {
     /// The digit, 1 to 9, that a key stands for.
     pub fn digit(&self, key: Key) -> Option<usize> {
         let place = self.digit_keys().iter().position(|&other| other == key);
-        place.filter(|&place| place < 9).map(|place| place + 1)
+        place.map(|place| place + 1)
     }
 
     fn digit_keys(&self) -> &[Key] {

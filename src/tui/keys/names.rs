@@ -96,6 +96,7 @@ impl Action {
             Self::Markdown => "markdown",
             Self::ZoomPrompt => "zoom-prompt",
             Self::History => "history",
+            Self::Statistics => "statistics",
             Self::Filter => "filter",
             Self::Find => "find",
             Self::FindNext => "find-next",

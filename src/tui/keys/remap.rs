@@ -54,6 +54,18 @@ pub enum KeymapError {
     },
 }
 
+impl KeymapError {
+    /// Names of the actions whose keys are wrong, as [`Action::name`] or as they were written.
+    pub fn actions(&self) -> Vec<&str> {
+        match self {
+            Self::Action { name, .. } => vec![name],
+            Self::Key { action, .. } | Self::Typed { action, .. } => vec![action],
+            Self::Digits(_) => vec!["digits"],
+            Self::Conflict { first, second, .. } => vec![first, second],
+        }
+    }
+}
+
 impl Keymap {
     /// The table with the keys of some actions replaced: action name → keys separated by spaces.
     ///
@@ -208,6 +220,12 @@ mod tests {
         assert_eq!(keymap.digit(Key::Char('e')), Some(3));
         assert_eq!(keymap.digit(Key::Char('3')), None);
         assert_eq!(keymap.footer(&judging(), 120)[0], ("w-P".into(), "judge"));
+        let left = keymap.action(&judging(), Key::Left);
+        assert_eq!(
+            left,
+            Some(Action::Judge),
+            "an arrow judges the binary scale"
+        );
         assert_eq!(moved(&[("digits", "q w")]), Err(KeymapError::Digits(2)));
     }
 

@@ -5,8 +5,8 @@ use super::Action::{
     Diff, Editor, Filter, Find, FindNext, FindPrevious, Flags, FocusSide, GradeAspect, Guidelines,
     HandOver, Help, History, Judge, Markdown, Move, NewLine, NextPair, NextPane, Note, Palette,
     PreviousPair, PreviousPane, Quit, RankAfresh, ReadOnly, Redo, Redraw, Retry, Scroll,
-    ScrollFocused, SendToRank, Skip, Suspend, TakeOver, TieWithNext, Toggle, ToggleFlag, Undo,
-    ZoomPrompt,
+    ScrollFocused, SendToRank, Skip, Statistics, Suspend, TakeOver, TieWithNext, Toggle,
+    ToggleFlag, Undo, ZoomPrompt,
 };
 use super::Key::{self, Char, Ctrl};
 use super::{Mode, Step};
@@ -51,20 +51,6 @@ const DIGITS: &[Key] = &[
     Char('8'),
     Char('9'),
 ];
-/// Digits, and the arrows with which the binary scale is judged.
-const GRADES: &[Key] = &[
-    Char('1'),
-    Char('2'),
-    Char('3'),
-    Char('4'),
-    Char('5'),
-    Char('6'),
-    Char('7'),
-    Char('8'),
-    Char('9'),
-    Key::Left,
-    Key::Right,
-];
 const JUDGING: &[Mode] = &[Mode::Judging];
 const RANKING: &[Mode] = &[Mode::Ranking];
 const DECIDING: &[Mode] = &[Mode::Judging, Mode::Ranking];
@@ -82,6 +68,7 @@ const SCROLLING: &[Mode] = &[
     Mode::Flags,
     Mode::Aspects,
     Mode::History,
+    Mode::Statistics,
 ];
 /// Where a list or a page is open that has no answers.
 const RESTING: &[Mode] = &[
@@ -109,6 +96,7 @@ const CLOSING: &[Mode] = &[
     Mode::Flags,
     Mode::Aspects,
     Mode::History,
+    Mode::Statistics,
 ];
 const TEXT: &[Mode] = &[Mode::Note, Mode::Search, Mode::Palette];
 /// Where `q` leaves; in a dialog it closes the dialog, as in a pager.
@@ -160,8 +148,10 @@ impl Binding {
 /// The key table. Its order is the order of footer, help and palette.
 #[rustfmt::skip] // one row a line, as a table is read
 pub const TABLE: &[Binding] = &[
-    bind("1-9", GRADES, Judge, JUDGING, "judge: low prefers A, high prefers B, the middle is a tie")
+    bind("1-9", DIGITS, Judge, JUDGING, "judge: low prefers A, high prefers B, the middle is a tie")
         .footer("judge", 0),
+    // With which the binary scale is judged.
+    bind("", &[Key::Left, Key::Right], Judge, JUDGING, ""),
     bind("1-9", DIGITS, SendToRank, RANKING, "send this answer to a rank; two on one rank are tied")
         .footer("rank", 0),
     bind("Enter", &[Key::Enter], CommitSelected, DECIDING, "save what is selected")
@@ -180,10 +170,10 @@ pub const TABLE: &[Binding] = &[
     bind("", &[Char('K')], Move(Step::Up), RANKING, ""),
     bind("=", &[Char('=')], TieWithNext, RANKING, "tie this answer with the next in the ranking")
         .footer("tie", 3),
-    bind("r", &[Char('r')], RankAfresh, DECIDING, "rank three to nine answers afresh"),
+    bind("r", &[Char('r')], RankAfresh, DECIDING, "rank three to nine answers afresh (undo brings the ranking back)"),
     bind("c", &[Char('c')], Note, &[Mode::Judging, Mode::Ranking, Mode::History], "write a comment"),
     bind("F", &[Char('F')], Flags, DECIDING, "flags, such as unsafe"),
-    bind("a", &[Char('a')], Aspects, JUDGING, "judge single aspects, such as honesty"),
+    bind("a", &[Char('a')], Aspects, DECIDING, "judge single aspects of two answers, such as honesty"),
     bind("1-9", DIGITS, ChooseReason, &[Mode::Reason], "choose a reason").footer("choose", 0),
     bind("1-9", DIGITS, ToggleFlag, &[Mode::Flags], "set or clear a flag").footer("set or clear", 0),
     bind("Space", &[Char(' ')], Toggle, &[Mode::Flags], "set or clear the flag at the cursor"),
@@ -242,6 +232,8 @@ pub const TABLE: &[Binding] = &[
     bind("", &[Char('p')], Back, &[Mode::Prompt], ""),
     bind("i", &[Char('i')], Guidelines, PANES, "read the guidelines again"),
     bind("H", &[Char('H')], History, RESTING, "what was judged: search it, open it, change it"),
+    bind("%", &[Char('%')], Statistics, RESTING, "statistics: counts and pace; all when nothing is left"),
+    bind("", &[Char('%')], Back, &[Mode::Statistics], ""),
     bind("/", &[Char('/')], Find, SEARCHED, "find a text").footer("find", 8),
     bind("n N", &[Char('n')], FindNext, PANES, "to the next match, to the one before"),
     bind("", &[Char('N')], FindPrevious, PANES, ""),

@@ -15,6 +15,8 @@ pub struct Clock {
     first_key: Option<u64>,
     changes: u32,
     session_active: u64,
+    /// How long the process was stopped while the pair was on the screen.
+    stopped: u64,
 }
 
 impl Clock {
@@ -40,8 +42,20 @@ impl Clock {
         self.active += active;
         self.session_active += active;
         self.last_input = self.now;
-        self.first_key
-            .get_or_insert(self.now.saturating_sub(self.shown_at));
+        let shown = self.shown_ms();
+        self.first_key.get_or_insert(shown);
+    }
+
+    /// The process was stopped after the last tick and goes on now: nobody saw the screen between.
+    pub fn resume(&mut self, now: u64) {
+        let gap = now.saturating_sub(self.now);
+        self.stopped += gap;
+        self.last_input += gap;
+        self.tick(now);
+    }
+
+    fn shown_ms(&self) -> u64 {
+        self.now.saturating_sub(self.shown_at + self.stopped)
     }
 
     /// The decision was changed before it was committed.
@@ -82,7 +96,7 @@ impl Clock {
     /// The times of the pair on the screen, for its record.
     pub fn time(&self) -> Time {
         Time {
-            shown_ms: self.now.saturating_sub(self.shown_at),
+            shown_ms: self.shown_ms(),
             active_ms: self.active,
             first_key_ms: self.first_key,
             changes: self.changes,
@@ -112,6 +126,29 @@ mod tests {
         };
         assert_eq!(clock.time(), expected);
         assert_eq!(clock.session_active_ms(), 184_000);
+    }
+
+    #[test]
+    fn the_time_in_which_the_process_was_stopped_counts_nowhere() {
+        let mut clock = Clock::new(0);
+        clock.key(1_000);
+        clock.tick(3_000);
+        clock.resume(603_000);
+        assert!(!clock.is_idle(), "a person has just come back");
+        assert_eq!(clock.session_active_ms(), 3_000);
+        clock.key(604_000);
+        let expected = Time {
+            shown_ms: 4_000,
+            active_ms: 4_000,
+            first_key_ms: Some(1_000),
+            changes: 0,
+        };
+        assert_eq!(clock.time(), expected);
+        clock.show(605_000);
+        clock.resume(705_000);
+        clock.key(706_000);
+        assert_eq!(clock.time().first_key_ms, Some(1_000));
+        assert!(!clock.is_stale(605_000), "typed before the stop");
     }
 
     #[test]

@@ -3,16 +3,19 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
+use super::draft::Look;
 use super::history::Entry;
 use super::ranks::Ranks;
 use super::scale::{CANNOT_JUDGE_REASONS, Decision, Reason, SKIP_REASONS};
 use super::state::{Desk, Done, Pair, Remarks};
+use super::unsaved::Unsaved;
 use crate::feedback::digest::Sha256;
 use crate::feedback::item::Item;
 use crate::feedback::queue::{Plan, Queue, Today, side_order};
 use crate::feedback::record::{Kind, Origin, Outcome, Purpose, Record, Scale};
 use crate::feedback::store::StoreError;
-use crate::feedback::store::history::{Event, History};
+use crate::feedback::store::begun::Begun;
+use crate::feedback::store::history::{Event, History, Torn};
 
 /// How far back undo reaches into earlier sessions.
 const EARLIER: usize = 20;
@@ -58,32 +61,63 @@ pub fn lay_out(items: &[Item], history: &History, rules: Rules<'_>) -> Result<De
         .transpose()?;
     let read = last.and_then(|record| record.guidelines_sha256);
     let guidelines_read = read.is_some() && read == rules.guidelines_sha256;
+    let today = rules.plan.today(history);
     Ok(Desk {
         pairs: left,
         earlier,
         judged,
         guidelines_read,
-        notice: notice(history, rules.plan.today(history)),
-        more: false,
+        notice: notice(history, today),
+        today,
+        ..Desk::default()
     })
 }
 
-/// How much of the day's target is done. And a line that a crash cut off is told, because its
+/// What was kept of what earlier sessions began, for pairs that still wait and judgements that still
+/// stand.
+pub fn kept(
+    begun: &[Begun],
+    desk: &Desk,
+    items: &[Item],
+    history: &History,
+    seed: u64,
+) -> Vec<Unsaved> {
+    let waiting = |begun: &Begun| {
+        let is_it = |pair: &&Pair| pair.item.id == begun.item && pair.slot == begun.slot;
+        desk.pairs.iter().find(is_it).cloned()
+    };
+    let standing = |begun: &Begun| {
+        let event = history.effective(&begun.item, begun.slot);
+        event.filter(|event| Some(event.id) == begun.changes)?;
+        let item = items.iter().find(|item| item.id == begun.item)?.clone();
+        let (who, slot) = (&history.annotator, begun.slot);
+        Some(pair(item, who, slot, Purpose::Train, seed))
+    };
+    let on_pair = |begun: &Begun| {
+        let pair = match begun.changes {
+            None => waiting(begun),
+            Some(_) => standing(begun),
+        };
+        Some(Unsaved::of(begun, Rc::new(pair?)))
+    };
+    begun.iter().filter_map(on_pair).collect()
+}
+
+/// How much of the day's target is done. And a line that a crash cut off is told once, because its
 /// judgement has to be made again.
 fn notice(history: &History, today: Option<Today>) -> String {
-    let lines: Vec<String> = history
-        .torn
-        .iter()
-        .map(|torn| format!("{}:{}", torn.path.display(), torn.line))
+    let target = |today: Today| format!("Today {} of {}.", today.done, today.target.per_day);
+    let torn = history.torn.iter().filter(|torn| !torn.kept);
+    let cut_off = |torn: &Torn| {
+        let (path, line) = (torn.path.display(), torn.line);
+        format!("A crash cut off {path}:{line}; that judgement comes up again.")
+    };
+    let notices: Vec<String> = today
+        .map(target)
+        .into_iter()
+        .chain(torn.map(cut_off))
         .collect();
-    if lines.is_empty() {
-        let words = |today: Today| format!("Today {} of {}.", today.done, today.target);
-        return today.map(words).unwrap_or_default();
-    }
-    format!(
-        "A crash cut off {}; that judgement comes up again.",
-        lines.join(", ")
-    )
+    notices.join(" ")
 }
 
 /// An item as the annotator sees it.
@@ -108,54 +142,62 @@ fn judged_pair(item: &Item, record: &Record, event: &Event, history: &History, s
     pair(item, &history.annotator, event.slot, purpose, seed)
 }
 
-/// The last decisions that can be shown again, oldest first.
+/// The last decisions that can be shown again, oldest first. Those about other items, and rulings,
+/// belong to other work and are passed over; one that this screen cannot say ends the list. A moderator
+/// takes back rulings of this session only, never what they said as an annotator.
 fn earlier(items: &[Item], history: &History, rules: Rules<'_>) -> Result<Vec<Done>, StoreError> {
-    let by_id: HashMap<&str, &Item> = items.iter().map(|item| (item.id.as_str(), item)).collect();
-    let answers = history
-        .events()
-        .iter()
-        .rev()
-        .filter(|e| e.is_answer() && !e.retracted);
     let mut earlier = Vec::new();
-    // A moderator takes back rulings of this session only, never what they said as an annotator.
-    let reach = if rules.plan.disputes.is_some() {
-        0
-    } else {
-        EARLIER
-    };
-    for event in answers.take(reach) {
-        let item = event.item.as_deref().and_then(|id| by_id.get(id).copied());
-        let effective = event
-            .item
-            .as_deref()
-            .and_then(|id| history.effective(id, event.slot));
-        let (Some(item), true) = (item, effective.is_some_and(|e| e.id == event.id)) else {
-            break;
-        };
-        let record = history.record(event)?;
-        if record.origin == Some(Origin::Adjudication) {
+    if rules.plan.disputes.is_some() {
+        return Ok(earlier);
+    }
+    let by_id: HashMap<&str, &Item> = items.iter().map(|item| (item.id.as_str(), item)).collect();
+    let ruled = Some(Purpose::Adjudication);
+    let standing = |e: &&Event| e.is_answer() && !e.retracted && e.purpose != ruled;
+    for event in history.events().iter().rev().filter(standing) {
+        if earlier.len() == EARLIER {
             break;
         }
-        let pair = judged_pair(item, &record, event, history, rules.plan.seed);
-        let same_scale = record
-            .scale
-            .is_none_or(|scale| scale == pair.scale(rules.scale));
-        // An edit is undone in its own session; here it would need what it replaced.
-        let sayable = same_scale && record.supersedes.is_none();
-        let Some(decision) = decision(&record, &pair).filter(|_| sayable) else {
+        let Some(item) = event.item.as_deref().and_then(|id| by_id.get(id)) else {
+            continue;
+        };
+        let Some(done) = done(item, event, history, rules)? else {
             break;
         };
-        earlier.push(Done {
-            remarks: Remarks::of(&record, &pair),
-            pair: Rc::new(pair),
-            id: event.id,
-            decision,
-            edits: None,
-            revision: false,
-        });
+        earlier.push(done);
     }
     earlier.reverse();
     Ok(earlier)
+}
+
+/// An event as the screen would have made it, if it can be said on the scale of today.
+fn done(
+    item: &Item,
+    event: &Event,
+    history: &History,
+    rules: Rules<'_>,
+) -> Result<Option<Done>, StoreError> {
+    let record = history.record(event)?;
+    let pair = judged_pair(item, &record, event, history, rules.plan.seed);
+    let today = pair.scale(rules.scale);
+    if record.scale.is_some_and(|scale| scale != today) {
+        return Ok(None);
+    }
+    let Some(decision) = decision(&record, &pair) else {
+        return Ok(None);
+    };
+    // What stands again once this is taken back: an edit and a second opinion bring up no pair.
+    let former = history.former(event).filter(|e| e.kind != Kind::Defer);
+    let judged = former.filter(|former| former.kind == Kind::Judgement);
+    let look = |(display, time)| Look { display, time };
+    Ok(Some(Done {
+        remarks: Remarks::of(&record, &pair),
+        pair: Rc::new(pair),
+        id: event.id,
+        decision,
+        edits: record.supersedes.or(judged.map(|former| former.id)),
+        revision: former.is_some(),
+        look: record.display.zip(record.time).map(look),
+    }))
 }
 
 /// What a record says about a pair, if the screen can say it.

@@ -14,6 +14,9 @@ use crate::tui::text::{Row, fit, sanitise, wrap};
 /// After this long a session that was asked to end is taken to be stuck.
 const PATIENCE_MS: u64 = 10_000;
 
+/// Characters of an entry of the history that may be on the screen.
+const MOST_OF_ENTRY: usize = 500;
+
 /// Guidelines, help and prompt: a page to scroll.
 pub(super) fn page(app: &App, canvas: &mut Canvas, title: &str) {
     let area = layout::page(app.size);
@@ -84,7 +87,9 @@ pub(super) fn history(app: &App, canvas: &mut Canvas) {
     let entries = found.skip(first).take(shown.len());
     for (place, (entry, y)) in entries.zip(inner.y..inner.bottom()).enumerate() {
         let here = place + first == list.cursor;
-        let row = format!("{} {}", entry.when, sanitise(&entry.words()));
+        // More than a row is not shown, and sanitising a megabyte takes its time.
+        let words: String = entry.words().chars().take(MOST_OF_ENTRY).collect();
+        let row = format!("{} {}", entry.when, sanitise(&words));
         let line = Rect {
             y,
             height: 1,
@@ -197,12 +202,15 @@ pub(super) fn batch_done(app: &App, canvas: &mut Canvas) {
 }
 
 /// The terminal cannot hold a pair.
-pub(super) fn too_small(canvas: &mut Canvas, area: Rect) {
+pub(super) fn too_small(app: &App, canvas: &mut Canvas, area: Rect) {
     let (width, height) = layout::MIN_SIZE;
-    let text = format!(
+    let mut text = format!(
         "terminal too small: {}x{}, needs {width}x{height}",
         area.width, area.height
     );
+    if app.types_unseen() {
+        text.push_str("; what you are writing is kept, and keys wait until it can be seen");
+    }
     canvas.put_rows(area, &wrap(&text, usize::from(area.width)));
 }
 

@@ -20,6 +20,35 @@ pub enum Act {
     Retract(Ulid),
 }
 
+/// How a pair was looked at.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// How it stood on the screen.
+    pub display: Display,
+    /// How long it took.
+    pub time: Time,
+}
+
+impl Look {
+    /// This look after an earlier one whose judgement was taken back, and `changed` or made again:
+    /// the times add up, and what was seen stays seen.
+    #[must_use]
+    pub fn after(mut self, earlier: &Self, changed: bool) -> Self {
+        let (now, before) = (self.time, earlier.time);
+        self.time = Time {
+            shown_ms: before.shown_ms + now.shown_ms,
+            active_ms: before.active_ms + now.active_ms,
+            first_key_ms: before.first_key_ms.or(now.first_key_ms),
+            changes: before.changes + now.changes + u32::from(changed),
+        };
+        for (id, seen) in &mut self.display.viewed {
+            let before = earlier.display.viewed.get(id).copied();
+            *seen = seen.max(before.unwrap_or(0.0));
+        }
+        self
+    }
+}
+
 /// One event to be written. The store adds its id, its number and the time of day.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {

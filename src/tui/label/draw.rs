@@ -7,14 +7,16 @@ use ratatui::widgets::{Block, BorderType, Clear, Widget};
 
 use super::dialog;
 use super::field::Field;
+use super::find;
 use super::header;
 use super::layout::{Answers, Regions, inside};
 use super::pane::Pane;
 use super::ranking;
 use super::scale_row;
 use super::state::{App, Pair, Screen};
+use super::view::View;
 use crate::tui::keys::{Action, GAP};
-use crate::tui::text::{Row, bidi, columns, fit, sanitise};
+use crate::tui::text::{Row, columns, fit, sanitise};
 use crate::tui::theme::Theme;
 
 /// Columns that a comment or the flags take below the answers.
@@ -107,7 +109,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
     let theme = app.setup.theme;
     let mut canvas = Canvas { buffer, theme };
     let Some(regions) = app.regions() else {
-        dialog::too_small(&mut canvas, area);
+        dialog::too_small(app, &mut canvas, area);
         return;
     };
     header::draw(app, &mut canvas, regions.header);
@@ -115,6 +117,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
         Screen::Guidelines { .. } => dialog::page(app, &mut canvas, "Guidelines"),
         Screen::Help(_) => dialog::page(app, &mut canvas, "Help"),
         Screen::Prompt => dialog::page(app, &mut canvas, "Prompt"),
+        Screen::Statistics => dialog::page(app, &mut canvas, "Statistics"),
         Screen::History => dialog::history(app, &mut canvas),
         Screen::Locked(holder) => dialog::locked(app, &mut canvas, holder),
         _ => over_base(app, &mut canvas, &regions),
@@ -156,43 +159,49 @@ fn pair(app: &App, canvas: &mut Canvas, regions: &Regions) {
     let focused = view.focused && view.on_prompt;
     canvas.frame(
         regions.prompt,
-        &prompt_title(pair),
+        &prompt_title(pair, view),
         &prompt_range(&view.prompt, regions.prompt.width),
         focused,
     );
-    canvas.put_rows(inside(regions.prompt), view.prompt.visible());
+    text(view, canvas, regions.prompt, pair.answers());
     if pair.is_ranking() {
         ranking::draw(app, canvas, regions.answers, pair);
         ranking::draw_row(app, canvas, regions.scale);
     } else {
-        answers(app, canvas, regions.answers, pair);
+        answers(app, canvas, regions.answers);
         scale_row::draw(app, canvas, regions.scale);
     }
     beside(app, canvas, regions.beside);
 }
 
-fn answers(app: &App, canvas: &mut Canvas, answers: Answers, pair: &Pair) {
+/// The text of a pane with what was found in it.
+pub(super) fn text(view: &View, canvas: &mut Canvas, pane: Rect, stop: usize) {
+    canvas.put_rows(inside(pane), view.shown(stop).visible());
+    find::draw(view, canvas, inside(pane), stop);
+}
+
+fn answers(app: &App, canvas: &mut Canvas, answers: Answers) {
     let view = &app.view;
     match answers {
         Answers::Split(panes) => {
             for (side, (area, name)) in panes.into_iter().zip(["A", "B"]).enumerate() {
                 let focused = view.focused && !view.on_prompt && view.side == side;
-                let name = format!(" {name}{} ", notice(pair, side));
-                answer(canvas, area, &name, &view.answers[side], focused);
+                let name = format!(" {name}{} ", notice(view, side));
+                answer(canvas, area, &name, (view, side), focused);
             }
         }
         Answers::Flip(area) => {
-            let name = format!(" A   B{} ", notice(pair, view.side));
-            answer(canvas, area, &name, &view.answers[view.side], false);
+            let name = format!(" A   B{} ", notice(view, view.side));
+            answer(canvas, area, &name, (view, view.side), false);
             let (x, name) = [(area.x + 2, "[A]"), (area.x + 6, "[B]")][view.side.min(1)];
             canvas.put(Rect { height: 1, ..area }, x, name, canvas.theme.selected());
         }
     }
 }
 
-/// What must be known to read an answer.
-fn notice(pair: &Pair, side: usize) -> String {
-    let notice = bidi::notice(&pair.answer(side).text);
+/// What must be known to read a text.
+fn notice(view: &View, stop: usize) -> String {
+    let notice = view.notice(stop);
     notice.map_or(String::new(), |notice| format!(" · {notice}"))
 }
 
@@ -209,9 +218,8 @@ fn last(app: &App, canvas: &mut Canvas, area: Rect) {
     );
 }
 
-fn prompt_title(pair: &Pair) -> String {
-    let notice = bidi::notice(&pair.prompt_text());
-    let notice = notice.map_or(String::new(), |notice| format!(" · {notice}"));
+fn prompt_title(pair: &Pair, view: &View) -> String {
+    let notice = notice(view, pair.answers());
     match pair.turns() {
         0 | 1 => format!(" Prompt{notice} "),
         turns => format!(" Prompt · turn {turns} of {turns}{notice} "),
@@ -238,9 +246,15 @@ pub(super) fn range(pane: &Pane) -> String {
 }
 
 /// One renderer for both sides: a difference would bias.
-fn answer(canvas: &mut Canvas, area: Rect, name: &str, pane: &Pane, focused: bool) {
-    canvas.frame(area, name, &range(pane), focused);
-    canvas.put_rows(inside(area), pane.visible());
+fn answer(
+    canvas: &mut Canvas,
+    area: Rect,
+    name: &str,
+    (view, side): (&View, usize),
+    focused: bool,
+) {
+    canvas.frame(area, name, &range(view.shown(side)), focused);
+    text(view, canvas, area, side);
 }
 
 /// Judgements without a grade, comment and flags, and the question if there is room.

@@ -2,21 +2,26 @@
 //! what came of them back.
 
 use std::collections::VecDeque;
-use std::sync::mpsc::TryRecvError;
+use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
 use super::desk::{self, Rules, lay_out};
 use super::draw;
 use super::mouse::{Mouse, MouseAction};
-use super::state::{App, Desk, Ending};
+use super::state::{App, Desk, Ending, Pair};
+use super::unsaved::begun;
 use super::update::{Effect, Event, update};
-use super::{Job, LabelError, Report, Supplied, Supply};
+use super::{Job, LabelError, Supplied, Supply};
 use crate::feedback::item::Item;
-use crate::feedback::queue::Plan;
+use crate::feedback::labels::Folders;
+use crate::feedback::queue::checks::Mixer;
+use crate::feedback::queue::order::Choice;
+use crate::feedback::queue::{Plan, Task};
 use crate::feedback::record::Purpose;
+use crate::feedback::report::Report;
 use crate::feedback::store::history::History;
 use crate::feedback::store::load::load;
-use crate::feedback::store::lock::request_takeover;
+use crate::feedback::store::lock::Request;
 use crate::feedback::store::session::Session;
 use crate::feedback::store::stamps::Stamps;
 use crate::feedback::store::{StoreError, annotator_folder};
@@ -32,6 +37,8 @@ const LOOK_MS: u64 = 1000;
 /// Fetch more items when fewer than this are waiting.
 const SUPPLY_BELOW: usize = 4;
 
+/// Everybody's labels, or why they could not be read.
+type Counted = Result<Box<Report>, String>;
 type Opened = Result<(Session, Desk), StoreError>;
 
 /// Locks and loads the annotator's judgements and lays out what is left.
@@ -42,7 +49,9 @@ fn open(job: &Job) -> Opened {
     let session = session
         .asking(&setup.question, guidelines)
         .settling(job.plan.disputes.clone().unwrap_or_default());
-    let desk = desk_of(job, session.history())?;
+    let mut desk = desk_of(job, session.history())?;
+    let (begun, history) = (session.begun(), session.history());
+    desk.begun = desk::kept(begun, &desk, job.items, history, job.plan.seed);
     Ok((session, desk))
 }
 
@@ -67,6 +76,7 @@ fn event(input: Input) -> Event {
         Input::Click(x, y, at) => Event::Mouse(mouse(MouseAction::Click, x, y), at),
         Input::Wheel(step, x, y, at) => Event::Mouse(mouse(MouseAction::Wheel(step), x, y), at),
         Input::Resize(width, height) => Event::Resize(width, height),
+        Input::Resumed(at) => Event::Resumed(at),
         Input::Closed => Event::Terminate,
     }
 }
@@ -80,16 +90,25 @@ pub(super) struct Driver<'a> {
     read: Option<History>,
     /// When it was last looked whether somebody asks for the lock.
     looked_ms: u64,
+    /// What was asked of the session that has the lock.
+    request: Option<Request>,
     supply: Option<Supply<'a>>,
     supplied: Option<Supplied>,
     supply_failed: Option<String>,
     /// The items that it made so far.
     arrived: Vec<Item>,
+    /// Everybody's labels, while they are being counted on a thread of their own.
+    counting: Option<Receiver<Counted>>,
+    /// Mixes checks in among them.
+    mixer: Option<Mixer<'a>>,
 }
 
 impl<'a> Driver<'a> {
     /// Takes the terminal and stays until the screen is left.
-    pub(super) fn stay(job: &'a Job<'a>, supply: Option<Supply<'a>>) -> Result<Report, LabelError> {
+    pub(super) fn stay(
+        job: &'a Job<'a>,
+        supply: Option<Supply<'a>>,
+    ) -> Result<super::Report, LabelError> {
         // Before the terminal is taken: a damaged store is reported on the ordinary screen.
         let opened = match open(job) {
             Err(error) if !matches!(error, StoreError::Locked { .. }) => return Err(error.into()),
@@ -102,15 +121,23 @@ impl<'a> Driver<'a> {
             session: None,
             read: None,
             looked_ms: 0,
+            request: None,
             supply,
             supplied: None,
             supply_failed: None,
             arrived: Vec::new(),
+            counting: None,
+            mixer: None,
         };
         let first = driver.opened(opened, screen.now_ms())?;
-        let ending = driver.drive(&mut screen, first)?;
+        let ending = driver.drive(&mut screen, first);
+        // The store first: giving back a terminal that is gone can end the process.
+        let report = match ending {
+            Ok(ending) => driver.leave(ending),
+            Err(error) => driver.leave(Ending::Quit).and(Err(error)),
+        };
         drop(screen);
-        driver.leave(ending)
+        report
     }
 
     fn drive(&mut self, screen: &mut Screen, first: Event) -> Result<Ending, LabelError> {
@@ -118,6 +145,7 @@ impl<'a> Driver<'a> {
         let mut events = VecDeque::from([first]);
         loop {
             events.extend(self.fetch(screen.now_ms()));
+            events.extend(self.counted());
             let mut dirty = false;
             while let Some(event) = events.pop_front() {
                 let idle = self.app.clock.is_idle();
@@ -131,20 +159,32 @@ impl<'a> Driver<'a> {
                 dirty |= !quiet || idle != self.app.clock.is_idle();
             }
             if dirty {
-                screen.draw(|frame| draw::draw(&self.app, frame.buffer_mut()))?;
+                let size = self.app.size;
+                screen.draw(size, |frame| draw::draw(&self.app, frame.buffer_mut()))?;
             }
-            events.push_back(match screen.next(TICK) {
+            events.push_back(match screen.next(TICK)? {
                 _ if stop.is_set() => Event::Terminate,
                 _ if self.is_wanted(screen.now_ms()) => Event::TakeOver,
                 Some(input) => event(input),
-                None => self.look_up(screen)?,
+                None => match self.keep() {
+                    Err(error) => Event::NotKept(error.to_string()),
+                    Ok(()) => self.look_up(screen)?,
+                },
             });
+        }
+    }
+
+    /// Keeps what is begun and not saved, if it changed.
+    fn keep(&mut self) -> Result<(), StoreError> {
+        match &mut self.session {
+            Some(session) => session.keep(begun(&self.app)),
+            None => Ok(()),
         }
     }
 
     /// Whether another session asks for the annotator's files; looks once a second.
     fn is_wanted(&mut self, now_ms: u64) -> bool {
-        let Some(session) = &self.session else {
+        let Some(session) = &mut self.session else {
             return false;
         };
         if now_ms < self.looked_ms + LOOK_MS {
@@ -163,10 +203,7 @@ impl<'a> Driver<'a> {
         let item = match supplied.try_recv() {
             Err(TryRecvError::Empty) => return None,
             Err(TryRecvError::Disconnected) => None,
-            Ok(Ok(item)) => {
-                self.arrived.push(item.clone());
-                Some(item)
-            }
+            Ok(Ok(item)) => Some(item),
             Ok(Err(reason)) => {
                 self.supply_failed = Some(reason);
                 None
@@ -175,9 +212,32 @@ impl<'a> Driver<'a> {
         if item.is_none() {
             self.supplied = None;
         }
+        let pairs = item.map(|item| self.arrive(item)).unwrap_or_default();
+        Some(Event::Supply(pairs, now_ms))
+    }
+
+    /// The pair of an item that was just made, and the checks that follow it.
+    fn arrive(&mut self, item: Item) -> Vec<Pair> {
+        let task = Task {
+            index: self.job.items.len() + self.arrived.len(),
+            slot: 0,
+            purpose: Purpose::Train,
+            choice: Choice::Listed,
+        };
+        let history = self.session.as_ref().map(Session::history);
+        let mixer = self.mixer.as_mut().zip(history);
+        let tasks = mixer.map_or_else(
+            || vec![task],
+            |(mixer, history)| mixer.follow(task, &item.id, history),
+        );
+        self.arrived.push(item);
+        let all = || self.job.items.iter().chain(&self.arrived);
         let (annotator, seed) = (&self.job.setup.annotator, self.job.plan.seed);
-        let pair = item.map(|item| desk::pair(item, annotator, 0, Purpose::Train, seed));
-        Some(Event::Supply(pair.into_iter().collect(), now_ms))
+        let pair = |task: Task| {
+            let item = all().nth(task.index)?.clone();
+            Some(desk::pair(item, annotator, task.slot, task.purpose, seed))
+        };
+        tasks.into_iter().filter_map(pair).collect()
     }
 
     /// Without a key: the size, because a change before the first key was read is not announced,
@@ -208,6 +268,7 @@ impl<'a> Driver<'a> {
             }
             Effect::Open => Some(self.opened(open(self.job), screen.now_ms())?),
             Effect::OpenReadOnly => {
+                self.request = None;
                 let history = load(self.job.feedback, &self.job.setup.annotator)?;
                 let desk = desk_of(self.job, &history)?;
                 self.read = Some(history);
@@ -215,10 +276,14 @@ impl<'a> Driver<'a> {
             }
             Effect::TakeOver => {
                 let folder = annotator_folder(self.job.feedback, &self.job.setup.annotator)?;
-                request_takeover(&folder)?;
+                self.request = Some(Request::leave(&folder)?);
                 None
             }
             Effect::List => Some(self.list()?),
+            Effect::Count => {
+                self.count();
+                None
+            }
             Effect::Edit(text) => {
                 let text = screen.edit(&text)?.map_err(|error| error.to_string());
                 Some(Event::Edited(text, screen.now_ms()))
@@ -228,12 +293,38 @@ impl<'a> Driver<'a> {
                 None
             }
             Effect::Suspend => {
-                screen.suspend()?;
-                let (width, height) = screen.size()?;
-                Some(Event::Resize(width, height))
+                screen.suspend();
+                None
             }
             Effect::Quit(_) => None,
         })
+    }
+
+    /// Counts everybody's labels, unless that is going on.
+    fn count(&mut self) {
+        if self.counting.is_some() {
+            return;
+        }
+        let folders = Folders::of(self.job.feedback);
+        let (sender, counting) = channel();
+        self.counting = Some(counting);
+        std::thread::spawn(move || {
+            let counted = Report::read(&folders).map(Box::new);
+            // Nobody waits any more if the screen was left.
+            let _ = sender.send(counted.map_err(|error| error.to_string()));
+        });
+    }
+
+    /// What was counted, once it is.
+    fn counted(&mut self) -> Option<Event> {
+        match self.counting.as_ref()?.try_recv() {
+            Err(TryRecvError::Empty) => None,
+            counted => {
+                self.counting = None;
+                let failed = |_| Err("counting failed".to_owned());
+                Some(Event::Counted(counted.unwrap_or_else(failed)))
+            }
+        }
     }
 
     /// What this annotator judged.
@@ -250,24 +341,35 @@ impl<'a> Driver<'a> {
     fn opened(&mut self, opened: Opened, now_ms: u64) -> Result<Event, LabelError> {
         match opened {
             Ok((session, mut desk)) => {
-                self.session = Some(session);
                 if let Some(start) = self.supply.take() {
                     self.supplied = Some(start());
+                    let (plan, items) = (self.job.plan, self.job.items);
+                    self.mixer = Some(plan.mixer(items, session.history()));
                 }
                 desk.more = self.supplied.is_some();
+                self.session = Some(session);
+                self.request = None;
                 Ok(Event::Opened(desk, now_ms))
             }
-            Err(error @ StoreError::Locked { .. }) => Ok(Event::StillLocked(error.to_string())),
+            Err(error @ StoreError::Locked { .. }) => {
+                if let Some(request) = &mut self.request {
+                    request.renew()?;
+                }
+                Ok(Event::StillLocked(error.to_string()))
+            }
             Err(error) => Err(error.into()),
         }
     }
 
-    fn leave(self, ending: Ending) -> Result<Report, LabelError> {
+    fn leave(mut self, ending: Ending) -> Result<super::Report, LabelError> {
+        let kept = self.keep();
+        // After a failed write nothing more is written to the session, and that is reported.
         if let (Some(session), false) = (self.session, matches!(ending, Ending::WriteFailed(_))) {
             session.close()?;
+            kept?;
         }
         let app = self.app;
-        Ok(Report {
+        Ok(super::Report {
             ending,
             counts: app.counts(),
             decided: app.decided(),

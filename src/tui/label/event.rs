@@ -6,6 +6,7 @@ use super::draft::Draft;
 use super::history::Entry;
 use super::mouse::Mouse;
 use super::state::{Desk, Ending, Pair};
+use crate::feedback::report::Report;
 use crate::tui::keys::Key;
 
 /// Something that happened. Times are milliseconds of the driver's monotonic clock.
@@ -21,6 +22,8 @@ pub enum Event {
     Resize(u16, u16),
     /// Time passes.
     Tick(u64),
+    /// The process was stopped since the last event and goes on.
+    Resumed(u64),
     /// The work was opened.
     Opened(Desk, u64),
     /// Somebody else has the work open; says who.
@@ -29,12 +32,16 @@ pub enum Event {
     Supply(Vec<Pair>, u64),
     /// The judgements of this annotator, newest first, and how many older ones are left out.
     Listed(Vec<Entry>, usize),
+    /// What everybody judged, or why it could not be counted.
+    Counted(Result<Box<Report>, String>),
     /// The comment as the editor left it, or why there is none.
     Edited(Result<String, String>, u64),
     /// The record being written is on disk, under this id.
     Committed(Ulid, u64),
     /// The record could not be written; says why.
     CommitFailed(String),
+    /// What is begun could not be kept; says why.
+    NotKept(String),
     /// Another session of this annotator asks for the work.
     TakeOver,
     /// The process was asked to end.
@@ -54,6 +61,8 @@ pub enum Effect {
     TakeOver,
     /// Report the judgements as [`Event::Listed`].
     List,
+    /// Count what everybody judged, then report [`Event::Counted`]; keys are answered meanwhile.
+    Count,
     /// Let the annotator write this text in an editor, then report [`Event::Edited`].
     Edit(String),
     /// Draw everything afresh.

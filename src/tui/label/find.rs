@@ -2,9 +2,12 @@
 
 use std::ops::Range;
 
+use ratatui::layout::Rect;
+
+use super::draw::Canvas;
 use super::field::Field;
 use super::state::{App, Screen};
-use super::view::focus;
+use super::view::{View, focus};
 use crate::tui::text::document::Document;
 use crate::tui::text::find::{matches, places};
 use crate::tui::text::row::Mark;
@@ -43,19 +46,38 @@ impl Find {
         }
     }
 
-    /// Marks what was found in a document.
-    pub(super) fn mark(&self, stop: usize, document: Document) -> Document {
-        let here = self.hits.iter().filter(|hit| hit.stop == stop);
-        let all: Vec<_> = here.map(|hit| hit.at.clone()).collect();
-        let current = self.hits.get(self.current);
-        let current: Vec<_> = current
-            .filter(|hit| hit.stop == stop)
-            .map(|hit| hit.at.clone())
-            .into_iter()
-            .collect();
-        document
-            .mark(&all, Mark::Match)
-            .mark(&current, Mark::CurrentMatch)
+    /// What was found in a stretch of a stop's document, and whether it is the current match.
+    fn among(&self, stop: usize, shown: Range<usize>) -> impl Iterator<Item = (&Hit, bool)> {
+        let hits = self.hits.iter().enumerate();
+        hits.filter(move |(_, hit)| {
+            hit.stop == stop && hit.at.start < shown.end && shown.start < hit.at.end
+        })
+        .map(|(place, hit)| (hit, place == self.current))
+    }
+}
+
+/// Marks what was found in the rows of a pane that are on the screen.
+pub(super) fn draw(view: &View, canvas: &mut Canvas, area: Rect, stop: usize) {
+    let rows = view.shown(stop).visible();
+    let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+        return;
+    };
+    for (hit, current) in view.find.among(stop, first.at.start..last.at.end) {
+        let mark = if current {
+            Mark::CurrentMatch
+        } else {
+            Mark::Match
+        };
+        for place in places(rows, &hit.at) {
+            let found = Rect {
+                x: area.x + place.columns.start as u16,
+                y: area.y + place.row as u16,
+                width: place.columns.len() as u16,
+                height: 1,
+            };
+            let style = canvas.theme.mark(mark);
+            canvas.buffer.set_style(found.intersection(area), style);
+        }
     }
 }
 
@@ -113,16 +135,16 @@ fn find(app: &mut App, query: &str) {
     let Some(pair) = app.pair().cloned() else {
         return;
     };
-    app.view.find = Find::of(query, &app.view.documents(&pair));
-    app.view.rewrap();
-    app.fit();
+    let texts = app.view.texts(&pair);
+    app.view.find = Find::of(query, &texts.documents);
 }
 
 /// The same search in a text that is shown in another way now.
 pub(super) fn search_again(app: &mut App) {
-    let query = app.view.find.query.clone();
-    app.view.find = Find::default();
+    let Find { query, current, .. } = std::mem::take(&mut app.view.find);
     find(app, &query);
+    let last = app.view.find.hits.len().saturating_sub(1);
+    app.view.find.current = current.min(last);
 }
 
 /// `n` and `N`: to the next match or to the one before, around the ends.
@@ -145,8 +167,6 @@ fn show_current(app: &mut App) {
         return;
     };
     app.hint = format!("match {} of {}", find.current + 1, find.hits.len());
-    app.view.rewrap();
-    app.fit();
     focus(app, hit.stop);
     let pane = app.view.pane(hit.stop);
     if let Some(place) = places(pane.rows(), &hit.at).first() {

@@ -4,18 +4,19 @@ use ratatui::layout::Rect;
 
 use super::draw::Canvas;
 use super::state::{App, Screen};
-use crate::tui::text::{columns, fit};
+use crate::feedback::queue::Today;
+use crate::tui::text::{columns, fit, sanitise};
 
 /// Where we are in the batch, and whether everything is saved.
 pub(super) fn draw(app: &App, canvas: &mut Canvas, area: Rect) {
     let round = app
         .round
         .map_or(String::new(), |round| format!("round {round} · "));
-    let annotator = &app.setup.annotator;
+    let annotator = sanitise(&app.setup.annotator).replace('\n', "␊");
     let left = match area.width {
         ..64 => " label".to_owned(),
         64..100 => format!(" label  {round}blind"),
-        _ => format!(" label  {round}annotator {} · blind", fit(annotator, 24)),
+        _ => format!(" label  {round}annotator {} · blind", fit(&annotator, 24)),
     };
     let end = canvas.put(area, 0, &left, canvas.theme.strong());
     let mut parts = progress(app, area.width);
@@ -57,9 +58,10 @@ fn progress(app: &App, width: u16) -> Vec<String> {
     };
     if app.more {
         // More is being made: shares and remaining times would be wrong.
-        return vec![format!("{judged}/{total}+")];
+        return [vec![format!("{judged}/{total}+")], today(app)].concat();
     }
     let mut parts = vec![format!("{judged}/{total} {bar}{}%", judged * 100 / total)];
+    parts.extend(today(app));
     if let Some(per_minute) = app.rate().filter(|_| app.setup.show_rate) {
         parts.push(format!("{per_minute:.1}/min"));
         let left = app.queue.len() as f64;
@@ -68,6 +70,15 @@ fn progress(app: &App, width: u16) -> Vec<String> {
         }
     }
     parts
+}
+
+/// How much of the day's target is done, if there is one.
+fn today(app: &App) -> Vec<String> {
+    let words = |today: Today| {
+        let mark = if today.is_reached() { " ✓" } else { "" };
+        format!("today {}/{}{mark}", today.done, today.target.per_day)
+    };
+    app.today().map(words).into_iter().collect()
 }
 
 fn bar(done: usize, total: usize) -> String {

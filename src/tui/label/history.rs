@@ -7,6 +7,7 @@ use ulid::Ulid;
 use super::palette::contains;
 use super::scale::Decision;
 use super::state::{App, Pair, Remarks, Revision, Screen};
+use super::unsaved;
 use super::update::show;
 use super::view::View;
 use crate::feedback::record::Scale;
@@ -198,16 +199,22 @@ pub(super) fn open_entry(app: &mut App, at: u64) {
         return;
     }
     put_back(app, at);
-    let aside = (app.view.clone(), app.remarks.clone(), app.selected);
+    let afresh = app.view.afresh();
+    let view = std::mem::replace(&mut app.view, afresh);
+    let aside = (view, app.remarks.clone(), app.selected);
     app.remarks = entry.remarks.clone();
     // On another scale than today's it cannot be selected, only made again.
     let same_scale = entry.scale == entry.pair.scale(app.setup.scale);
     let judged = entry.edits().is_some() && same_scale;
     app.selected = judged.then_some(entry.decision);
     let words = entry.decision.describe(entry.scale);
+    let changes = entry.id;
     app.revision = Some(Revision { entry, aside });
     show(app, at);
     app.hint = format!("judged before: {words} · judge again, or Esc leaves it");
+    if unsaved::take_up(app, Some(changes)) {
+        app.hint += " · what was begun on it is back";
+    }
 }
 
 /// Esc: the judgement stays as it was; back to the pair at hand.
@@ -221,9 +228,15 @@ pub(super) fn put_back(app: &mut App, at: u64) {
 
 /// What was begun on the pair at hand is there again, shown as everything is shown now.
 pub(super) fn restore(app: &mut App, aside: (View, Remarks, Option<Decision>)) {
-    let (markdown, diff) = (app.view.markdown, app.view.diff);
+    let now = (app.view.markdown, app.view.diff);
     (app.view, app.remarks, app.selected) = aside;
-    (app.view.markdown, app.view.diff) = (markdown, diff);
-    app.view.rewrap();
+    let before = (app.view.markdown, app.view.diff);
+    (app.view.markdown, app.view.diff) = now;
+    if now != before {
+        app.view.rewrap();
+    }
     app.fit();
+    if now.0 != before.0 {
+        super::find::search_again(app);
+    }
 }

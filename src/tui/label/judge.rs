@@ -5,11 +5,12 @@ use std::rc::Rc;
 
 use ulid::Ulid;
 
-use super::draft::{Act, Draft, display};
+use super::draft::{Act, Draft, Look, display};
 use super::pair::letter;
 use super::pane::Pane;
 use super::scale::Decision;
 use super::state::{App, Done, Pair, Remarks, Screen};
+use super::unsaved;
 use super::update::{Effect, show};
 use crate::feedback::record::Layout;
 use crate::tui::keys::{Action, Key};
@@ -93,7 +94,20 @@ pub(super) fn decide(app: &mut App, decision: Decision) -> Vec<Effect> {
         None => (None, false),
     };
     let remarks = app.remarks.clone();
-    commit(app, Act::Decide(decision), pair, remarks, (edits, revision))
+    let mut look = look(app, &pair);
+    if let Some((before, former)) = taken_back(app, &pair) {
+        look = look.after(before, former != decision);
+    }
+    let over = (edits, revision);
+    commit(app, Act::Decide(decision), pair, look, remarks, over)
+}
+
+/// The look at the pair that ended in a judgement which was just taken back, and that judgement.
+fn taken_back<'a>(app: &'a App, pair: &Pair) -> Option<(&'a Look, Decision)> {
+    let undone = app.undone.last().filter(|undone| undone.pair.is(pair))?;
+    let again = !undone.revision && app.revision.is_none();
+    let look = undone.look.as_ref().filter(|_| again)?;
+    Some((look, undone.decision))
 }
 
 fn unseen_side(app: &App) -> Option<usize> {
@@ -120,6 +134,9 @@ pub(super) fn choose_reason(app: &mut App, digit: Option<usize>) -> Vec<Effect> 
 }
 
 pub(super) fn undo(app: &mut App) -> Vec<Effect> {
+    if super::ranking::bring_back(app) {
+        return vec![];
+    }
     if app.revision.is_some() {
         app.hint.push_str(CLOSE_FIRST);
         return vec![];
@@ -129,13 +146,9 @@ pub(super) fn undo(app: &mut App) -> Vec<Effect> {
         return vec![];
     };
     let (id, pair) = (last.id, Rc::clone(&last.pair));
-    commit(
-        app,
-        Act::Retract(id),
-        pair,
-        Remarks::default(),
-        (None, false),
-    )
+    let look = look(app, &pair);
+    let nothing = Remarks::default();
+    commit(app, Act::Retract(id), pair, look, nothing, (None, false))
 }
 
 pub(super) fn redo(app: &mut App) -> Vec<Effect> {
@@ -148,21 +161,16 @@ pub(super) fn redo(app: &mut App) -> Vec<Effect> {
         return vec![];
     };
     let at_hand = !undone.revision && app.pair().is_some_and(|pair| pair.is(&undone.pair));
-    let Done {
-        pair,
-        decision,
-        remarks,
-        edits,
-        revision,
-        ..
-    } = undone.clone();
-    // What was said about the pair since the undo goes along.
-    let remarks = if at_hand {
-        app.remarks.clone()
-    } else {
-        remarks
-    };
-    commit(app, Act::Decide(decision), pair, remarks, (edits, revision))
+    let mut again = undone.clone();
+    if at_hand {
+        // What was said about the pair since the undo goes along.
+        again.remarks = app.remarks.clone();
+    }
+    // The judgement is that of before, and so are what was seen for it and the time that it took.
+    let look = again.look.unwrap_or_else(|| look(app, &again.pair));
+    let over = (again.edits, again.revision);
+    let act = Act::Decide(again.decision);
+    commit(app, act, again.pair, look, again.remarks, over)
 }
 
 /// Hands a record to the driver; `over` is the judgement that it edits, and whether the pair had
@@ -171,31 +179,40 @@ fn commit(
     app: &mut App,
     act: Act,
     pair: Rc<Pair>,
+    look: Look,
     remarks: Remarks,
     over: (Option<Ulid>, bool),
 ) -> Vec<Effect> {
-    let layout = match (pair.is_ranking(), app.flips()) {
-        (true, _) => Layout::List,
-        (false, true) => Layout::Flip,
-        (false, false) => Layout::Split,
-    };
-    let on_screen = app.pair().is_some_and(|shown| shown.is(&pair));
-    let seen = |side: usize| app.view.answers.get(side).map_or(0.0, Pane::seen);
-    let seen: Vec<f64> = (0..pair.answers())
-        .map(|side| if on_screen { seen(side) } else { 0.0 })
-        .collect();
     let draft = Draft {
         act,
-        display: display(&pair, app.size, layout, &seen),
         scale: pair.scale(app.setup.scale),
         pair,
-        time: app.clock.time(),
+        display: look.display,
+        time: look.time,
         remarks,
         edits: over.0,
         revision: over.1,
     };
     app.committing = Some(draft.clone());
     vec![Effect::Commit(draft)]
+}
+
+/// How `pair` stands on the screen, and for how long; unseen if another one does.
+fn look(app: &App, pair: &Pair) -> Look {
+    let layout = match (pair.is_ranking(), app.flips()) {
+        (true, _) => Layout::List,
+        (false, true) => Layout::Flip,
+        (false, false) => Layout::Split,
+    };
+    let on_screen = app.pair().is_some_and(|shown| shown.is(pair));
+    let seen = |side: usize| app.view.answers.get(side).map_or(0.0, Pane::seen);
+    let seen: Vec<f64> = (0..pair.answers())
+        .map(|side| if on_screen { seen(side) } else { 0.0 })
+        .collect();
+    Look {
+        display: display(pair, app.size, layout, &seen),
+        time: app.clock.time(),
+    }
 }
 
 /// The record is on disk: the screen moves on.
@@ -214,10 +231,14 @@ pub(super) fn committed(app: &mut App, id: Ulid, now: u64) {
                 remarks: draft.remarks,
                 edits: draft.edits,
                 revision: draft.revision,
+                look: Some(Look {
+                    display: draft.display,
+                    time: draft.time,
+                }),
             },
         ),
         Act::Retract(_) => {
-            put_by(app);
+            unsaved::put_by(app);
             take_back(app);
         }
     }
@@ -252,29 +273,17 @@ fn settle(app: &mut App, done: Done) {
     app.message = format!("{what}: {words} · u undo");
     app.selected = None;
     app.remarks = Remarks::default();
+    let before = app.today();
     app.done.push(done);
-    take_up(app);
-}
-
-/// Keeps what was begun on the pair on the screen, while an undo brings up another.
-fn put_by(app: &mut App) {
-    if let Some(pair) = app.pair().cloned()
-        && (app.selected.is_some() || app.remarks != Remarks::default())
+    if let (Some(before), Some(now)) = (before, app.today())
+        && now.is_reached()
+        && !before.is_reached()
     {
-        app.begun.retain(|(other, ..)| !other.is(&pair));
-        let (remarks, selected) = (app.remarks.clone(), app.selected);
-        app.begun.push((pair, remarks, selected));
+        let target = now.target.per_day;
+        let reached = format!(" · today's target of {target} is reached");
+        app.message.push_str(&reached);
     }
-}
-
-/// Brings back what was begun on the pair that comes up.
-fn take_up(app: &mut App) {
-    let Some(pair) = app.pair().cloned() else {
-        return;
-    };
-    if let Some(place) = app.begun.iter().position(|(other, ..)| other.is(&pair)) {
-        (_, app.remarks, app.selected) = app.begun.remove(place);
-    }
+    unsaved::take_up(app, None);
 }
 
 fn take_back(app: &mut App) {

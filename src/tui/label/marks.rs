@@ -14,8 +14,13 @@ pub(super) fn open_flags(app: &mut App) {
     }
 }
 
+/// The record has one number per aspect, positive where the first of two candidates is better. Of
+/// three or more that would be true of no particular two, so nothing is offered for them.
 pub(super) fn open_aspects(app: &mut App) {
-    if app.setup.aspects.is_empty() {
+    if app.pair().is_some_and(|pair| pair.is_ranking()) {
+        app.hint
+            .push_str("Aspects compare two answers, not three or more; a comment can say it.");
+    } else if app.setup.aspects.is_empty() {
         app.hint.push_str("This project has no aspects.");
     } else {
         app.screen = Screen::Aspects(0);

@@ -4,12 +4,12 @@
 //! |---|---|
 //! | [`state`], [`setup`], [`work`], [`pair`], [`view`] | what the screen knows |
 //! | [`event`], [`mod@update`], `judge` | what happens on each event: pure |
-//! | `note`, `marks`, `ranking`, [`history`], [`palette`], [`find`], [`mouse`] | one idea each: its state, keys and cells |
+//! | `note`, `marks`, `ranking`, `statistics`, [`history`], [`palette`], [`find`], [`mouse`] | one idea each: its state, keys and cells |
 //! | [`layout`] | where everything goes: pure |
 //! | [`draw`], [`header`], `scale_row`, `dialog` | state → cells |
 //! | [`scale`], [`ranks`], [`remarks`] | what can be said about a pair |
 //! | [`clock`], [`pane`], [`field`] | times, scrolling, text fields |
-//! | [`desk`], [`draft`] | from the store, to the store |
+//! | [`desk`], [`draft`], [`unsaved`] | from the store, to the store |
 //!
 //! [`run`] starts the driver: it owns the terminal and the store, carries out effects, and feeds what
 //! came of them back. A judgement is on disk before the next pair appears.
@@ -40,6 +40,8 @@ pub mod scale;
 mod scale_row;
 pub mod setup;
 pub mod state;
+mod statistics;
+pub mod unsaved;
 pub mod update;
 pub mod view;
 pub mod work;

@@ -10,7 +10,10 @@ use super::scale::Decision;
 use super::state::{App, Pair};
 use super::view;
 use crate::tui::keys::Step;
-use crate::tui::text::{fit, sanitise};
+use crate::tui::text::{Row, fit};
+
+/// Rows in which the first words of an answer are looked for.
+const FIRST_WORDS: usize = 20;
 
 /// Sends the answer on the screen to a rank and shows the next that has none.
 pub(super) fn send(app: &mut App, digit: Option<usize>) {
@@ -60,15 +63,32 @@ fn change(app: &mut App, change: impl FnOnce(&mut Ranks, usize) -> bool) {
     }
 }
 
-/// Forgets all ranks.
+/// Forgets all ranks, until undo brings them back.
 pub(super) fn afresh(app: &mut App) {
     if app.pair().is_some_and(|pair| pair.is_ranking()) {
-        app.selected = None;
+        if let Some(Decision::Rank(ranks)) = app.selected.take() {
+            app.view.wiped = Some(ranks);
+            app.hint
+                .push_str("No answer has a rank; undo brings the ranking back.");
+        }
         view::focus(app, 0);
     } else {
         app.hint
             .push_str("Two answers are judged, not ranked: press one of the digits.");
     }
+}
+
+/// Brings back what was wiped, if no ranking was begun since.
+pub(super) fn bring_back(app: &mut App) -> bool {
+    let wiped = app.view.wiped.take().filter(|_| app.selected.is_none());
+    if let Some(ranks) = wiped {
+        app.selected = Some(Decision::Rank(ranks));
+        if let Some(next) = ranks.unranked().next() {
+            view::focus(app, next);
+        }
+        app.hint = format!("The ranking is back: {}.", ranks.describe());
+    }
+    wiped.is_some()
 }
 
 /// The answers in order of merit at the left, and the one that is read.
@@ -77,7 +97,7 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas, answers: super::layout::Answe
     let side = app.view.side;
     if !list.is_empty() {
         canvas.frame(list, " Ranking ", "", false);
-        draw_list(app, canvas, inside(list), pair);
+        draw_list(app, canvas, inside(list));
     }
     let Some(pane) = app.view.answers.get(side) else {
         return;
@@ -92,19 +112,21 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas, answers: super::layout::Answe
         };
         x = canvas.put(Rect { height: 1, ..text }, x, &label, style);
     }
-    canvas.put_rows(inside(text), pane.visible());
+    super::draw::text(&app.view, canvas, text, side);
 }
 
 /// One row per answer: rank, letter, first words.
-fn draw_list(app: &App, canvas: &mut Canvas, area: Rect, pair: &Pair) {
+fn draw_list(app: &App, canvas: &mut Canvas, area: Rect) {
     let ranks = app.ranks();
     let mut order: Vec<usize> = ranks.groups().concat();
     order.extend(ranks.unranked());
     for (side, y) in order.into_iter().zip(area.y..area.bottom()) {
         let rank = ranks.rank(side).map_or("-".into(), |rank| rank.to_string());
         let here = if side == app.view.side { '>' } else { ' ' };
-        let text = sanitise(&pair.answer(side).text);
-        let first = text.lines().next().unwrap_or_default();
+        // The list is narrower than the pane, so a row of the pane is all that fits.
+        let mut rows = app.view.shown(side).rows().iter().take(FIRST_WORDS);
+        let words = rows.find(|row| !row.at.is_empty()).map(Row::text);
+        let first = words.unwrap_or_default();
         let row = format!("{here} {rank}  {}  {first}", letter(side));
         let line = Rect {
             y,

@@ -11,10 +11,14 @@ use super::layout::{Answers, Regions, inside, layout};
 use super::palette::Palette;
 use super::ranks::Ranks;
 use super::scale::{self, CANNOT_JUDGE_REASONS, Decision, Reason, SKIP_REASONS};
+use super::unsaved::Unsaved;
 use super::view::View;
+use crate::feedback::queue::Today;
 use crate::feedback::record::Scale;
+use crate::feedback::report::Report;
 use crate::tui::keys::{Context, Key, Mode};
-use crate::tui::text::wrap;
+use crate::tui::text::document::Document;
+use crate::tui::text::markdown;
 
 pub use super::pair::Pair;
 pub use super::remarks::Remarks;
@@ -51,6 +55,8 @@ pub enum Screen {
     Palette(Palette),
     /// The judgements of [`App::history`].
     History,
+    /// What was judged, of [`App::statistics`].
+    Statistics,
     /// "A simulated labeller will take over": really?
     HandOver,
     /// A write failed, as [`App::failure`] says.
@@ -95,12 +101,15 @@ pub struct App {
     pub selected: Option<Decision>,
     /// What is said beside it.
     pub remarks: Remarks,
-    /// What was begun on pairs that had to wait while an undo brought up others.
-    pub begun: Vec<(Rc<Pair>, Remarks, Option<Decision>)>,
+    /// What was begun on pairs that are not on the screen: an undo brought up others, or it was kept
+    /// from an earlier session.
+    pub begun: Vec<Unsaved>,
     /// A judgement of the history that is open to be changed.
     pub revision: Option<Revision>,
     /// The judgements of this annotator.
     pub history: List,
+    /// What everybody judged, once it was counted.
+    pub statistics: Option<Result<Box<Report>, String>>,
     /// What is being written.
     pub committing: Option<Draft>,
     /// A write failed: how.
@@ -117,6 +126,8 @@ pub struct App {
     pub undone: Vec<Done>,
     /// How many pairs were done in earlier sessions and are not in `done`.
     pub judged_before: usize,
+    /// What was done today and is not in `done`, if the day has a target.
+    pub today_before: Option<Today>,
     /// The row above the footer: what was decided last.
     pub message: String,
     /// What the last key could not do, or what it selected; shown instead until the next key.
@@ -142,6 +153,7 @@ impl App {
             begun: Vec::new(),
             revision: None,
             history: List::default(),
+            statistics: None,
             committing: None,
             failure: None,
             reading: false,
@@ -150,6 +162,7 @@ impl App {
             earlier: 0,
             undone: Vec::new(),
             judged_before: 0,
+            today_before: None,
             message: String::new(),
             hint: String::new(),
             clock: Clock::new(now_ms),
@@ -202,6 +215,13 @@ impl App {
         self.mode_of(&self.screen)
     }
 
+    /// Whether a text is being typed that a terminal too small to show it hides: a character is
+    /// meant for the text then, even one that would quit.
+    pub fn types_unseen(&self) -> bool {
+        let typing = self.search.is_some() || self.mode_of(&self.screen).is_text();
+        typing && self.regions().is_none()
+    }
+
     /// What keys mean on a screen.
     pub fn mode_of(&self, screen: &Screen) -> Mode {
         match screen {
@@ -218,6 +238,7 @@ impl App {
             Screen::Help(_) => Mode::Help,
             Screen::Palette(_) => Mode::Palette,
             Screen::History => Mode::History,
+            Screen::Statistics => Mode::Statistics,
             Screen::HandOver => Mode::HandOver,
             Screen::ReadOnly => Mode::ReadOnly,
             Screen::WaitingForSamples => Mode::Waiting,
@@ -275,6 +296,16 @@ impl App {
         self.judged_before + self.done.iter().filter(|done| done.counts()).count()
     }
 
+    /// What is done of the day's target, if there is one.
+    pub fn today(&self) -> Option<Today> {
+        let before = self.today_before?;
+        let more = self.done.iter().filter(|done| done.adds_to(before.target));
+        Some(Today {
+            done: before.done + more.count(),
+            ..before
+        })
+    }
+
     /// Pairs in all, as far as they are known.
     pub fn total(&self) -> usize {
         self.judged() + self.queue.len()
@@ -303,14 +334,19 @@ impl App {
         scale::tally(self.this_session().map(|done| done.decision))
     }
 
-    /// The text of the page that is open over the pair.
-    fn page_text(&self) -> Option<String> {
-        match &self.screen {
-            Screen::Guidelines { .. } => self.setup.guidelines.as_ref().map(|g| g.text.clone()),
+    /// The page that is open over the pair, for so many columns.
+    fn page(&self, width: usize) -> Option<Document> {
+        let text = match &self.screen {
+            Screen::Guidelines { .. } => {
+                let guidelines = self.setup.guidelines.as_ref()?;
+                return Some(markdown::document(&guidelines.text));
+            }
             Screen::Help(wanted) => Some(super::palette::help_text(self, wanted)),
             Screen::Prompt => self.pair().map(|pair| pair.prompt_text()),
+            Screen::Statistics => return Some(super::statistics::document(self, width)),
             _ => None,
-        }
+        };
+        text.map(|text| Document::raw(&text))
     }
 
     /// Wraps everything for the current size; called after whatever changed text, size or marks.
@@ -321,9 +357,9 @@ impl App {
         if let Some(pair) = self.pair().cloned() {
             self.view.fit(&pair, &regions);
         }
-        if let Some(text) = self.page_text() {
-            let page = inside(super::layout::page(self.size)).as_size().into();
-            self.view.page.fit(page, |width| wrap(&text, width));
+        let size = inside(super::layout::page(self.size)).as_size();
+        if let Some(page) = self.page(usize::from(size.width)) {
+            self.view.page.fit(size.into(), |width| page.rows(width));
         }
     }
 

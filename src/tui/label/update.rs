@@ -13,7 +13,10 @@ use super::note;
 use super::palette;
 use super::ranking;
 use super::state::{App, Desk, Ending, Pair, Screen};
+use super::statistics;
+use super::unsaved;
 use super::view;
+use crate::feedback::queue::Today;
 use crate::tui::keys::{Action, Key, Step};
 
 pub use super::event::{Effect, Event};
@@ -46,12 +49,17 @@ fn note_down(app: &mut App, event: Event) {
             app.size = (width, height);
             app.fit();
         }
+        Event::Resumed(now) => app.clock.resume(now),
         Event::Opened(desk, now) => open(app, desk, now),
         Event::StillLocked(holder) => app.screen = Screen::Locked(holder),
         Event::Supply(pairs, now) => supply(app, pairs, now),
         Event::Listed(entries, left_out) => history::listed(app, entries, left_out),
+        Event::Counted(report) => statistics::counted(app, report),
         Event::Edited(text, now) => note::edited(app, text, now),
         Event::Committed(id, now) => judge::committed(app, id, now),
+        Event::NotKept(error) => {
+            app.hint = format!("What is begun could not be kept: {error}");
+        }
         Event::CommitFailed(error) => {
             app.failure = Some(error);
             app.screen = Screen::ReadOnly;
@@ -76,8 +84,18 @@ fn open(app: &mut App, desk: Desk, now: u64) {
     app.message = desk.notice;
     app.earlier = desk.earlier.len();
     app.done = desk.earlier;
+    app.today_before = desk.today.map(|today| {
+        let more = app.done.iter().filter(|done| done.adds_to(today.target));
+        let done = today.done.saturating_sub(more.count());
+        Today { done, ..today }
+    });
+    app.begun = desk.begun;
     app.asked = None;
     show(app, now);
+    if unsaved::take_up(app, None) {
+        app.hint
+            .push_str("What was begun here before is back; it is saved with the judgement.");
+    }
     if app.setup.guidelines.is_some()
         && !desk.guidelines_read
         && (app.more || !app.queue.is_empty())
@@ -151,6 +169,10 @@ pub(super) fn act(app: &mut App, action: Action, key: Option<Key>, at: u64) -> V
     if judge::decides(action) && (writing || app.clock.is_stale(at)) {
         return vec![];
     }
+    let character = matches!(key, Some(Key::Char(_)));
+    if action == Action::Quit && character && app.types_unseen() {
+        return vec![];
+    }
     if app.reading && judge::writes(action) {
         app.hint.push_str("Read only: nothing can be judged here.");
         return vec![];
@@ -166,6 +188,7 @@ pub(super) fn act(app: &mut App, action: Action, key: Option<Key>, at: u64) -> V
         Action::Redo => judge::redo(app),
         Action::Confirm => confirm(app, at),
         Action::History => vec![Effect::List],
+        Action::Statistics => statistics::open(app),
         Action::Editor => note::editor(app),
         Action::Retry => vec![Effect::Open],
         Action::ReadOnly => {

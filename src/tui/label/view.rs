@@ -1,14 +1,21 @@
 //! What the annotator looks at: panes, focus and scrolling.
+//!
+//! A text of a megabyte takes tens of milliseconds to sanitise, compare or wrap. Each is done once,
+//! when the text first appears or is to look different, and no key that scrolls, searches on or opens
+//! a page does it again.
+
+use std::rc::Rc;
 
 use super::find::Find;
 use super::layout::{Regions, inside, ranking_text};
 use super::pair::Pair;
 use super::pane::{Pane, scroll_both};
+use super::ranks::Ranks;
 use super::state::{App, Screen};
 use crate::tui::keys::Step;
 use crate::tui::text::document::Document;
 use crate::tui::text::row::Mark;
-use crate::tui::text::{diff, markdown};
+use crate::tui::text::{bidi, diff, markdown};
 
 /// What the annotator looks at and scrolls.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -31,6 +38,40 @@ pub struct View {
     pub diff: bool,
     /// What was searched for.
     pub find: Find,
+    /// A ranking that was begun and wiped; undo brings it back.
+    pub wiped: Option<Ranks>,
+    /// The texts as they are shown now, once they were needed.
+    texts: Option<Rc<Texts>>,
+}
+
+/// The answers and, last, the prompt.
+#[derive(Debug, PartialEq, Default)]
+pub struct Texts {
+    /// Sanitised, rendered if that is asked for, with the differences marked.
+    pub documents: Vec<Document>,
+    /// What must be known to read each.
+    pub notices: Vec<Option<&'static str>>,
+}
+
+impl Texts {
+    fn of(pair: &Pair, rendered: bool, compared: bool) -> Self {
+        let answer = |side| match (&pair.answer(side).text, rendered) {
+            (text, true) => markdown::document(text),
+            (text, false) => Document::raw(text),
+        };
+        let mut documents: Vec<Document> = (0..pair.answers()).map(answer).collect();
+        if compared && let [a, b] = documents.as_mut_slice() {
+            let [in_a, in_b] = diff::words(a.text(), b.text());
+            for (document, differing) in [(a, in_a), (b, in_b)] {
+                *document = std::mem::take(document).mark(&differing, Mark::Differs);
+            }
+        }
+        let prompt = pair.prompt_text();
+        documents.push(Document::raw(&prompt));
+        let answers = (0..pair.answers()).map(|side| bidi::notice(&pair.answer(side).text));
+        let notices = answers.chain([bidi::notice(&prompt)]).collect();
+        Self { documents, notices }
+    }
 }
 
 impl View {
@@ -52,12 +93,17 @@ impl View {
         }
     }
 
-    /// Wraps a pair again for these regions, with the marks that it has now.
+    /// The same to read.
+    pub(super) fn shown(&self, stop: usize) -> &Pane {
+        self.answers.get(stop).unwrap_or(&self.prompt)
+    }
+
+    /// Wraps a pair for these regions, as far as it is not wrapped already.
     pub fn fit(&mut self, pair: &Pair, regions: &Regions) {
-        let documents = self.documents(pair);
+        let texts = self.texts(pair);
         let answers = pair.answers();
         self.answers.resize_with(answers, Pane::default);
-        for (stop, document) in documents.iter().enumerate() {
+        for (stop, document) in texts.documents.iter().enumerate() {
             let area = match stop {
                 _ if stop >= answers => regions.prompt,
                 _ if pair.is_ranking() => ranking_text(regions.answers),
@@ -68,31 +114,23 @@ impl View {
         }
     }
 
-    /// The answers and, last, the prompt, with the marks of diff and search.
-    pub fn documents(&self, pair: &Pair) -> Vec<Document> {
-        let answer = |side| match (&pair.answer(side).text, self.markdown) {
-            (text, true) => markdown::document(text),
-            (text, false) => Document::raw(text),
-        };
-        let mut documents: Vec<Document> = (0..pair.answers()).map(answer).collect();
-        if self.diff
-            && let [a, b] = documents.as_slice()
-        {
-            let [in_a, in_b] = diff::words(a.text(), b.text());
-            documents = vec![
-                a.clone().mark(&in_a, Mark::Differs),
-                b.clone().mark(&in_b, Mark::Differs),
-            ];
-        }
-        documents.push(Document::raw(&pair.prompt_text()));
-        let marked = documents.into_iter().enumerate();
-        marked
-            .map(|(stop, document)| self.find.mark(stop, document))
-            .collect()
+    /// The texts of the pair as they are shown now.
+    pub fn texts(&mut self, pair: &Pair) -> Rc<Texts> {
+        let made = self.texts.take();
+        let made = made.unwrap_or_else(|| Rc::new(Texts::of(pair, self.markdown, self.diff)));
+        self.texts = Some(Rc::clone(&made));
+        made
     }
 
-    /// The text looks different now: the next [`View::fit`] wraps it again.
+    /// What must be known to read the text of a stop.
+    pub fn notice(&self, stop: usize) -> Option<&'static str> {
+        let texts = self.texts.as_ref()?;
+        texts.notices.get(stop).copied().flatten()
+    }
+
+    /// The text looks different now: the next [`View::fit`] makes and wraps it again.
     pub fn rewrap(&mut self) {
+        self.texts = None;
         self.prompt.rewrap();
         self.answers.iter_mut().for_each(Pane::rewrap);
     }
@@ -113,6 +151,8 @@ pub(super) fn toggle_diff(app: &mut App) {
 /// Shows Markdown as it is meant, or as it is written.
 pub(super) fn toggle_markdown(app: &mut App) {
     app.view.markdown = !app.view.markdown;
+    app.view.rewrap();
+    app.fit();
     // The text that was searched is another one now.
     super::find::search_again(app);
     app.hint.push_str(if app.view.markdown {
@@ -126,7 +166,9 @@ pub(super) fn toggle_markdown(app: &mut App) {
 pub(super) fn scroll(app: &mut App, step: Step) {
     let flips = app.flips();
     match app.screen {
-        Screen::Guidelines { .. } | Screen::Help(_) | Screen::Prompt => app.view.page.scroll(step),
+        Screen::Guidelines { .. } | Screen::Help(_) | Screen::Prompt | Screen::Statistics => {
+            app.view.page.scroll(step);
+        }
         _ if app.view.on_prompt || flips => scroll_focused(app, step),
         _ => scroll_both(&mut app.view.answers, step),
     }

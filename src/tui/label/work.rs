@@ -4,11 +4,14 @@ use std::rc::Rc;
 
 use ulid::Ulid;
 
+use super::draft::Look;
 use super::history::Entry;
 use super::pair::Pair;
 use super::remarks::Remarks;
 use super::scale::Decision;
+use super::unsaved::Unsaved;
 use super::view::View;
+use crate::feedback::queue::{Target, Today};
 
 /// The work, once nobody else has it open.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -23,6 +26,10 @@ pub struct Desk {
     pub guidelines_read: bool,
     /// What the annotator should know about the files, if anything.
     pub notice: String,
+    /// What is done of the day's target, if there is one.
+    pub today: Option<Today>,
+    /// What was begun in earlier sessions and not saved.
+    pub begun: Vec<Unsaved>,
     /// More pairs are being made and come as [`super::update::Event::Supply`].
     pub more: bool,
 }
@@ -59,12 +66,21 @@ pub struct Done {
     pub edits: Option<Ulid>,
     /// The pair had been decided before: it was opened from the history.
     pub revision: bool,
+    /// How it was looked at; `None` for what no screen recorded.
+    pub look: Option<Look>,
 }
 
 impl Done {
     /// Whether a pair of the queue is done by it.
     pub(super) fn counts(&self) -> bool {
         !self.revision && self.decision != Decision::Defer
+    }
+
+    /// Whether the day's target has one more judgement by it.
+    pub(super) fn adds_to(&self, target: Target) -> bool {
+        let judged = !matches!(self.decision, Decision::Skip(_) | Decision::Defer);
+        let edits_today = self.edits.is_some_and(|id| target.counts(id));
+        judged && target.counts(self.id) && !edits_today
     }
 }
 

@@ -3,12 +3,9 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
-use ratatui::symbols::Marker;
-use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Widget};
 
-use super::rows::{RowKind, minute};
-use super::state::{App, PAGES, Page, SMALLEST};
-use crate::feedback::report::pace::Pace;
+use super::rows::RowKind;
+use super::state::{App, PAGES, SMALLEST};
 use crate::tui::text::{columns, fit, sanitise};
 use crate::tui::theme::Theme;
 
@@ -32,21 +29,7 @@ pub fn draw(app: &App, theme: Theme, buffer: &mut Buffer) {
         height: area.height - 3,
         ..area
     };
-    let chart = Rect {
-        height: app.chart_rows().min(body.height),
-        ..body
-    };
-    match app.page {
-        Page::Pace if chart.height > 0 => pace(app, theme, chart, buffer),
-        Page::Agreement if chart.height > 0 => trend(app, theme, chart, buffer),
-        _ => {}
-    }
-    let text = Rect {
-        y: body.y + chart.height,
-        height: body.height - chart.height,
-        ..body
-    };
-    rows(app, theme, text, buffer);
+    rows(app, theme, body, buffer);
     footer(app, theme, buffer);
 }
 
@@ -121,99 +104,5 @@ fn footer(app: &App, theme: Theme, buffer: &mut Buffer) {
         if at > x + 1 {
             put(buffer, (at, y), &place, theme.faint());
         }
-    }
-}
-
-fn pace(app: &App, theme: Theme, area: Rect, buffer: &mut Buffer) {
-    let all: Vec<(&str, &Pace)> = app
-        .report
-        .groups()
-        .filter_map(|(name, group)| Some((name, group.pace.as_ref()?)))
-        .collect();
-    let Some((name, pace)) = all.first() else {
-        return;
-    };
-    let points: Vec<(f64, f64)> = pace
-        .counts
-        .iter()
-        .enumerate()
-        .map(|(at, &count)| (at as f64, count as f64))
-        .collect();
-    let most = pace.counts.iter().copied().max().unwrap_or(0).max(1);
-    let last = points.len().saturating_sub(1).max(1) as f64;
-    let labels = [minute(pace.first), minute(pace.last)];
-    let title = format!("{} per {}", name.to_lowercase(), pace.step);
-    let frame = Frame {
-        title,
-        x: last,
-        // Room for the title above the highest bar.
-        y: most as f64 * 1.15,
-        ends: labels,
-        marks: ["0".into(), most.to_string()],
-    };
-    // A single step has no line to its neighbour.
-    let points = if points.len() == 1 {
-        vec![points[0], (1.0, points[0].1)]
-    } else {
-        points
-    };
-    frame.draw(&points, GraphType::Bar, theme, area, buffer);
-}
-
-fn trend(app: &App, theme: Theme, area: Rect, buffer: &mut Buffer) {
-    let Some(trend) = app.trend() else {
-        return;
-    };
-    let points: Vec<(f64, f64)> = trend
-        .iter()
-        .enumerate()
-        .map(|(at, raw)| (at as f64, raw * 100.0))
-        .collect();
-    let frame = Frame {
-        title: "raw agreement, %".into(),
-        x: points.len().saturating_sub(1).max(1) as f64,
-        y: 100.0,
-        ends: ["first items".into(), "last items".into()],
-        marks: ["0".into(), "100".into()],
-    };
-    frame.draw(&points, GraphType::Line, theme, area, buffer);
-}
-
-/// Axes of a chart that begin at zero.
-struct Frame {
-    title: String,
-    x: f64,
-    y: f64,
-    ends: [String; 2],
-    marks: [String; 2],
-}
-
-impl Frame {
-    fn draw(
-        self,
-        points: &[(f64, f64)],
-        kind: GraphType,
-        theme: Theme,
-        area: Rect,
-        buffer: &mut Buffer,
-    ) {
-        let data = Dataset::default()
-            .marker(Marker::Braille)
-            .graph_type(kind)
-            .style(theme.focus())
-            .data(points);
-        let x = Axis::default()
-            .bounds([0.0, self.x])
-            .labels(self.ends)
-            .style(theme.faint());
-        let y = Axis::default()
-            .title(self.title)
-            .bounds([0.0, self.y])
-            .labels(self.marks)
-            .style(theme.faint());
-        Chart::new(vec![data])
-            .x_axis(x)
-            .y_axis(y)
-            .render(area, buffer);
     }
 }

@@ -48,22 +48,29 @@ pub enum StatsError {
     Terminal(#[from] std::io::Error),
 }
 
-/// Shows the statistics of a project until the user leaves.
+/// Shows the statistics of a project until the user leaves; `win_rate` is one in question beside the
+/// usual ones ([`Report::ask`]).
 ///
 /// # Errors
 /// [`StatsError`].
-pub fn run(title: String, folders: &Folders, theme: Theme) -> Result<(), StatsError> {
+pub fn run(
+    title: String,
+    folders: &Folders,
+    win_rate: Option<f64>,
+    theme: Theme,
+) -> Result<(), StatsError> {
     if !terminal::is_interactive() {
         return Err(StatsError::NoTerminal);
     }
     let seen = folders.stamp();
     // Before the terminal is taken: a damaged store is reported on the ordinary screen.
-    let (_, report) = Report::read(folders)?;
+    let report = count(folders, win_rate)?;
     let mut screen = Screen::enter(false)?;
     let app = App::new(title, report, screen.size()?);
     Driver {
         app,
         folders,
+        win_rate,
         counting: None,
         seen,
         looked: Instant::now(),
@@ -71,9 +78,18 @@ pub fn run(title: String, folders: &Folders, theme: Theme) -> Result<(), StatsEr
     .stay(&mut screen, theme)
 }
 
+fn count(folders: &Folders, win_rate: Option<f64>) -> Result<Report, LabelsError> {
+    let mut report = Report::read(folders)?;
+    if let Some(win_rate) = win_rate {
+        report.ask(win_rate);
+    }
+    Ok(report)
+}
+
 struct Driver<'a> {
     app: App,
     folders: &'a Folders,
+    win_rate: Option<f64>,
     counting: Option<Receiver<Event>>,
     /// Names, lengths and times of the files when they were last counted.
     seen: u64,
@@ -86,9 +102,12 @@ impl Driver<'_> {
         let mut dirty = true;
         loop {
             if dirty {
-                screen.draw(|frame| draw::draw(&self.app, theme, frame.buffer_mut()))?;
+                let size = self.app.size;
+                screen.draw(size, |frame| {
+                    draw::draw(&self.app, theme, frame.buffer_mut());
+                })?;
             }
-            let input = screen.next(TICK);
+            let input = screen.next(TICK)?;
             if stop.is_set() || input == Some(Input::Closed) {
                 return Ok(());
             }
@@ -99,7 +118,7 @@ impl Driver<'_> {
                     Some(Effect::Quit) => return Ok(()),
                     Some(Effect::Count) => self.start(),
                     Some(Effect::Redraw) => screen.redraw()?,
-                    Some(Effect::Suspend) => screen.suspend()?,
+                    Some(Effect::Suspend) => screen.suspend(),
                     None => {}
                 }
             }
@@ -113,7 +132,7 @@ impl Driver<'_> {
             events.push(Event::Key(key));
         }
         let size = screen.size()?;
-        if size != self.app.size {
+        if size != self.app.size || matches!(input, Some(Input::Resumed(_))) {
             events.push(Event::Resize(size.0, size.1));
         }
         if let Some(counted) = self.counting.as_ref().and_then(|c| c.try_recv().ok()) {
@@ -136,12 +155,12 @@ impl Driver<'_> {
             return;
         }
         let (sender, receiver) = channel();
-        let folders = self.folders.clone();
+        let (folders, win_rate) = (self.folders.clone(), self.win_rate);
         self.seen = folders.stamp();
         self.counting = Some(receiver);
         std::thread::spawn(move || {
-            let event = match Report::read(&folders) {
-                Ok((_, report)) => Event::Counted(Box::new(report)),
+            let event = match count(&folders, win_rate) {
+                Ok(report) => Event::Counted(Box::new(report)),
                 Err(error) => Event::Failed(error.to_string()),
             };
             // Nobody waits any more if the screen was left.

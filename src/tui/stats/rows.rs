@@ -1,19 +1,24 @@
 //! The numbers of each page as rows of text: what the screen shows and what
 //! `rlhf feedback stats` prints.
 
+mod agreement;
+mod annotators;
+mod course;
+mod habits;
 mod policies;
 
+pub use agreement::agreement;
+pub use annotators::annotators;
+pub use course::pace;
+pub use habits::habits;
 pub use policies::policies;
 
 use crate::feedback::record::UtcMillis;
-use crate::feedback::report::consensus::Alpha;
-use crate::feedback::report::quality::{BLOCK, Block};
-use crate::feedback::report::{Annotator, Group, Report, Share};
+use crate::feedback::report::tally::Tally;
+use crate::feedback::report::{Group, Report, Share};
 use crate::stats::Interval;
-use crate::stats::length::Correlation;
-use crate::stats::rating::Estimate;
-use crate::tui::chart::{bar, spark, whisker};
-use crate::tui::text::{columns, fit, sanitise};
+use crate::tui::chart::bar;
+use crate::tui::text::{columns, fit, sanitise, wrap};
 
 /// Widest chart.
 const WIDEST: usize = 60;
@@ -63,6 +68,27 @@ impl Rows {
     }
 }
 
+/// `rows` on a screen of `width` columns: what is wider goes on below, two columns further in.
+pub fn wrapped(rows: Vec<Row>, width: usize) -> Vec<Row> {
+    let mut narrow = Vec::with_capacity(rows.len());
+    for row in rows {
+        if columns(&row.text) <= width {
+            narrow.push(row);
+            continue;
+        }
+        let body = row.text.trim_start();
+        let indent = (row.text.len() - body.len()).min(width / 2);
+        let lines = wrap(body, width.saturating_sub(indent + 2).max(1));
+        for (at, line) in lines.iter().enumerate() {
+            let indent = if at == 0 { indent } else { indent + 2 };
+            let text = " ".repeat(indent) + line.text().trim_end();
+            let kind = row.kind;
+            narrow.push(Row { text, kind });
+        }
+    }
+    narrow
+}
+
 /// What there is: counts of people and of programs.
 pub fn overview(report: &Report, width: usize) -> Vec<Row> {
     let mut rows = Rows::default();
@@ -74,6 +100,12 @@ pub fn overview(report: &Report, width: usize) -> Vec<Row> {
         0 => by_people,
         n => format!("{by_people}, {n} by programs"),
     });
+    if report.figures_of.is_some() {
+        rows.faint(report.rule);
+    }
+    if report.figures_of == Some("simulated") {
+        rows.text("no person judged here: every figure is of programs".to_owned());
+    }
     for (name, group) in report.groups() {
         rows.heading(name);
         counts(&mut rows, group, width);
@@ -109,236 +141,40 @@ fn counts(rows: &mut Rows, group: &Group, width: usize) {
             tally.adjudications
         ));
     }
-    if let Some(median) = tally.median_active_ms {
+    if let Some(time) = median_time(tally) {
         let rate = tally.per_active_hour.map_or(String::new(), |rate| {
             format!(", {rate:.0} per hour at work")
         });
-        rows.text(format!("median time {:.1} s{rate}", median / 1000.0));
-    }
-}
-
-/// How far annotators agree.
-pub fn agreement(report: &Report, width: usize) -> Vec<Row> {
-    let mut rows = Rows::default();
-    for (name, group) in report.groups() {
-        let Some(consensus) = &group.agreement else {
-            continue;
-        };
-        rows.heading(&format!("Agreement of {}", name.to_lowercase()));
         rows.text(format!(
-            "{} items judged by several: {} chose the same of A, tie and B",
-            consensus.units,
-            percent(consensus.raw)
+            "median time {time} of {} judgements{rate}",
+            tally.timed
         ));
-        let alphas = [
-            ("A, tie, B", consensus.nominal),
-            ("grades", consensus.ordinal),
-        ];
-        for (what, alpha) in alphas {
-            let Some(Alpha {
-                alpha, interval, ..
-            }) = alpha
-            else {
-                continue;
-            };
-            let chart = whisker(chart_width(width, 50), (-1.0, 1.0), 0.0, alpha, interval);
-            let interval = brackets(interval, 3);
-            rows.text(
-                format!("Krippendorff's α, {what:9} {alpha:6.3} {interval:17} {chart}")
-                    .trim_end()
-                    .to_owned(),
-            );
-        }
-        rows.faint("people on pairs: 63 to 77 % raw agreement is usual; α = 0 is chance");
-        if !consensus.trend.is_empty() {
-            let of: Vec<String> = consensus
-                .trend
-                .iter()
-                .map(|t| format!("{:.0}", t.raw * 100.0))
-                .collect();
-            rows.text(format!("over time, % raw: {}", of.join(" ")));
-        }
-        for pair in &consensus.pairs {
-            let quadratic = pair
-                .kappa_quadratic
-                .map_or(String::new(), |kappa| format!(", of grades {kappa:.3}"));
-            let kappa = pair
-                .kappa
-                .map_or("undefined".into(), |kappa| format!("{kappa:.3}"));
-            rows.text(format!(
-                "{} and {}: {} on {} items, Cohen's κ {kappa}{quadratic}",
-                clean(&pair.annotators[0]),
-                clean(&pair.annotators[1]),
-                percent(pair.raw),
-                pair.items
-            ));
-        }
     }
-    rows.0
-}
-
-/// Each annotator in one row.
-pub fn annotators(report: &Report, width: usize) -> Vec<Row> {
-    const HEADINGS: [&str; 7] = ["judged", "left", "agree", "time", "gold", "repeat", "tie"];
-    let cells: Vec<(String, [String; 7])> = report
-        .annotators
-        .iter()
-        .map(|(name, annotator)| (clean(name), annotator_cells(annotator)))
-        .collect();
-    let names = cells.iter().map(|(name, _)| columns(name));
-    let widest = names
-        .max()
-        .unwrap_or(0)
-        .clamp(9, 28)
-        .min(width.saturating_sub(20).max(9));
-    // Columns that find no room are left out, from the right.
-    let room = width.saturating_sub(widest + 4) / 9;
-    let line = |name: &str, cells: &[String]| {
-        let cells: Vec<String> = cells
-            .iter()
-            .take(room.max(1))
-            .map(|c| format!("{c:>8}"))
-            .collect();
-        format!("{} {}", pad(name, widest), cells.join(" "))
-    };
-    let mut rows = Rows::default();
-    if cells.is_empty() {
-        return rows.0;
-    }
-    rows.heading("Annotators");
-    rows.faint(&line("", &HEADINGS.map(str::to_owned)));
-    for (name, cells) in &cells {
-        rows.text(line(name, cells));
-    }
-    rows.faint("agree: with others; gold: right; repeat: judged the same again");
-    drift(&mut rows, report);
-    rows.0
-}
-
-/// The first stretch of work of each annotator beside the last.
-fn drift(rows: &mut Rows, report: &Report) {
-    let several = |(_, annotator): &(&String, &Annotator)| annotator.quality.blocks.len() > 1;
-    let mut drifting = report.annotators.iter().filter(several).peekable();
-    if drifting.peek().is_some() {
-        rows.heading(&format!("Drift: the first {BLOCK} judgements → the last"));
-    }
-    for (name, annotator) in drifting {
-        let blocks = [
-            annotator.quality.blocks.first(),
-            annotator.quality.blocks.last(),
-        ];
-        let both = |of: &dyn Fn(&Block) -> Option<String>| {
-            let [first, last] = blocks.map(|block| block.and_then(of));
-            Some(format!("{} → {}", first?, last?))
-        };
-        let parts = [
-            (
-                "",
-                both(&|b| Some(format!("{:.1} s", b.median_active_ms? / 1000.0))),
-            ),
-            ("left ", both(&|b| Some(percent(b.left?.share)))),
-            ("ties ", both(&|b| Some(percent(b.ties)))),
-            ("agree ", both(&|b| Some(percent(b.with_others?)))),
-        ];
-        let parts = parts
-            .into_iter()
-            .filter_map(|(what, both)| Some(what.to_owned() + &both?));
-        let parts: Vec<String> = parts.collect();
-        rows.text(format!("{}: {}", clean(name), parts.join(", ")));
+    if group.untimed > 0 {
+        rows.text(untimed(group.untimed));
     }
 }
 
-fn annotator_cells(annotator: &Annotator) -> [String; 7] {
-    let (tally, quality) = (&annotator.tally, &annotator.quality);
-    let share = |share: Option<f64>| share.map_or("–".to_owned(), percent);
-    let seconds = |ms: f64| format!("{:.1} s", ms / 1000.0);
-    [
-        tally.judgements.to_string(),
-        share(tally.left.map(|left| left.share)),
-        share(quality.with_others.map(|peer| peer.share)),
-        tally.median_active_ms.map_or("–".to_owned(), seconds),
-        share(quality.gold.map(|gold| gold.share)),
-        share(quality.repeats.map(|repeats| repeats.same.share)),
-        percent(tally.tie as f64 / tally.judgements.max(1) as f64),
-    ]
-}
-
-/// Sides and lengths.
-pub fn habits(report: &Report, width: usize) -> Vec<Row> {
-    let mut rows = Rows::default();
-    for (name, group) in report.groups() {
-        let bias = &group.bias;
-        let shares = [
-            ("the left answer won", group.tally.left),
-            ("the longer answer won", bias.longer_of_unequal),
-        ];
-        if shares.iter().all(|(_, share)| share.is_none()) {
-            continue;
-        }
-        rows.heading(&format!("Habits of {}", name.to_lowercase()));
-        for (what, share) in shares {
-            let Some(share) = share else { continue };
-            rows.text(format!("{what} {}", share_text(&share)));
-            let interval = Interval {
-                low: share.low,
-                high: share.high,
-            };
-            let chart = chart_width(width, 18);
-            let chart = whisker(chart, (0.0, 1.0), 0.5, share.share, Some(interval));
-            rows.text(format!("  0 % {chart} 100 %"));
-        }
-        if let Some(p) = group.tally.left_p {
-            rows.text(format!(
-                "left or right by chance: p {} (exact binomial)",
-                p_value(p)
-            ));
-        }
-        let worth = [
-            ("left, all else equal", bias.side),
-            ("length, all else equal", bias.length),
-        ];
-        for (what, estimate) in worth {
-            if let Some(estimate) = estimate {
-                rows.text(format!("{what}: {}", estimate_text(&estimate)));
-            }
-        }
-        if let Some(Correlation { n, r, interval }) = bias.length_correlation {
-            let interval = brackets(interval, 3);
-            rows.text(format!(
-                "length and verdict: r {r:+.3} {interval} of {n} (Pearson)"
-            ));
-        }
-    }
-    rows.0
-}
-
-fn estimate_text(estimate: &Estimate) -> String {
-    let p = estimate
-        .p
-        .map_or(String::new(), |p| format!(", p {}", p_value(p)));
+/// Why some judgements are in no course over time.
+fn untimed(judgements: usize) -> String {
     format!(
-        "{:+.3} {} log odds{p}",
-        estimate.value,
-        brackets(estimate.interval(), 3)
+        "{judgements} imported judgements do not say when they were made: they are in no course over \
+         time and in no drift"
     )
 }
 
-/// Judgements over time.
-pub fn pace(report: &Report, width: usize) -> Vec<Row> {
-    let mut rows = Rows::default();
-    for (name, group) in report.groups() {
-        let Some(pace) = &group.pace else { continue };
-        rows.heading(&format!(
-            "Judgements per {}, {}",
-            pace.step,
-            name.to_lowercase()
-        ));
-        rows.text(spark(chart_width(width, 4), &pace.counts));
-        let most = pace.counts.iter().max().copied().unwrap_or(0);
-        let (first, last) = (minute(pace.first), minute(pace.last));
-        rows.faint(&format!("{first} to {last} UTC, at most {most}"));
-    }
-    rows.0
+/// `4.2 s [3.9, 4.6]`.
+fn median_time(tally: &Tally) -> Option<String> {
+    let interval = tally.median_active_interval.map(|interval| Interval {
+        low: interval.low / 1000.0,
+        high: interval.high / 1000.0,
+    });
+    let median = tally.median_active_ms? / 1000.0;
+    Some(
+        format!("{median:.1} s {}", brackets(interval, 1))
+            .trim_end()
+            .to_owned(),
+    )
 }
 
 /// Year to minute.
@@ -371,8 +207,15 @@ fn chart_width(width: usize, taken: usize) -> usize {
 }
 
 fn share_text(share: &Share) -> String {
-    let (low, high) = (percent(share.low), percent(share.high));
-    format!("{} of {} [{low}, {high}]", percent(share.share), share.n)
+    let (n, interval) = (share.n, percents(Some(share.interval())));
+    format!("{} of {n} {interval}", percent(share.share))
+}
+
+/// `[37.5 %, 66.7 %]`, or nothing.
+fn percents(interval: Option<Interval>) -> String {
+    interval.map_or(String::new(), |Interval { low, high }| {
+        format!("[{}, {}]", percent(low), percent(high))
+    })
 }
 
 fn percent(share: f64) -> String {

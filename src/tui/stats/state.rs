@@ -85,48 +85,20 @@ impl App {
             Page::Habits => rows::habits,
             Page::Pace => rows::pace,
         };
-        of(&self.report, width)
+        // One column is left free on the left.
+        rows::wrapped(of(&self.report, width), width.saturating_sub(1))
     }
 
-    /// Rows that the page has on the screen, its chart left out.
+    /// Rows that the page has on the screen.
     pub fn height(&self) -> usize {
-        let chart = usize::from(self.chart_rows());
-        usize::from(self.size.1).saturating_sub(FRAME + chart)
+        usize::from(self.size.1).saturating_sub(FRAME)
     }
 
-    /// Rows of the chart above the page's text; 0 if the page has none or the screen is low.
-    pub fn chart_rows(&self) -> u16 {
-        let has_chart = match self.page {
-            Page::Pace => self.groups_with_pace() > 0,
-            Page::Agreement => self.trend().is_some(),
-            _ => false,
-        };
-        if has_chart && self.size.1 >= 20 {
-            self.size.1 / 2
-        } else {
-            0
-        }
-    }
-
-    /// Raw agreement over time: of people, else of programs.
-    pub fn trend(&self) -> Option<Vec<f64>> {
-        let mut trends = self
-            .report
-            .groups()
-            .filter_map(|(_, group)| group.agreement.as_ref());
-        let trend = trends.find(|consensus| !consensus.trend.is_empty())?;
-        Some(trend.trend.iter().map(|point| point.raw).collect())
-    }
-
-    fn groups_with_pace(&self) -> usize {
-        self.report
-            .groups()
-            .filter(|(_, group)| group.pace.is_some())
-            .count()
-    }
-
-    /// The highest value of [`App::top`].
+    /// The highest value of [`App::top`]; any while the page cannot be shown, so that its place is kept.
     pub fn last_top(&self) -> usize {
+        if !self.fits() {
+            return usize::MAX;
+        }
         self.rows().len().saturating_sub(self.height())
     }
 }

@@ -67,9 +67,9 @@ fn on_key(app: &mut App, key: Key) -> Option<Effect> {
         }
         Key::Ctrl('l') => return Some(Effect::Redraw),
         Key::Ctrl('z') => return Some(Effect::Suspend),
-        Key::Char('j') | Key::Down => app.top += 1,
+        Key::Char('j') | Key::Down => app.top = app.top.saturating_add(1),
         Key::Char('k') | Key::Up => app.top = app.top.saturating_sub(1),
-        Key::PageDown | Key::Char(' ') => app.top += page,
+        Key::PageDown | Key::Char(' ') => app.top = app.top.saturating_add(page),
         Key::PageUp => app.top = app.top.saturating_sub(page),
         Key::Char('g') | Key::Home => app.top = 0,
         Key::Char('G') | Key::End => app.top = usize::MAX,

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,10 @@ use crate::tui::keys::{Key, Step};
 
 /// How often the thread looks whether it should end.
 const POLL: Duration = Duration::from_millis(50);
+
+/// How long the end of the thread is waited for. From a terminal that is gone crossterm reads for
+/// ever; whoever waits for that never lets go of the annotator's files.
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// Something that happened at the terminal. Times are milliseconds of [`super::Screen::now_ms`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,8 +34,23 @@ pub enum Input {
     Wheel(Step, u16, u16, u64),
     /// The terminal has this many columns and rows now.
     Resize(u16, u16),
+    /// The process was stopped for a while, or the terminal was ours no longer: it is again.
+    Resumed(u64),
     /// The terminal is gone (its window was closed, the connection was lost).
     Closed,
+}
+
+/// What comes to a screen: inputs, and the signals that it answers itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// For whoever drives the screen.
+    Input(Input),
+    /// The process is asked to stop (SIGTSTP).
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there are no such signals"))]
+    Stop,
+    /// The process goes on (SIGCONT).
+    #[cfg_attr(not(unix), allow(dead_code, reason = "there are no such signals"))]
+    Continued,
 }
 
 /// The thread that reads.
@@ -39,34 +58,43 @@ pub enum Input {
 pub(super) struct Reader {
     thread: Option<JoinHandle<()>>,
     ended: Arc<AtomicBool>,
+    /// Disconnected once the thread is at its end.
+    end: Receiver<()>,
 }
 
 impl Reader {
     /// Begins to read; `started` is the origin of all times.
-    pub(super) fn start(sender: Sender<Input>, started: Instant) -> Self {
+    pub(super) fn start(sender: Sender<Arrival>, started: Instant) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
+        let (running, end) = channel();
         let thread = {
             let ended = Arc::clone(&ended);
-            std::thread::spawn(move || read(&sender, &ended, started))
+            std::thread::spawn(move || {
+                read(&sender, &ended, started);
+                drop(running);
+            })
         };
         Self {
             thread: Some(thread),
             ended,
+            end,
         }
     }
 }
 
 impl Drop for Reader {
-    /// The thread ends within one poll; keys typed after this belong to whoever reads next.
+    /// The thread ends within one poll; keys typed after this belong to whoever reads next. If the
+    /// terminal is gone it is left to the end of the process.
     fn drop(&mut self) {
         self.ended.store(true, Ordering::SeqCst);
-        if let Some(thread) = self.thread.take() {
+        let at_its_end = self.end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Disconnected);
+        if let Some(thread) = self.thread.take().filter(|_| at_its_end) {
             let _ = thread.join();
         }
     }
 }
 
-fn read(sender: &Sender<Input>, ended: &AtomicBool, started: Instant) {
+fn read(sender: &Sender<Arrival>, ended: &AtomicBool, started: Instant) {
     while !ended.load(Ordering::SeqCst) {
         let input = match event::poll(POLL) {
             Ok(false) => continue,
@@ -78,7 +106,7 @@ fn read(sender: &Sender<Input>, ended: &AtomicBool, started: Instant) {
         };
         let Some(input) = input else { continue };
         let closed = input == Input::Closed;
-        if sender.send(input).is_err() || closed {
+        if sender.send(Arrival::Input(input)).is_err() || closed {
             return;
         }
     }

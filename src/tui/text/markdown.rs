@@ -2,9 +2,9 @@
 //!
 //! CommonMark with strikethrough and task lists. What the author wrote stays visible: headings keep
 //! their `#`, code its fences and backticks, links show their target and title, HTML is shown as
-//! text, tables stay as they were written, every line break is kept, and link definitions are listed
-//! at the end. Nothing becomes a terminal hyperlink. Entities such as `&#27;` are decoded before the
-//! text is sanitised, so they cannot bring a control character back.
+//! text, tables stay as they were written, every line break is kept, and all link definitions are
+//! listed at the end. Nothing becomes a terminal hyperlink. Entities such as `&#27;` are decoded
+//! before the text is sanitised, so they cannot bring a control character back.
 
 use std::ops::Range;
 
@@ -28,20 +28,55 @@ pub fn document(text: &str) -> Document {
         text,
         Options::ENABLE_STRIKETHROUGH | Options::ENABLE_TASKLISTS,
     );
-    let mut definitions: Vec<_> = parser
-        .reference_definitions()
-        .iter()
-        .map(|(_, definition)| definition.span.clone())
-        .collect();
-    definitions.sort_unstable_by_key(|span| span.start);
     let mut writer = Writer::default();
-    parser.for_each(|event| writer.event(event));
-    for span in definitions {
+    let mut definitions = Definitions::default();
+    for (event, at) in parser.into_offset_iter() {
+        definitions.pass(text, &event, &at);
+        writer.event(event);
+    }
+    definitions.up_to(text, text.len());
+    for definition in definitions.found {
         writer.block();
-        writer.structure(&text[span]);
+        writer.structure(definition);
         writer.end_block();
     }
     Document::sanitised(&writer.text, writer.marks, writer.lines)
+}
+
+/// Link definitions, which make no events: what lies between the events and has their `]:`. The
+/// parser lists the first definition of each label only, and the others would be hidden.
+#[derive(Default)]
+struct Definitions<'a> {
+    found: Vec<&'a str>,
+    /// Everything before is accounted for.
+    passed: usize,
+}
+
+impl<'a> Definitions<'a> {
+    fn pass(&mut self, text: &'a str, event: &Event, at: &Range<usize>) {
+        let holds_others = match event {
+            Event::Start(tag) => matches!(
+                tag,
+                Tag::Paragraph | Tag::BlockQuote(_) | Tag::List(_) | Tag::Item
+            ),
+            Event::End(tag) => matches!(
+                tag,
+                TagEnd::Paragraph | TagEnd::BlockQuote(_) | TagEnd::List(_) | TagEnd::Item
+            ),
+            _ => false,
+        };
+        if !holds_others {
+            self.up_to(text, at.start);
+            self.passed = self.passed.max(at.end);
+        }
+    }
+
+    fn up_to(&mut self, text: &'a str, end: usize) {
+        let between = text.get(self.passed..end).unwrap_or_default().trim();
+        if between.contains("]:") {
+            self.found.push(between);
+        }
+    }
 }
 
 /// What a block stands in.

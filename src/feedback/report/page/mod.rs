@@ -12,7 +12,7 @@ mod samples;
 pub mod svg;
 
 use self::escape::escape;
-use self::format::{number, percent};
+use self::format::number;
 use super::dispute::Dispute;
 use super::{Group, Report};
 use crate::feedback::digest::Sha256;
@@ -44,6 +44,18 @@ pub struct Source {
     pub bytes: u64,
     /// Its content.
     pub sha256: Sha256,
+}
+
+impl About {
+    /// The sources as the page shows them: annotators by number unless names were asked for.
+    pub fn shown_sources(&self, report: &Report) -> Vec<Source> {
+        let names = Names::new(report, self);
+        let shown = |source: &Source| Source {
+            path: names.path(source),
+            ..source.clone()
+        };
+        self.sources.iter().map(shown).collect()
+    }
 }
 
 impl Source {
@@ -126,7 +138,7 @@ fn head(about: &About) -> String {
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
          <title>Labelling report: {title}</title><style>\n{STYLE}</style></head><body><main>\
          <h1>Labelling report: {title}</h1>\
-         <p class=\"faint\">Written {} by rlhf {}. Intervals are two-sided with 95 % coverage.</p>",
+         <p class=\"faint\">Written {} by rlhf {}. Intervals are two-sided with 95 % coverage; n stands after “of”.</p>",
         escape(&about.written.to_string()),
         env!("CARGO_PKG_VERSION"),
     )
@@ -150,7 +162,7 @@ fn overview(report: &Report) -> String {
         ),
         ("people".to_owned(), number(people)),
         (
-            "simulated annotators".to_owned(),
+            "programs".to_owned(),
             number(report.annotators.len() - people),
         ),
     ];
@@ -178,7 +190,8 @@ fn overview(report: &Report) -> String {
         );
     }
     html += "</dl>";
-    if people == 0 {
+    let _ = write!(html, "<p>{}</p>", escape(report.rule));
+    if report.figures_of == Some("simulated") {
         html += "<p><strong>No person judged here:</strong> every judgement below is by a program and says \
                  nothing about what people prefer.</p>";
     }
@@ -189,8 +202,9 @@ fn provenance(about: &About, names: &Names) -> String {
     let mut html = String::from(
         "<section id=\"provenance\"><h2>Provenance</h2>\
          <p>Everything above follows from these files. Session files are append-only and chained by hashes; \
-         <code>rlhf feedback check</code> verifies them.</p><div class=\"scroll\"><table>\
-         <tr><th>file</th><th>bytes</th><th class=\"words\">SHA-256</th></tr>",
+         <code>rlhf feedback check</code> verifies them.</p><div class=\"scroll\" tabindex=\"0\"><table><thead>\
+         <tr><th scope=\"col\">file</th><th scope=\"col\">bytes</th><th scope=\"col\" class=\"words\">SHA-256</th></tr>\
+         </thead><tbody>",
     );
     for source in &about.sources {
         let Source { bytes, sha256, .. } = source;
@@ -200,24 +214,23 @@ fn provenance(about: &About, names: &Names) -> String {
             escape(&names.path(source))
         );
     }
-    html + "</table></div></section>"
+    html + "</tbody></table></div></section>"
 }
 
 /// One group's part of a topic.
 pub(super) struct Part<'a> {
-    /// `people` or `simulated`: makes ids unique.
+    /// `people` or `programs`: makes ids unique.
     pub(super) id: String,
     pub(super) group: &'a Group,
 }
 
 /// A section with a part for each group that has something to say; absent if none has.
 fn topic(report: &Report, id: &str, title: &str, part: impl Fn(&Part) -> String) -> String {
-    let several = report.groups().count() > 1;
     let mut parts = String::new();
     for (heading, group) in report.groups() {
         let id = heading.to_lowercase();
         let html = part(&Part { id, group });
-        if several && !html.is_empty() {
+        if !html.is_empty() {
             let _ = write!(parts, "<h3>{heading}</h3>");
         }
         parts += &html;
@@ -228,13 +241,11 @@ fn topic(report: &Report, id: &str, title: &str, part: impl Fn(&Part) -> String)
     format!("<section id=\"{id}\"><h2>{title}</h2>{parts}</section>")
 }
 
-pub(super) fn share_text(share: &super::Share) -> String {
+/// A chart with its title above it.
+pub(super) fn figure(caption: &svg::Caption, chart: &str) -> String {
     format!(
-        "{} of {} [{}, {}]",
-        percent(share.share),
-        share.n,
-        percent(share.low),
-        percent(share.high)
+        "<figure><figcaption>{}</figcaption>{chart}</figure>",
+        escape(&caption.title)
     )
 }
 

@@ -1,11 +1,12 @@
 //! Win rates, ratings and aspects on the page.
 
-use super::format::{brackets, number, open_table, p_value, percent, table};
+use super::format::{
+    brackets, number, p_value, percent, percents, scrolled, share_text, signed, table,
+};
 use super::svg::{Axis, Caption, Dot, dots};
-use super::{Part, escape, share_text};
+use super::{Part, escape, figure};
 use crate::feedback::report::Power;
 use crate::feedback::report::outcome::{PolicyPair, Table};
-use crate::stats::Interval;
 use std::fmt::Write;
 
 /// Which policy wins.
@@ -36,11 +37,13 @@ fn win_rates(part: &Part) -> String {
         id: format!("{}-wins", part.id),
         title: "Wins among decisive comparisons".into(),
         description: described(&rows),
+        axis: "wins of the first policy among decisive comparisons, with 95 % intervals".into(),
     };
     let cells = |pair: &PolicyPair| {
         let share = |share: &Option<_>| share.as_ref().map_or("–".into(), share_text);
         let controlled = pair.controlled.map_or("–".into(), |c| {
-            format!("{} {}", percent(c.share), share_brackets(c.interval))
+            let interval = percents(c.interval);
+            format!("{} of {} {interval}", percent(c.share), number(c.n))
         });
         vec![
             format!("{} against {}", pair.policy, pair.against),
@@ -48,7 +51,7 @@ fn win_rates(part: &Part) -> String {
             number(pair.losses),
             number(pair.ties),
             share(&pair.win_rate),
-            share_brackets(pair.by_prompt),
+            percents(pair.by_prompt),
             share(&pair.ties_as_half),
             controlled,
             share(&pair.both_bad_rate),
@@ -69,37 +72,27 @@ fn win_rates(part: &Part) -> String {
     let mut html = String::from(
         "<p>Wins of the first policy among decisive comparisons. The interval is Wilson's; where a prompt has \
          several labels it comes from a bootstrap over prompts. Gold items and repeats are left out, and an \
-         adjudication replaces what it settles.</p>",
+         adjudication replaces what it settles. The rate at equal length and side is that of a Bradley–Terry model with \
+         both as covariates, ties as half; n is that of all comparisons in it.</p>",
     );
-    html += &dots(&caption, &rows, &Axis::share());
-    html + &table("All numbers", &headings, &rows_of_table) + &by_selector(pairs)
+    html += &figure(&caption, &dots(&caption, &rows, &Axis::share()));
+    html + &scrolled(&headings, &rows_of_table) + &by_selector(pairs)
 }
 
 fn win_rate(pair: &PolicyPair) -> Option<Dot> {
     let share = pair.win_rate?;
-    let wilson = Interval {
-        low: share.low,
-        high: share.high,
-    };
-    let interval = pair.by_prompt.unwrap_or(wilson);
+    let interval = pair.by_prompt.unwrap_or(share.interval());
     Some(Dot {
         label: format!("{} / {}", pair.policy, pair.against),
         value: share.share,
         interval: Some(interval),
         note: format!(
-            "{} {}",
+            "{} of {} {}",
             percent(share.share),
-            share_brackets(Some(interval))
+            number(share.n),
+            percents(Some(interval))
         ),
     })
-}
-
-fn share_brackets(interval: Option<Interval>) -> String {
-    let per_cent = interval.map(|interval| Interval {
-        low: interval.low * 100.0,
-        high: interval.high * 100.0,
-    });
-    brackets(per_cent, 1)
 }
 
 fn described(rows: &[Dot]) -> String {
@@ -129,71 +122,93 @@ fn ratings(part: &Part, ratings: &Table) -> String {
         label: rated.policy.clone(),
         value: rated.elo,
         interval: rated.interval,
-        note: format!("{:+.0} {}", rated.elo, brackets(rated.interval, 0)),
+        note: format!(
+            "{} {} of {}",
+            signed(rated.elo, 0),
+            brackets(rated.interval, 0),
+            number(rated.comparisons)
+        ),
     };
     let rows: Vec<Dot> = ratings.rated.iter().map(row).collect();
     let caption = Caption {
         id: format!("{}-elo", part.id),
         title: format!("Elo above {}", ratings.anchor),
         description: described(&rows),
+        axis: format!("Elo points above {}, with 95 % intervals", ratings.anchor),
     };
     let mut html = format!(
-        "<h3>Ratings</h3><p>Bradley–Terry by maximum likelihood over all comparisons, ties as half, in Elo points \
+        "<h4>Ratings</h4><p>Bradley–Terry by maximum likelihood over all {} comparisons, ties as half, in Elo points \
          above <em>{}</em>; errors clustered by prompt. Compare two policies by their difference in the table, \
          not by whether bars overlap.</p>",
+        number(ratings.comparisons),
         escape(&ratings.anchor)
     );
     if ratings.prior {
         html += "<p>A policy always won or always lost; a weak prior keeps its rating finite.</p>";
     }
-    html += &dots(&caption, &rows, &Axis::around_zero(&rows));
+    html += &figure(&caption, &dots(&caption, &rows, &Axis::around_zero(&rows)));
     let differences: Vec<Vec<String>> = ratings
         .differences
         .iter()
         .map(|difference| {
             vec![
                 format!("{} above {}", difference.policy, difference.against),
-                format!("{:+.0}", difference.elo),
+                signed(difference.elo, 0),
                 brackets(difference.interval, 0),
                 p_value(difference.p),
             ]
         })
         .collect();
-    html + &table(
-        "Differences",
-        &["policies", "Elo", "95 % interval", "p"],
+    html + &scrolled(
+        &["difference", "Elo points", "95 % interval", "p"],
         &differences,
     )
 }
 
 fn labels(pairs: &[PolicyPair], power: &[Power]) -> String {
     let mut html = String::from(
-        "<h3>How many labels</h3><p>Decisive labels that show a true win rate to differ from \
+        "<h4>How many labels</h4><p>Decisive labels that show a true win rate to differ from \
          50 % (two-sided 5 %, power 80 %)",
     );
-    let table: Vec<String> = power
+    let each: Vec<String> = power
         .iter()
-        .map(|power| format!("{:.0} %: {}", power.win_rate * 100.0, power.labels))
+        .map(|power| {
+            format!(
+                "{}: {}",
+                rate(power.win_rate),
+                number(power.labels as usize)
+            )
+        })
         .collect();
-    let _ = write!(html, ": {}.</p>", table.join(", "));
-    for pair in pairs {
-        let decisive = (pair.wins + pair.losses) as u64;
-        let (Some(share), Some(needed)) = (pair.win_rate, pair.labels_needed) else {
-            continue;
-        };
-        let more = match needed.saturating_sub(decisive) {
-            0 => "there are enough".to_owned(),
-            more => format!("{more} more"),
-        };
-        let _ = write!(
-            html,
-            "<p>{} against {}: at {} it takes {needed}; {more}.</p>",
-            escape(&pair.policy),
-            escape(&pair.against),
-            percent(share.share)
-        );
-    }
-    html
+    let _ = write!(html, ": {}.</p>", each.join(", "));
+    let missing = |more: u64| match more {
+        0 => "enough".to_owned(),
+        more => format!("{} more", number(more as usize)),
+    };
+    let rows = pairs.iter().map(|pair| {
+        let present = pair.win_rate.zip(pair.labels_needed);
+        let present = present.map_or("–".to_owned(), |(share, needed)| {
+            let more = missing(needed.saturating_sub(pair.decisive() as u64));
+            format!("{}: {more}", percent(share.share))
+        });
+        let mut cells = vec![
+            format!("{} against {}", pair.policy, pair.against),
+            number(pair.decisive()),
+            present,
+        ];
+        cells.extend(pair.more_labels.iter().map(|more| missing(more.labels)));
+        cells
+    });
+    let rows: Vec<Vec<String>> = rows.collect();
+    let asked: Vec<String> = power.iter().map(|power| rate(power.win_rate)).collect();
+    let mut headings = vec!["policies", "decisive so far", "at the present win rate"];
+    headings.extend(asked.iter().map(String::as_str));
+    html + &scrolled(&headings, &rows)
+}
+
+/// `60 %`, `57.5 %`.
+fn rate(win_rate: f64) -> String {
+    format!("{} %", (win_rate * 1e5).round() / 1e3)
 }
 
 /// Judgements per aspect.
@@ -208,7 +223,7 @@ pub fn aspects(part: &Part) -> String {
         });
         let _ = write!(
             html,
-            "<h3>{}</h3><p>{} judgements, {} without a difference.{}</p>",
+            "<h4>{}</h4><p>{} judgements, {} without a difference.{}</p>",
             escape(&aspect.name),
             number(aspect.n),
             number(aspect.ties),
@@ -221,12 +236,12 @@ pub fn aspects(part: &Part) -> String {
                 vec![
                     format!("{} over {}", pair.policy, pair.against),
                     number(pair.n),
-                    format!("{:+.2} {}", pair.mean, brackets(pair.interval, 2)),
+                    format!("{} {}", signed(pair.mean, 2), brackets(pair.interval, 2)),
                 ]
             })
             .collect();
         if !rows.is_empty() {
-            html += &open_table(&["policies", "judgements", "mean grade, −4 to 4"], &rows);
+            html += &scrolled(&["policies", "judgements", "mean grade, −4 to 4"], &rows);
         }
     }
     html

@@ -5,8 +5,8 @@ use super::escape::escape;
 use crate::stats::Interval;
 use std::fmt::Write;
 
-/// Width of every chart in its own units.
-const WIDTH: f64 = 760.0;
+/// Width of every chart in its own units: narrow enough to be read on a phone.
+const WIDTH: f64 = 480.0;
 
 /// What a chart is called.
 #[derive(Debug, Clone)]
@@ -17,6 +17,8 @@ pub struct Caption {
     pub title: String,
     /// What can be seen, in a sentence.
     pub description: String,
+    /// What the scale with the numbers means, with its unit.
+    pub axis: String,
 }
 
 /// A value with its interval: one row of [`dots`].
@@ -28,7 +30,7 @@ pub struct Dot {
     pub value: f64,
     /// Its interval, drawn as a bar.
     pub interval: Option<Interval>,
-    /// The numbers in words, at the right.
+    /// The numbers in words, at the right, n among them.
     pub note: String,
 }
 
@@ -77,7 +79,9 @@ impl Axis {
         Self {
             low: -high,
             high,
-            ticks: ticks.map(|at| (at, format!("{at:+.0}"))).to_vec(),
+            ticks: ticks
+                .map(|at| (at, super::format::signed(at, 0).replace("+0", "0")))
+                .to_vec(),
             neutral: Some(0.0),
         }
     }
@@ -87,13 +91,13 @@ impl Axis {
     }
 }
 
-/// Values with intervals, one a row.
+/// Values with intervals, one a row, its words above it.
 pub fn dots(caption: &Caption, rows: &[Dot], axis: &Axis) -> String {
-    const ROW: f64 = 26.0;
-    const LEFT: f64 = 230.0;
-    const PLOT: f64 = 320.0;
-    let height = ROW * rows.len() as f64 + 30.0;
-    let bottom = height - 24.0;
+    const ROW: f64 = 40.0;
+    const LEFT: f64 = 24.0;
+    const PLOT: f64 = WIDTH - 2.0 * LEFT;
+    let bottom = ROW * rows.len() as f64 + 6.0;
+    let height = bottom + 38.0;
     let x = |value: f64| LEFT + PLOT * axis.share_of(value);
     let mut svg = open(caption, height);
     for (at, name) in &axis.ticks {
@@ -103,74 +107,60 @@ pub fn dots(caption: &Caption, rows: &[Dot], axis: &Axis) -> String {
             "grid"
         };
         let at = x(*at);
-        let _ = write!(
-            svg,
-            "<line class=\"{class}\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"2\" y2=\"{bottom:.1}\"/>\
-             <text class=\"tick\" x=\"{at:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{}</text>",
-            height - 8.0,
-            escape(name)
-        );
+        line(&mut svg, class, (at, 2.0), (at, bottom));
+        text(&mut svg, "tick", (at, bottom + 15.0), "middle", name);
     }
     for (index, dot) in rows.iter().enumerate() {
-        let y = ROW * index as f64 + ROW / 2.0;
-        let _ = write!(
-            svg,
-            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>",
-            LEFT - 14.0,
-            y + 4.5,
-            escape(&shorten(&dot.label, 30))
+        let y = ROW * index as f64;
+        text(
+            &mut svg,
+            "label",
+            (2.0, y + 14.0),
+            "start",
+            &shorten(&dot.label, 34),
         );
-        if let Some(interval) = dot.interval {
-            let _ = write!(
-                svg,
-                "<line class=\"whisker\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>",
-                x(interval.low),
-                x(interval.high)
-            );
+        text(&mut svg, "note", (WIDTH - 2.0, y + 14.0), "end", &dot.note);
+        let y = y + 28.0;
+        if let Some(Interval { low, high }) = dot.interval {
+            line(&mut svg, "whisker", (x(low), y), (x(high), y));
         }
-        let _ = write!(
-            svg,
-            "<circle class=\"dot\" cx=\"{:.1}\" cy=\"{y:.1}\" r=\"5\"/>\
-             <text class=\"note\" x=\"{:.1}\" y=\"{:.1}\">{}</text>",
-            x(dot.value),
-            LEFT + PLOT + 16.0,
-            y + 4.5,
-            escape(&dot.note)
-        );
+        circle(&mut svg, x(dot.value), y, 5);
     }
+    text(
+        &mut svg,
+        "tick",
+        (WIDTH / 2.0, height - 4.0),
+        "middle",
+        &caption.axis,
+    );
     svg + "</svg>"
 }
 
+/// The frame of charts over time: the plot, with room for numbers on the left, the axis in words above
+/// and the names of the first and the last step below.
+const LEFT: f64 = 52.0;
+const HEIGHT: f64 = 210.0;
+const TOP: f64 = 26.0;
+const BOTTOM: f64 = HEIGHT - 26.0;
+
 /// Counts side by side, the first and the last with a name.
 pub fn columns(caption: &Caption, counts: &[usize], ends: [&str; 2]) -> String {
-    const HEIGHT: f64 = 180.0;
-    const LEFT: f64 = 60.0;
-    const BOTTOM: f64 = HEIGHT - 26.0;
-    const TOP: f64 = 12.0;
     let most = counts.iter().copied().max().unwrap_or(0).max(1);
-    let slot = (WIDTH - LEFT - 10.0) / counts.len().max(1) as f64;
+    let slot = (WIDTH - LEFT - 4.0) / counts.len().max(1) as f64;
     let mut svg = open(caption, HEIGHT);
     for share in [0.0, 0.5, 1.0] {
         let y = BOTTOM - (BOTTOM - TOP) * share;
-        let _ = write!(
-            svg,
-            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{y:.1}\" y2=\"{y:.1}\"/>",
-        );
+        line(&mut svg, "grid", (LEFT, y), (WIDTH, y));
         // Half of an odd number is no count.
         if share != 0.5 || most % 2 == 0 {
-            let _ = write!(
-                svg,
-                "<text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{:.0}</text>",
-                LEFT - 8.0,
-                y + 4.0,
-                most as f64 * share
-            );
+            let count = super::format::number((most as f64 * share) as usize);
+            text(&mut svg, "tick", (LEFT - 8.0, y + 4.0), "end", &count);
         }
     }
     for (index, &count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
         // A count of one among thousands stays visible.
         let tall = ((BOTTOM - TOP) * count as f64 / most as f64).max(1.5);
-        let wide = (slot * 0.8).min(48.0);
+        let wide = (slot * 0.8).min(40.0);
         let _ = write!(
             svg,
             "<rect class=\"column\" x=\"{:.1}\" y=\"{:.1}\" width=\"{wide:.1}\" height=\"{tall:.1}\"/>",
@@ -178,73 +168,71 @@ pub fn columns(caption: &Caption, counts: &[usize], ends: [&str; 2]) -> String {
             BOTTOM - tall
         );
     }
-    close(svg, LEFT, HEIGHT, ends)
+    close(svg, caption, ends)
 }
 
-/// A line over steps of equal width, from 0 to 1 or from −1 if a value is negative. Missing values
-/// are gaps.
-pub fn course(caption: &Caption, values: &[Option<f64>], ends: [&str; 2]) -> String {
-    const HEIGHT: f64 = 180.0;
-    const LEFT: f64 = 60.0;
-    const BOTTOM: f64 = HEIGHT - 26.0;
-    const TOP: f64 = 12.0;
-    let low = if values.iter().flatten().any(|v| *v < 0.0) {
-        -1.0
-    } else {
-        0.0
-    };
-    let y = |value: f64| BOTTOM - (BOTTOM - TOP) * (value - low) / (1.0 - low);
-    let step = (WIDTH - LEFT - 20.0) / values.len().saturating_sub(1).max(1) as f64;
+/// Shares with their intervals over steps of equal width, from 0 to 100 %.
+pub fn course(caption: &Caption, values: &[(f64, Interval)], ends: [&str; 2]) -> String {
+    let y = |value: f64| BOTTOM - (BOTTOM - TOP) * value.clamp(0.0, 1.0);
+    let step = (WIDTH - LEFT - 24.0) / values.len().saturating_sub(1).max(1) as f64;
     let mut svg = open(caption, HEIGHT);
-    for tick in [-1.0, -0.5, 0.0, 0.5, 1.0]
-        .into_iter()
-        .filter(|tick| *tick >= low)
-    {
-        let at = y(tick);
-        let _ = write!(
-            svg,
-            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{WIDTH}\" y1=\"{at:.1}\" y2=\"{at:.1}\"/>\
-             <text class=\"tick\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{tick:.1}</text>",
-            LEFT - 8.0,
-            at + 4.0
-        );
+    for tick in [0.0, 0.25, 0.5, 0.75, 1.0] {
+        let name = format!("{:.0} %", tick * 100.0);
+        line(&mut svg, "grid", (LEFT, y(tick)), (WIDTH, y(tick)));
+        text(&mut svg, "tick", (LEFT - 8.0, y(tick) + 4.0), "end", &name);
     }
-    let place = |(index, value): (usize, &Option<f64>)| {
-        value.map(|value| (LEFT + 10.0 + step * index as f64, y(value)))
-    };
-    let points: Vec<Option<(f64, f64)>> = values.iter().enumerate().map(place).collect();
-    for run in points.split(Option::is_none).filter(|run| run.len() > 1) {
-        let path: Vec<String> = run
-            .iter()
-            .flatten()
-            .map(|(x, y)| format!("{x:.1},{y:.1}"))
-            .collect();
-        let _ = write!(
-            svg,
-            "<polyline class=\"line\" points=\"{}\"/>",
-            path.join(" ")
-        );
+    let x = |index: usize| LEFT + 12.0 + step * index as f64;
+    for (index, (_, interval)) in values.iter().enumerate() {
+        let (low, high) = (y(interval.low), y(interval.high));
+        line(&mut svg, "whisker", (x(index), low), (x(index), high));
     }
-    for (x, y) in points.iter().flatten() {
-        let _ = write!(
-            svg,
-            "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"4\"/>"
-        );
-    }
-    close(svg, LEFT, HEIGHT, ends)
-}
-
-/// The names of the first and the last step, below a chart that begins at `left`; nothing follows.
-fn close(mut svg: String, left: f64, height: f64, ends: [&str; 2]) -> String {
-    let y = height - 8.0;
+    let points = values.iter().enumerate();
+    let points: Vec<String> = points
+        .map(|(index, (value, _))| format!("{:.1},{:.1}", x(index), y(*value)))
+        .collect();
     let _ = write!(
         svg,
-        "<text class=\"tick\" x=\"{left}\" y=\"{y}\">{}</text>\
-         <text class=\"tick\" x=\"{WIDTH}\" y=\"{y}\" text-anchor=\"end\">{}</text></svg>",
-        escape(ends[0]),
-        escape(ends[1])
+        "<polyline class=\"line\" points=\"{}\"/>",
+        points.join(" ")
     );
-    svg
+    for (index, (value, _)) in values.iter().enumerate() {
+        circle(&mut svg, x(index), y(*value), 4);
+    }
+    close(svg, caption, ends)
+}
+
+/// The axis in words, and the names of the first and the last step; nothing follows.
+fn close(mut svg: String, caption: &Caption, ends: [&str; 2]) -> String {
+    let y = HEIGHT - 8.0;
+    text(&mut svg, "tick", (2.0, 12.0), "start", &caption.axis);
+    text(&mut svg, "tick", (LEFT, y), "start", ends[0]);
+    text(&mut svg, "tick", (WIDTH - 2.0, y), "end", ends[1]);
+    svg + "</svg>"
+}
+
+fn line(svg: &mut String, class: &str, from: (f64, f64), to: (f64, f64)) {
+    let _ = write!(
+        svg,
+        "<line class=\"{class}\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{:.1}\" y2=\"{:.1}\"/>",
+        from.0, to.0, from.1, to.1
+    );
+}
+
+fn circle(svg: &mut String, x: f64, y: f64, radius: u8) {
+    let _ = write!(
+        svg,
+        "<circle class=\"dot\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius}\"/>"
+    );
+}
+
+fn text(svg: &mut String, class: &str, at: (f64, f64), anchor: &str, text: &str) {
+    let _ = write!(
+        svg,
+        "<text class=\"{class}\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"{anchor}\">{}</text>",
+        at.0,
+        at.1,
+        escape(text)
+    );
 }
 
 fn open(caption: &Caption, height: f64) -> String {
@@ -252,6 +240,7 @@ fn open(caption: &Caption, height: f64) -> String {
         id,
         title,
         description,
+        ..
     } = caption;
     format!(
         "<svg role=\"img\" aria-labelledby=\"{id}-t {id}-d\" viewBox=\"0 0 {WIDTH} {height}\">\
@@ -278,6 +267,7 @@ mod tests {
             id: "c".into(),
             title: "Win <rates>".into(),
             description: "One of two".into(),
+            axis: "wins, %".into(),
         }
     }
 
@@ -290,16 +280,16 @@ mod tests {
                 low: 0.5,
                 high: 1.5,
             }),
-            note: "75 %".into(),
+            note: "75 % of 8".into(),
         };
         let svg = dots(&caption(), &[dot], &Axis::share());
-        // The plot goes from 230 to 550.
+        // The plot goes from 24 to 456.
         assert!(
-            svg.contains("<circle class=\"dot\" cx=\"470.0\" cy=\"13.0\" r=\"5\"/>"),
+            svg.contains("<circle class=\"dot\" cx=\"348.0\" cy=\"28.0\" r=\"5\"/>"),
             "{svg}"
         );
         assert!(
-            svg.contains("x1=\"390.0\" x2=\"550.0\" y1=\"13.0\""),
+            svg.contains("x1=\"240.0\" x2=\"456.0\" y1=\"28.0\""),
             "{svg}"
         );
         assert!(
@@ -307,6 +297,7 @@ mod tests {
             "{svg}"
         );
         assert!(svg.contains(">a &amp; b</text>"), "{svg}");
+        assert!(svg.contains(">wins, %</text>"), "{svg}");
     }
 
     #[test]
@@ -326,12 +317,22 @@ mod tests {
     }
 
     #[test]
-    fn gaps_divide_a_course() {
-        let values = [Some(0.5), Some(0.6), None, Some(1.0)];
+    fn a_course_has_every_point_in_its_interval() {
+        let interval = Interval {
+            low: 0.25,
+            high: 1.0,
+        };
+        let values = [(0.5, interval), (0.75, interval)];
         let svg = course(&caption(), &values, ["a", "b"]);
-        assert_eq!(svg.matches("<polyline").count(), 1);
-        assert_eq!(svg.matches("<circle").count(), 3);
-        assert!(!svg.contains("-1.0</text>"));
+        // 0 % at 184, 100 % at 26; the first point at 64, the last at 468.
+        assert!(svg.contains("points=\"64.0,105.0 468.0,65.5\""), "{svg}");
+        assert!(
+            svg.contains(
+                "<line class=\"whisker\" x1=\"64.0\" x2=\"64.0\" y1=\"144.5\" y2=\"26.0\"/>"
+            ),
+            "{svg}"
+        );
+        assert_eq!(svg.matches("<circle").count(), 2);
     }
 
     #[test]
@@ -339,7 +340,7 @@ mod tests {
         let svg = columns(&caption(), &[10, 0, 5], ["a", "b"]);
         assert_eq!(svg.matches("<rect").count(), 2);
         assert!(
-            svg.contains("height=\"142.0\"") && svg.contains("height=\"71.0\""),
+            svg.contains("height=\"158.0\"") && svg.contains("height=\"79.0\""),
             "{svg}"
         );
     }

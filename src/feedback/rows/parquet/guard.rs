@@ -13,7 +13,7 @@ const MAX_FOOTER: u64 = 64 << 20;
 /// Largest page once decompressed, in bytes. Writers aim at 1 MB.
 const MAX_PAGE: i64 = 256 << 20;
 /// Most bytes that the columns of a row group hold at once: each a dictionary and a page.
-const MAX_PAGES: i64 = 512 << 20;
+pub const MAX_PAGES: i64 = 512 << 20;
 /// Most values in the dictionaries of a row group.
 const MAX_DICTIONARIES: i64 = 16 << 20;
 /// Most values in the lists of a row group: a few bytes can say that they are all in one row.
@@ -28,7 +28,8 @@ const SET: u8 = 10;
 const MAP: u8 = 11;
 const STRUCT: u8 = 12;
 
-fn wrong(reason: &str) -> io::Error {
+/// An error about what the file holds.
+pub fn wrong(reason: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason.to_owned())
 }
 
@@ -92,13 +93,14 @@ fn schema<R: Read>(thrift: &mut Compact<R>) -> io::Result<()> {
     Ok(())
 }
 
-/// Checks that the pages of a row group lie where the footer says and are not too large.
+/// Checks that the pages of a row group lie where the footer says and are not too large. Returns the
+/// largest page of each column, in bytes once decompressed.
 ///
 /// # Errors
 /// What is wrong.
-pub fn pages(mut file: &File, group: &RowGroupMetaData) -> io::Result<()> {
+pub fn pages(mut file: &File, group: &RowGroupMetaData) -> io::Result<Vec<usize>> {
     let length = file.metadata()?.len() as i64;
-    let mut group_total = Total::default();
+    let (mut group_total, mut largest) = (Total::default(), Vec::new());
     for column in group.columns() {
         let start = column
             .dictionary_page_offset()
@@ -119,8 +121,9 @@ pub fn pages(mut file: &File, group: &RowGroupMetaData) -> io::Result<()> {
             at += page.header + page.stored;
         }
         group_total.join(&total)?;
+        largest.push(total.page.max(total.dictionary) as usize);
     }
-    Ok(())
+    Ok(largest)
 }
 
 /// What the header of a page says.

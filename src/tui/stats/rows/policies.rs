@@ -1,9 +1,10 @@
 //! Win rates, ratings and aspects as rows.
 
-use super::{Row, Rows, brackets, chart_width, clean, p_value, pad, percent, share_text, versus};
-use crate::feedback::report::outcome::{PolicyPair, Table};
+use super::{
+    Row, Rows, brackets, chart_width, clean, p_value, pad, percent, percents, share_text, versus,
+};
+use crate::feedback::report::outcome::{Controlled, PolicyPair, Table};
 use crate::feedback::report::{Power, Report};
-use crate::stats::Interval;
 use crate::tui::chart::whisker;
 use crate::tui::text::columns;
 
@@ -22,12 +23,7 @@ pub fn policies(report: &Report, width: usize) -> Vec<Row> {
         if let Some(reason) = &group.outcomes.no_ratings {
             rows.text(format!("no ratings: {}", clean(reason)));
         }
-        if let Some(table) = group
-            .outcomes
-            .ratings
-            .as_ref()
-            .filter(|t| t.rated.len() > 2)
-        {
+        if let Some(table) = &group.outcomes.ratings {
             ratings(&mut rows, table, width);
         }
         for aspect in &group.aspects {
@@ -43,8 +39,8 @@ pub fn policies(report: &Report, width: usize) -> Vec<Row> {
                 let names = versus(&pair.policy, &pair.against);
                 let interval = brackets(pair.interval, 2);
                 rows.text(format!(
-                    "  {names}: mean grade {:+.2} {interval}",
-                    pair.mean
+                    "  {names}: mean grade {:+.2} {interval} of {}, −4 to 4",
+                    pair.mean, pair.n
                 ));
             }
         }
@@ -66,33 +62,28 @@ fn policy_pair(rows: &mut Rows, pair: &PolicyPair, width: usize) {
     ));
     if let Some(share) = &pair.win_rate {
         rows.text(format!("  wins among decisive {}", share_text(share)));
-        let wilson = Interval {
-            low: share.low,
-            high: share.high,
-        };
-        let interval = pair.by_prompt.unwrap_or(wilson);
+        let interval = pair.by_prompt.unwrap_or(share.interval());
         let chart = chart_width(width, 18);
         let chart = whisker(chart, (0.0, 1.0), 0.5, share.share, Some(interval));
         rows.text(format!("  0 % {chart} 100 %"));
     }
     if let Some(interval) = pair.by_prompt {
         rows.text(format!(
-            "  prompts have several labels: [{}, {}] by prompt",
-            percent(interval.low),
-            percent(interval.high)
+            "  prompts have several labels: {} by prompt",
+            percents(Some(interval))
         ));
     }
     if let Some(half) = &pair.ties_as_half {
         rows.text(format!("  ties as half {}", share_text(half)));
     }
-    if let Some(controlled) = pair.controlled {
-        let interval = controlled.interval.map_or(String::new(), |interval| {
-            format!(" [{}, {}]", percent(interval.low), percent(interval.high))
-        });
-        let share = percent(controlled.share);
-        rows.text(format!("  at equal length and side {share}{interval}"));
+    if let Some(Controlled { n, share, interval }) = pair.controlled {
+        rows.text(format!(
+            "  at equal length and side {} {} (ties as half; regression on {n} comparisons)",
+            percent(share),
+            percents(interval)
+        ));
     }
-    if let Some(bad) = pair.both_bad_rate.filter(|bad| bad.share > 0.0) {
+    if let Some(bad) = pair.both_bad_rate {
         rows.text(format!("  both bad {}", share_text(&bad)));
     }
     for (selector, share) in &pair.by_selector {
@@ -102,34 +93,45 @@ fn policy_pair(rows: &mut Rows, pair: &PolicyPair, width: usize) {
             share_text(share)
         ));
     }
+    more(rows, pair);
+}
+
+/// How many labels are missing.
+fn more(rows: &mut Rows, pair: &PolicyPair) {
+    let missing = |more: u64| match more {
+        0 => "enough".to_owned(),
+        more => format!("{more} more"),
+    };
     if let Some(needed) = pair.labels_needed {
-        let decisive = (pair.wins + pair.losses) as u64;
-        let more = match needed.saturating_sub(decisive) {
-            0 => "there are enough".to_owned(),
-            more => format!("{more} more"),
-        };
         rows.text(format!(
-            "  to show this win rate takes {needed} decisive labels: {more}"
+            "  to show this win rate takes {needed} decisive labels: {}",
+            missing(needed.saturating_sub(pair.decisive() as u64))
         ));
     }
+    let each = pair.more_labels.iter();
+    let each = each.map(|more| format!("{} {}", rate(more.win_rate), missing(more.labels)));
+    let each: Vec<String> = each.collect();
+    rows.text(format!("  to show a true win rate of {}", each.join(", ")));
+}
+
+/// `60 %`, `57.5 %`.
+fn rate(win_rate: f64) -> String {
+    format!("{} %", (win_rate * 1e5).round() / 1e3)
 }
 
 fn ratings(rows: &mut Rows, table: &Table, width: usize) {
     rows.faint(&format!(
-        "Elo above {}, Bradley–Terry, ties as half",
-        clean(&table.anchor)
+        "Elo above {}, Bradley–Terry on {} comparisons, ties as half; errors by prompt",
+        clean(&table.anchor),
+        table.comparisons
     ));
     let names: Vec<String> = table
         .rated
         .iter()
         .map(|rated| clean(&rated.policy))
         .collect();
-    let widest = names
-        .iter()
-        .map(|name| columns(name))
-        .max()
-        .unwrap_or(0)
-        .min(24);
+    let widest = names.iter().map(|name| columns(name)).max();
+    let widest = widest.unwrap_or(0).min(24);
     let ends = table.rated.iter().filter_map(|rated| rated.interval);
     let reach = ends
         .flat_map(|interval| [interval.low.abs(), interval.high.abs()])
@@ -137,21 +139,19 @@ fn ratings(rows: &mut Rows, table: &Table, width: usize) {
         .chain(table.rated.iter().map(|rated| rated.elo.abs()))
         .fold(1.0, f64::max);
     for (rated, name) in table.rated.iter().zip(&names) {
-        let chart = chart_width(width, widest + 32);
+        let chart = chart_width(width, widest + 42);
         let chart = whisker(chart, (-reach, reach), 0.0, rated.elo, rated.interval);
         let (name, interval) = (pad(name, widest), brackets(rated.interval, 0));
-        rows.text(
-            format!("{name} {:+6.0} {interval:16} {chart}", rated.elo)
-                .trim_end()
-                .to_owned(),
-        );
+        let of = format!("of {}", rated.comparisons);
+        let row = format!("{name} {:+6.0} {interval:16} {of:9} {chart}", rated.elo);
+        rows.text(row.trim_end().to_owned());
     }
     for difference in &table.differences {
         let p = difference
             .p
             .map_or(String::new(), |p| format!(", p {}", p_value(p)));
         rows.text(format!(
-            "{} above {}: {:+.0} {}{p}",
+            "{} above {}: {:+.0} {} Elo{p}",
             clean(&difference.policy),
             clean(&difference.against),
             difference.elo,
@@ -167,8 +167,8 @@ fn power(rows: &mut Rows, power: &[Power]) {
     rows.heading("How many decisive labels a win rate needs");
     let each: Vec<String> = power
         .iter()
-        .map(|power| format!("{:.0} %: {}", power.win_rate * 100.0, power.labels))
+        .map(|power| format!("{}: {}", rate(power.win_rate), power.labels))
         .collect();
     rows.text(each.join("   "));
-    rows.faint("two-sided test at 5 %, power 80 %");
+    rows.faint("two-sided test at 5 %, power 80 %; another one with --win-rate 0.58");
 }
