@@ -139,7 +139,9 @@ impl Adapted {
         let mut inner = vec![0.0; rows * rank];
         let packed_a = Panels::pack(a.as_slice(), [inputs, rank], (1, inputs), Precision::F32);
         matmul(x.as_slice(), &packed_a, &mut inner, Mode::Set);
-        inner.iter_mut().for_each(|value| *value *= scale);
+        for value in &mut inner {
+            *value *= scale;
+        }
         let packed_b = Panels::pack(b.as_slice(), [rank, outputs], (1, rank), Precision::F32);
         matmul(&inner, &packed_b, y, Mode::Add);
         Self {
@@ -168,7 +170,9 @@ impl Rule<3> for Adapted {
         );
         let mut inner = vec![0.0; rows * rank];
         matmul(dy_values, &packed_b, &mut inner, Mode::Set);
-        inner.iter_mut().for_each(|value| *value *= self.scale);
+        for value in &mut inner {
+            *value *= self.scale;
+        }
         let dx = wanted[0].then(|| {
             let mut dx = input_gradient(&dy, &self.weight);
             let packed_a = Panels::pack(
