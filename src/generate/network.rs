@@ -1,42 +1,21 @@
 //! The two forward passes of decoding: over prompts, and over one new token of every row.
 
-use std::borrow::Cow;
-
 use burn::tensor::{Device, Tensor};
 
-use crate::device;
 use crate::model::attention::KvCache;
 use crate::model::tokens::indices;
 use crate::model::{Decoder, TokenBatch};
 
-/// A copy of the weights in the CPU's better layout takes as long as it saves in so many steps of one row, and in
-/// five steps of several.
-const STEPS_WORTH_PACKING: usize = 128;
-
 /// A decoder as decoding uses it.
 pub(super) struct Network<'a> {
-    decoder: Cow<'a, Decoder>,
+    decoder: &'a Decoder,
     device: Device,
 }
 
 impl<'a> Network<'a> {
-    /// For batches of up to `rows` rows and responses of up to `steps` tokens.
-    pub(super) fn new(decoder: &'a Decoder, rows: usize, steps: usize) -> Self {
+    pub(super) fn new(decoder: &'a Decoder) -> Self {
         let device = decoder.embedding.device();
-        let worth_packing = rows > 1 || steps >= STEPS_WORTH_PACKING;
-        if worth_packing && device::is_cpu(&device) {
-            let mut packed = decoder.clone();
-            packed.pack();
-            Self {
-                decoder: Cow::Owned(packed),
-                device,
-            }
-        } else {
-            Self {
-                decoder: Cow::Borrowed(decoder),
-                device,
-            }
-        }
+        Self { decoder, device }
     }
 
     /// Runs the prompts, left-padded, into a new cache with room for `budget` more tokens of each. Returns the logits of

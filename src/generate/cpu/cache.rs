@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::kernels::{Full, HeadCache, Shared, lanes_of_head};
+use crate::model::config::DecoderConfig;
 
 /// All slots' keys and values.
 #[derive(Debug)]
@@ -20,22 +21,18 @@ struct Shape {
 }
 
 impl Cache {
-    /// For `layers` layers of `heads` key heads of `width` dimensions, `capacity` positions in each of the `slots`.
-    pub(super) fn new(
-        layers: usize,
-        slots: usize,
-        heads: usize,
-        width: usize,
-        capacity: usize,
-    ) -> Self {
+    /// Room for `capacity` positions in each of the `slots`.
+    pub(super) fn new(config: &DecoderConfig, slots: usize, capacity: usize) -> Self {
+        let (heads, width) = (config.num_key_value_heads, config.head_dim);
         let shape = Shape {
             slots,
             heads,
             width,
             lanes: lanes_of_head(width, capacity),
         };
+        let all = config.num_hidden_layers * slots * heads * shape.lanes;
         Self {
-            lanes: vec![Full::ZERO; layers * slots * heads * shape.lanes],
+            lanes: vec![Full::ZERO; all],
             shape,
         }
     }

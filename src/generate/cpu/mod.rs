@@ -19,40 +19,26 @@ use crate::model::Decoder;
 use self::cache::Cache;
 use self::forward::Workspace;
 use self::schedule::Schedule;
-use self::weights::Weights;
+pub use self::weights::Weights;
 use super::engine::{Completion, GenerateError, Listener, Request, Settings};
 use super::sampler::{Drawn, Sampler};
 
 /// Most tokens of prompts that are read in one pass, beside a token of every row that is answering.
 const PROMPT_TOKENS: usize = 192;
 
-/// Decodes all requests; see [`generate`](super::generate). None if this decoder isn't one for the CPU.
+/// Decodes all requests; see [`generate`](super::generate).
 pub(super) fn generate(
     decoder: &Decoder,
+    weights: &Weights,
     requests: &[Request],
     settings: Settings<'_>,
     listener: &mut dyn Listener,
-) -> Option<Result<Vec<Completion>, GenerateError>> {
-    let weights = Weights::of(decoder)?;
+) -> Result<Vec<Completion>, GenerateError> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let team = Team::new(cores).ok()?;
+    let team = Team::new(cores)?;
     let mut schedule = Schedule::new(decoder, requests, settings);
-    Some(run(&weights, &team, &mut schedule, settings, listener).map(|()| schedule.finished()))
-}
-
-fn run(
-    weights: &Weights,
-    team: &Team,
-    schedule: &mut Schedule<'_>,
-    settings: Settings<'_>,
-    listener: &mut dyn Listener,
-) -> Result<(), GenerateError> {
     let (slots, capacity) = (schedule.slots(), schedule.capacity());
-    let Some(shape) = weights.layers.first().map(|layer| layer.shape) else {
-        return Ok(());
-    };
-    let layers = weights.layers.len();
-    let mut cache = Cache::new(layers, slots, shape.keys, shape.width, capacity);
+    let mut cache = Cache::new(&decoder.config, slots, capacity);
     let mut workspace = Workspace::new(weights, slots + PROMPT_TOKENS, slots, capacity);
     let samplers = (0..team.count()).map(|_| Sampler::new(settings.sampler).map(Mutex::new));
     let samplers = samplers.collect::<Result<Vec<_>, _>>()?;
@@ -63,10 +49,10 @@ fn run(
         let (tokens, wanted) = (&schedule.tokens, &schedule.wanted);
         let pass = workspace.pass(weights, cache.shared(), tokens, wanted);
         team.run(|member| pass.run(member));
-        let drawn = schedule.draw(team, &samplers, &workspace.logits, weights.vocabulary);
+        let drawn = schedule.draw(&team, &samplers, &workspace.logits, weights.vocabulary);
         schedule.take(drawn, listener)?;
     }
-    Ok(())
+    Ok(schedule.finished())
 }
 
 /// What a row's logits gave.

@@ -14,7 +14,7 @@ use crate::model::{Decoder, Linear, attention::QueryKeyValue};
 
 /// A decoder, ready to decode.
 #[derive(Debug)]
-pub(super) struct Weights {
+pub struct Weights {
     /// `[vocabulary, hidden]`.
     pub embedding: HostValues,
     /// Learned positions, `[positions, hidden]`.
@@ -29,7 +29,7 @@ pub(super) struct Weights {
 }
 
 #[derive(Debug)]
-pub(super) struct Layer {
+pub struct Layer {
     pub attention_norm: Normalisation,
     /// Query, key and value; or all in one.
     pub inputs: Vec<Projection>,
@@ -45,7 +45,7 @@ pub(super) struct Layer {
 
 /// How a layer's attention is divided.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Heads {
+pub struct Heads {
     pub queries: usize,
     pub keys: usize,
     pub width: usize,
@@ -55,14 +55,14 @@ pub(super) struct Heads {
 
 /// y = xW + b + (xA)(sB).
 #[derive(Debug)]
-pub(super) struct Projection {
+pub struct Projection {
     pub base: Arc<Panels>,
     pub bias: Option<HostValues>,
     pub adapter: Option<Adapter>,
 }
 
 #[derive(Debug)]
-pub(super) struct Adapter {
+pub struct Adapter {
     pub a: Panels,
     /// With the scale in it.
     pub b: Panels,
@@ -70,7 +70,7 @@ pub(super) struct Adapter {
 
 /// RMSNorm, or LayerNorm if there is a bias.
 #[derive(Debug)]
-pub(super) struct Normalisation {
+pub struct Normalisation {
     pub weight: HostValues,
     pub bias: Option<HostValues>,
     pub epsilon: f32,
@@ -78,7 +78,7 @@ pub(super) struct Normalisation {
 
 impl Weights {
     /// None if the decoder's tensors aren't on the CPU in f32.
-    pub(super) fn of(decoder: &Decoder) -> Option<Self> {
+    pub fn of(decoder: &Decoder) -> Option<Self> {
         let config = &decoder.config;
         let layers = decoder
             .blocks
