@@ -164,7 +164,6 @@ impl Work for Softmax<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kernels::panels::Lanes;
 
     /// Attention in f64 over the positions `seen` of `[position][width]` keys and values.
     fn plain(

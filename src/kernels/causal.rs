@@ -127,7 +127,7 @@ impl<'a> Causal<'a> {
             for (query, (weights, slopes)) in block.clone().zip(rows) {
                 self.mask(query, keys.start, weights);
                 let of = query * self.width..(query + 1) * self.width;
-                dispatch(Slopes {
+                dispatch(ScoreGradients {
                     weights,
                     slopes,
                     log_normaliser: head.log_normalisers[query],
@@ -287,7 +287,7 @@ impl Work for Softmax<'_> {
 }
 
 /// Scores become weights, gradients of weights become gradients of scores.
-struct Slopes<'a> {
+struct ScoreGradients<'a> {
     weights: &'a mut [f32],
     slopes: &'a mut [f32],
     log_normaliser: f32,
@@ -295,7 +295,7 @@ struct Slopes<'a> {
     gradient: &'a [f32],
 }
 
-impl Work for Slopes<'_> {
+impl Work for ScoreGradients<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let mut mean = 0.0;

@@ -221,9 +221,9 @@ impl<L: Lanes> Rows<'_, L> {
         let sums = tile::<I, L, R, P>(a, b);
         for (r, sums) in sums.into_iter().enumerate() {
             for (p, sums) in sums.into_iter().enumerate() {
+                let column = (self.first + panel + p) * WIDTH;
                 let mut numbers = [0.0; WIDTH];
                 I::store(sums, &mut numbers);
-                let column = (self.first + panel + p) * WIDTH;
                 self.out.write(row + r, column, &numbers);
             }
         }
@@ -311,6 +311,22 @@ mod tests {
             let precision = if brief { Precision::Bf16 } else { Precision::F32 };
             let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
             let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), precision);
+            let mut dx = vec![1.0; rows * inputs];
+            matmul_transposed(&dy, &panels, &mut dx, Mode::Set);
+            let transposed: Vec<f32> = (0..inputs)
+                .flat_map(|input| weight.iter().skip(input).step_by(inputs).copied())
+                .collect();
+            assert_close(&dx, &plain(&dy, &transposed, outputs), outputs);
+        }
+
+        /// More terms than are transposed at a time.
+        #[test]
+        fn a_long_input_gradient_is_the_product_with_the_transpose(
+            rows in 1_usize..10, inputs in 1_usize..20, beyond in 0_usize..70,
+        ) {
+            let outputs = DEPTH_AT_ONCE - 1 + beyond;
+            let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
+            let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
             let mut dx = vec![1.0; rows * inputs];
             matmul_transposed(&dy, &panels, &mut dx, Mode::Set);
             let transposed: Vec<f32> = (0..inputs)

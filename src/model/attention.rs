@@ -60,7 +60,7 @@ pub struct Context {
 #[derive(Debug)]
 enum Form {
     Fused(Arc<Sequences>),
-    Plain(Plain),
+    Plain(Box<Plain>),
 }
 
 /// What the plain operations need.
@@ -105,11 +105,11 @@ impl Context {
         Self {
             batch: keys.batch,
             time,
-            form: Form::Plain(Plain {
+            form: Form::Plain(Box::new(Plain {
                 rotary,
                 bias: bias(None),
                 windowed,
-            }),
+            })),
         }
     }
 }

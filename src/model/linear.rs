@@ -46,6 +46,7 @@ impl Linear {
         }
         let adapted = self.lora.as_ref().map(|lora| lora.forward(x.clone()));
         let mut y = match self.layout {
+            layout if device::is_cpu(&x.device()) => fused::dense_linear(x, self.dense(), layout),
             Layout::OutIn => x.matmul(self.dense().transpose()),
             Layout::InOut => x.matmul(self.dense()),
         };

@@ -15,7 +15,7 @@ use super::experience::{EpisodeTokens, Experience, Measured, pack};
 use super::lm_head::{self, HeadPass};
 
 /// Tokens, pads among them, that a worker takes through the network and back at a time: enough for its products to be efficient.
-const TOKENS_AT_ONCE: usize = 128;
+const TOKENS_AT_ONCE: usize = 256;
 
 /// Coefficients of the losses.
 #[derive(Debug, Clone, Copy)]

@@ -145,9 +145,7 @@ impl Layer {
                 );
             }
         }
-        if by != 1.0 {
-            vectors.iter_mut().for_each(|value| *value *= by);
-        }
+        scale(&mut vectors, by);
         vectors
     }
 
@@ -160,9 +158,13 @@ impl Layer {
                 rotate(vector, &cos[token * half..][..half], &sin);
             }
         }
-        if by != 1.0 {
-            vectors.iter_mut().for_each(|value| *value *= by);
-        }
+        scale(vectors, by);
+    }
+}
+
+fn scale(values: &mut [f32], by: f32) {
+    for value in values {
+        *value *= by;
     }
 }
 

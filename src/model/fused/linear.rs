@@ -1,4 +1,4 @@
-//! Products with a frozen packed weight, with a low-rank adapter beside it.
+//! Products with a frozen packed weight, with a low-rank adapter beside it, and with a weight that is trained.
 //!
 //! y = xW + b + s·(xA)B, Hu et al. 2021, eq. 3. Backward: ∂x = ∂y·Wᵀ + s·(∂y·Bᵀ)Aᵀ, ∂A = s·xᵀ(∂y·Bᵀ), ∂B = s·(xA)ᵀ∂y; W
 //! and b are constants. Neither the dense update nor its gradient ever exists.
@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 
 use super::{Rule, Values, apply, on_cpu};
 use crate::device::Cpu;
-use crate::kernels::{Mode, Panels, Precision, matmul, matmul_transposed};
+use crate::kernels::{Mode, Panels, Precision, WIDTH, matmul, matmul_transposed};
 use crate::model::linear::Layout;
 use crate::model::lora::Lora;
 
@@ -139,7 +139,9 @@ impl Adapted {
         let mut inner = vec![0.0; rows * rank];
         let packed_a = Panels::pack(a.as_slice(), [inputs, rank], (1, inputs), Precision::F32);
         matmul(x.as_slice(), &packed_a, &mut inner, Mode::Set);
-        inner.iter_mut().for_each(|value| *value *= scale);
+        for value in &mut inner {
+            *value *= scale;
+        }
         let packed_b = Panels::pack(b.as_slice(), [rank, outputs], (1, rank), Precision::F32);
         matmul(&inner, &packed_b, y, Mode::Add);
         Self {
@@ -168,7 +170,9 @@ impl Rule<3> for Adapted {
         );
         let mut inner = vec![0.0; rows * rank];
         matmul(dy_values, &packed_b, &mut inner, Mode::Set);
-        inner.iter_mut().for_each(|value| *value *= self.scale);
+        for value in &mut inner {
+            *value *= self.scale;
+        }
         let dx = wanted[0].then(|| {
             let mut dx = input_gradient(&dy, &self.weight);
             let packed_a = Panels::pack(
@@ -192,6 +196,85 @@ impl Rule<3> for Adapted {
     }
 }
 
+/// xW for a weight that is trained: it is packed for this product only, and again for the gradients.
+///
+/// # Shapes
+/// `x`: `[n, in]`; `weight`: `[out, in]` or `[in, out]`; result `[n, out]`.
+pub fn dense_linear(x: Tensor<2>, weight: Tensor<2>, layout: Layout) -> Tensor<2> {
+    let [rows, columns] = weight.dims();
+    let widths = match layout {
+        Layout::OutIn => [columns, rows],
+        Layout::InOut => [rows, columns],
+    };
+    apply([x.into(), weight.into()], |[x, weight]| {
+        let rule = Trained {
+            x,
+            weight,
+            widths,
+            layout,
+        };
+        (rule.forward(), rule)
+    })
+}
+
+#[derive(Debug, Clone)]
+struct Trained {
+    x: Values,
+    weight: Values,
+    widths: [usize; 2],
+    layout: Layout,
+}
+
+impl Trained {
+    fn forward(&self) -> Values {
+        let [inputs, outputs] = self.widths;
+        let stride = match self.layout {
+            Layout::OutIn => (1, inputs),
+            Layout::InOut => (outputs, 1),
+        };
+        let weight = self.weight.as_slice();
+        let packed = Panels::pack(weight, self.widths, stride, Precision::F32);
+        dense(&self.x, &packed, None).into_values()
+    }
+
+    fn input_gradient(&self, dy: &Values) -> Values {
+        let [inputs, outputs] = self.widths;
+        let stride = match self.layout {
+            Layout::OutIn => (inputs, 1),
+            Layout::InOut => (1, outputs),
+        };
+        let weight = self.weight.as_slice();
+        let packed = Panels::pack(weight, [outputs, inputs], stride, Precision::F32);
+        dense(dy, &packed, None).into_values()
+    }
+
+    fn weight_gradient(&self, dy: &Values) -> Values {
+        let [inputs, outputs] = self.widths;
+        let (x, dy) = (self.x.as_slice(), dy.as_slice());
+        let rows = x.len() / inputs;
+        let (shape, gradient) = match self.layout {
+            Layout::OutIn => (
+                [outputs, inputs],
+                weight_gradient(dy, x, [outputs, inputs], rows),
+            ),
+            Layout::InOut => (
+                [inputs, outputs],
+                weight_gradient(x, dy, [inputs, outputs], rows),
+            ),
+        };
+        Values::new(gradient, &shape)
+    }
+}
+
+impl Rule<2> for Trained {
+    fn gradients(&self, dy: Values, wanted: [bool; 2]) -> [Option<Values>; 2] {
+        [
+            wanted[0].then(|| self.input_gradient(&dy)),
+            wanted[1].then(|| self.weight_gradient(&dy)),
+        ]
+    }
+}
+
 /// aᵀb: `a` is `[n, left]`, `b` `[n, right]`, the result `[left, right]`.
 fn weight_gradient(a: &[f32], b: &[f32], [left, right]: [usize; 2], rows: usize) -> Vec<f32> {
     let packed = Panels::pack(b, [rows, right], (right, 1), Precision::F32);
@@ -200,12 +283,15 @@ fn weight_gradient(a: &[f32], b: &[f32], [left, right]: [usize; 2], rows: usize)
     product
 }
 
-/// The transpose of rows of `width` numbers.
+/// The transpose of rows of `width` numbers, some columns at a time so that what is written stays near.
 fn turned(values: &[f32], width: usize) -> Vec<f32> {
     let rows = values.len() / width.max(1);
-    let mut result = Vec::with_capacity(values.len());
-    for column in 0..width {
-        result.extend((0..rows).map(|row| values[row * width + column]));
+    let mut result = vec![0.0; values.len()];
+    for (block, into) in result.chunks_mut((WIDTH * rows).max(1)).enumerate() {
+        for (row, values) in values.chunks(width).enumerate() {
+            let columns = into.chunks_mut(rows).zip(&values[block * WIDTH..]);
+            columns.for_each(|(column, value)| column[row] = *value);
+        }
     }
     result
 }

@@ -24,7 +24,7 @@ use burn::tensor::{Tensor, TensorData};
 use crate::device::{Cpu, TrainedCpu};
 
 pub use attention::{Heads, Sequences, attention};
-pub use linear::{linear, pack, transposed, unpack};
+pub use linear::{dense_linear, linear, pack, transposed, unpack};
 pub use pointwise::{gated, rms_norm};
 
 /// Numbers on the host, row-major; copies share them.

@@ -32,6 +32,24 @@ pub(super) fn assert_near<const D: usize>(found: Tensor<D>, plain: Tensor<D>, to
     }
 }
 
+type Forward = fn(&Linear, Tensor<2>) -> Tensor<2>;
+
+/// y = xW + b + s·(xA)B in burn's operations.
+fn burn_s(linear: &Linear, x: Tensor<2>) -> Tensor<2> {
+    let y = match linear.layout {
+        Layout::OutIn => x.clone().matmul(linear.dense().transpose()),
+        Layout::InOut => x.clone().matmul(linear.dense()),
+    };
+    let y = match &linear.bias {
+        Some(bias) => y + bias.clone().unsqueeze(),
+        None => y,
+    };
+    match &linear.lora {
+        Some(lora) => y + lora.forward(x),
+        None => y,
+    }
+}
+
 #[test]
 fn a_frozen_product_has_the_plain_results_and_gradients() {
     let device = crate::device::cpu().device;
@@ -63,8 +81,8 @@ fn a_frozen_product_has_the_plain_results_and_gradients() {
             assert!(packed.weight.is_none() && packed.widths() == plain.widths());
             assert_near(packed.dense(), plain.dense(), 0.0);
             let x = numbers([rows, inputs], 5, &device);
-            assert_near(packed.forward(x.clone()), plain.forward(x.clone()), 1e-6);
-            let gradients = |linear: &Linear| {
+            assert_near(packed.forward(x.clone()), burn_s(&plain, x.clone()), 1e-6);
+            let gradients = |linear: &Linear, forward: Forward| {
                 let mut linear = linear.clone();
                 linear.weight = linear.weight.map(Tensor::autodiff);
                 linear.bias = linear.bias.map(Tensor::autodiff);
@@ -74,7 +92,7 @@ fn a_frozen_product_has_the_plain_results_and_gradients() {
                 }
                 let x = x.clone().autodiff().require_grad();
                 let weights = numbers([rows, outputs], 6, &device).autodiff();
-                let gradients = (linear.forward(x.clone()) * weights).sum().backward();
+                let gradients = (forward(&linear, x.clone()) * weights).sum().backward();
                 let of_lora = linear.lora.map(|lora| {
                     [
                         lora.a.grad(&gradients).unwrap(),
@@ -83,7 +101,8 @@ fn a_frozen_product_has_the_plain_results_and_gradients() {
                 });
                 (x.grad(&gradients).unwrap(), of_lora)
             };
-            let (found, plain) = (gradients(&packed), gradients(&plain));
+            let found = gradients(&packed, Linear::forward);
+            let plain = gradients(&plain, burn_s);
             assert_near(found.0, plain.0, 1e-6);
             for (found, plain) in found
                 .1
@@ -134,9 +153,32 @@ fn gradients<const N: usize>(
 }
 
 #[test]
+fn a_trained_product_has_the_plain_results_and_gradients() {
+    let device = crate::device::cpu().device;
+    for (rows, inputs, outputs) in [(1, 3, 17), (9, 33, 20), (70, 64, 48)] {
+        let x = numbers([rows, inputs], 1, &device);
+        let inputs_out = [x.clone(), numbers([inputs, outputs], 2, &device)];
+        let out_inputs = [x, numbers([outputs, inputs], 3, &device)];
+        for (layout, inputs) in [(Layout::InOut, inputs_out), (Layout::OutIn, out_inputs)] {
+            let fused = |[x, weight]: [Tensor<2>; 2]| super::dense_linear(x, weight, layout);
+            let plain = |[x, weight]: [Tensor<2>; 2]| match layout {
+                Layout::InOut => x.matmul(weight),
+                Layout::OutIn => x.matmul(weight.transpose()),
+            };
+            let (y, found) = gradients(&inputs, fused);
+            let (plain_y, plain) = gradients(&inputs, plain);
+            assert_near(y, plain_y, 1e-6);
+            for (found, plain) in found.into_iter().zip(plain) {
+                assert_near(found, plain, 2e-6);
+            }
+        }
+    }
+}
+
+#[test]
 fn a_norm_has_the_plain_results_and_gradients() {
     let device = crate::device::cpu().device;
-    for (rows, width) in [(1, 1), (5, 16), (7, 37)] {
+    for (rows, width) in [(1, 3), (5, 16), (7, 37)] {
         let inputs = [
             numbers([rows, width], 1, &device),
             numbers([1, width], 2, &device),
