@@ -370,6 +370,25 @@ mod tests {
     }
 
     #[test]
+    fn bf16_is_taken_where_it_loses_nothing() {
+        let exact = numbers(500, 9); // multiples of 1/128 below 2
+        assert_eq!(Precision::lossless(&exact), Precision::Bf16);
+        assert_eq!(Precision::lossless(&[1.0, 0.1]), Precision::F32);
+        let weight = &exact[..20 * 17];
+        let pack = |precision| Panels::pack(weight, [20, 17], (1, 20), precision);
+        let (brief, full) = (pack(Precision::Bf16), pack(Precision::F32));
+        assert_eq!(2 * brief.bytes(), full.bytes());
+        assert_eq!(brief.unpack((1, 20)), weight);
+        let x = numbers(3 * 20, 10);
+        let product = |weight| {
+            let mut y = vec![0.0; 3 * 17];
+            matmul(&x, weight, &mut y, Mode::Set);
+            y
+        };
+        assert_eq!(product(&brief), product(&full));
+    }
+
+    #[test]
     fn bf16_keeps_the_nearest() {
         let panels = Panels::pack(&[1.003_906_3], [1, 1], (1, 1), Precision::Bf16);
         let mut y = [0.0];

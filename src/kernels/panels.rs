@@ -22,6 +22,18 @@ pub enum Precision {
     Bf16,
 }
 
+impl Precision {
+    /// The smallest that loses nothing: checkpoints released in bf16 are kept in it.
+    pub fn lossless(values: &[f32]) -> Self {
+        let brief = |value: &f32| value.to_bits().trailing_zeros() >= 16;
+        if values.iter().all(brief) {
+            Self::Bf16
+        } else {
+            Self::F32
+        }
+    }
+}
+
 /// One input's weights for the outputs of a panel.
 pub(super) trait Lanes: Copy + Send + Sync {
     const ZERO: Self;

@@ -197,7 +197,12 @@ fn panels(weight: &Tensor<2>, layout: Layout) -> Option<Panels> {
         Layout::OutIn => ([columns, rows], (1, columns)),
         Layout::InOut => ([rows, columns], (columns, 1)),
     };
-    Some(Panels::pack(&values, widths, stride, Precision::F32))
+    Some(Panels::pack(
+        &values,
+        widths,
+        stride,
+        Precision::lossless(&values),
+    ))
 }
 
 fn normalisation(norm: &Norm) -> Option<Normalisation> {

@@ -24,7 +24,8 @@ pub fn pack(weight: &Tensor<2>, layout: Layout) -> Panels {
         Layout::OutIn => ([columns, rows], (1, columns)),
         Layout::InOut => ([rows, columns], (columns, 1)),
     };
-    Panels::pack(values.as_slice(), widths, stride, Precision::F32)
+    let values = values.as_slice();
+    Panels::pack(values, widths, stride, Precision::lossless(values))
 }
 
 /// The weight again.

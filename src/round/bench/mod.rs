@@ -127,7 +127,6 @@ pub fn bench(
         model,
         plan,
         machine,
-        parameters,
         observer,
         figures: Vec::new(),
     };
@@ -156,7 +155,6 @@ struct Bench<'a> {
     model: &'a LanguageModel,
     plan: &'a Plan,
     machine: Option<Machine>,
-    parameters: usize,
     observer: &'a mut dyn Observer,
     figures: Vec<Figure>,
 }

@@ -23,7 +23,7 @@ const PAIR_TOKENS: usize = 128;
 
 impl Bench<'_> {
     pub(super) fn sampling(&mut self) -> Result<(), BenchError> {
-        let decoder = self.model.decoder.base(); // packed once: a policy is sampled from many times
+        let mut decoder = self.model.decoder.base(); // packed once: a policy is sampled from many times
         let sampler = SamplerConfig {
             max_new_tokens: NEW_TOKENS,
             ..SamplerConfig::default()
@@ -40,7 +40,7 @@ impl Bench<'_> {
                 stop_ids: &[],
                 batch_size: rows,
             };
-            let least = self.least(rows);
+            let least = self.least(&mut decoder, rows);
             self.measure(
                 &format!("sampling, batch {rows}"),
                 rows * NEW_TOKENS,
@@ -54,19 +54,20 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Seconds in which the machine could draw the new tokens of `rows` rows: each step reads all weights once, in f32, and takes every row
+    /// Seconds in which the machine could draw the new tokens of `rows` rows: each step reads all packed weights once and takes every row
     /// through them. Attention and the prompts are left out, so the true limit is a little lower.
-    fn least(&self, rows: usize) -> Option<f64> {
+    fn least(&self, packed: &mut Decoder, rows: usize) -> Option<f64> {
         let machine = self.machine?;
-        let config = &self.model.decoder.config;
-        // An untied embedding is looked up, not multiplied.
-        let looked_up = match &self.model.decoder.head {
-            Some(_) => config.vocab_size * config.hidden_size,
-            None => 0,
-        };
-        let weights = (self.parameters - looked_up) as f64;
-        let memory = 4.0 * weights / machine.memory_bytes_per_second;
-        let arithmetic = 2.0 * weights * rows as f64 / machine.flops_per_second;
+        let head = packed.packed_head.clone();
+        let projections = packed.projections().into_iter();
+        let all = projections.filter_map(|projection| projection.packed.clone());
+        let (mut bytes, mut numbers) = (0, 0);
+        for panels in all.chain(head) {
+            bytes += panels.bytes();
+            numbers += panels.inputs() * panels.outputs();
+        }
+        let memory = bytes as f64 / machine.memory_bytes_per_second;
+        let arithmetic = 2.0 * (numbers * rows) as f64 / machine.flops_per_second;
         Some(NEW_TOKENS as f64 * memory.max(arithmetic))
     }
 
