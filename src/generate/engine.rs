@@ -59,7 +59,7 @@ pub enum GenerateError {
     Sampler(#[from] SamplerError),
     /// The system gives no threads.
     #[error("no threads to decode with: {0}; see `ulimit -u`")]
-    Threads(#[from] rayon::ThreadPoolBuildError),
+    Threads(#[from] std::io::Error),
     /// The listener asked to stop.
     #[error("generation was stopped")]
     Stopped,

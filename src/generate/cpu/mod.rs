@@ -26,6 +26,9 @@ use super::sampler::{Drawn, Sampler};
 /// Most tokens of prompts that are read in one pass, beside a token of every row that is answering.
 const PROMPT_TOKENS: usize = 192;
 
+/// Products in a pass, from which on two threads are faster than one although they wait for each other in every layer.
+const WORTH_SHARING: usize = 6_000_000;
+
 /// Decodes all requests; see [`generate`](super::generate).
 pub(super) fn generate(
     decoder: &Decoder,
@@ -35,7 +38,7 @@ pub(super) fn generate(
     listener: &mut dyn Listener,
 ) -> Result<Vec<Completion>, GenerateError> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let team = Team::new(cores)?;
+    let mut team = Team::new(cores)?;
     let mut schedule = Schedule::new(decoder, requests, settings);
     let (slots, capacity) = (schedule.slots(), schedule.capacity());
     let mut cache = Cache::new(&decoder.config, slots, capacity);
@@ -48,8 +51,12 @@ pub(super) fn generate(
         }
         let (tokens, wanted) = (&schedule.tokens, &schedule.wanted);
         let pass = workspace.pass(weights, cache.shared(), tokens, wanted);
-        team.run(|member| pass.run(member));
-        let drawn = schedule.draw(&team, &samplers, &workspace.logits, weights.vocabulary);
+        if weights.numbers * tokens.len() < WORTH_SHARING {
+            team.alone(|member| pass.run(member));
+        } else {
+            team.run(|member| pass.run(member));
+        }
+        let drawn = schedule.draw(&mut team, &samplers, &workspace.logits, weights.vocabulary);
         schedule.take(drawn, listener)?;
     }
     Ok(schedule.finished())

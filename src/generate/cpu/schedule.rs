@@ -1,7 +1,7 @@
 //! Which request is in which slot, and what each slot reads next.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rand_chacha::ChaCha8Rng;
 
@@ -9,7 +9,7 @@ use crate::generate::engine::{
     Completion, FinishReason, GenerateError, Listener, Request, Settings,
 };
 use crate::generate::sampler::{Sampler, stream};
-use crate::kernels::Team;
+use crate::kernels::{Member, Team};
 use crate::model::Decoder;
 
 use super::Draw;
@@ -192,7 +192,7 @@ impl<'a> Schedule<'a> {
     /// Draws the next token of each wanted row, in their order.
     pub(super) fn draw(
         &mut self,
-        team: &Team,
+        team: &mut Team,
         samplers: &[Mutex<Sampler>],
         logits: &[f32],
         vocabulary: usize,
@@ -202,23 +202,21 @@ impl<'a> Schedule<'a> {
         let rows = rows.filter(|(slot, _)| slots.contains(slot));
         let rows = rows.filter_map(|(_, row)| row.as_mut());
         let work = Mutex::new(rows.zip(logits.chunks(vocabulary)).enumerate());
-        let next = || work.lock().unwrap_or_else(PoisonError::into_inner).next();
-        let drawn = team.run(|member| {
-            let mut sampler = samplers[member.index]
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            let mut mine = Vec::new();
+        let next = || lock(&work).next();
+        let drawn = Mutex::new(Vec::new());
+        let draw = |member: Member<'_>| {
+            let mut sampler = lock(&samplers[member.index]);
             while let Some((index, (row, logits))) = next() {
-                mine.push((
-                    index,
-                    sampler
-                        .draw(logits, &mut row.rng)
-                        .map_err(GenerateError::from),
-                ));
+                let token = sampler.draw(logits, &mut row.rng);
+                lock(&drawn).push((index, token.map_err(GenerateError::from)));
             }
-            mine
-        });
-        let mut drawn: Vec<_> = drawn.into_iter().flatten().collect();
+        };
+        if slots.len() > 1 {
+            team.run(draw);
+        } else {
+            team.alone(draw);
+        }
+        let mut drawn = drawn.into_inner().unwrap_or_else(PoisonError::into_inner);
         drawn.sort_by_key(|(index, _)| *index);
         drawn.into_iter().map(|(_, drawn)| drawn).collect()
     }
@@ -266,4 +264,8 @@ impl<'a> Schedule<'a> {
     pub(super) fn finished(self) -> Vec<Completion> {
         self.done.into_iter().flatten().collect()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -26,6 +26,8 @@ pub struct Weights {
     pub frequencies: Vec<f64>,
     pub hidden: usize,
     pub vocabulary: usize,
+    /// Products that a token takes.
+    pub numbers: usize,
 }
 
 #[derive(Debug)]
@@ -88,29 +90,39 @@ impl Weights {
             Some(positions) => Some(HostValues::of(positions)?),
             None => None,
         };
+        let layers: Vec<Layer> = layers.collect::<Option<_>>()?;
+        let head = match &decoder.packed_head {
+            Some(packed) => Arc::clone(packed),
+            None => Arc::new(panels(&decoder.head_weight(), Layout::OutIn)?),
+        };
+        let all = layers.iter().flat_map(Layer::projections).map(|p| &p.base);
+        let numbers = all
+            .chain([&head])
+            .map(|base| base.inputs() * base.outputs());
         Some(Self {
+            numbers: numbers.sum(),
             embedding: HostValues::of(&decoder.embedding)?,
             positions,
-            layers: layers.collect::<Option<_>>()?,
+            layers,
             final_norm: normalisation(&decoder.final_norm)?,
-            head: match &decoder.packed_head {
-                Some(packed) => Arc::clone(packed),
-                None => Arc::new(panels(&decoder.head_weight(), Layout::OutIn)?),
-            },
+            head,
             frequencies: decoder.frequencies.clone(),
             hidden: config.hidden_size,
             vocabulary: config.vocab_size,
         })
     }
 
-    /// Does any projection carry an adapter?
+    /// Rank of the widest adapter, 0 without any.
     pub(super) fn widest_adapter(&self) -> usize {
-        let of = |layer: &Layer| {
-            let ends = [&layer.output, &layer.outer];
-            let all = layer.inputs.iter().chain(&layer.inner).chain(ends);
-            all.map(Projection::rank).max()
-        };
-        self.layers.iter().filter_map(of).max().unwrap_or(0)
+        let all = self.layers.iter().flat_map(Layer::projections);
+        all.map(Projection::rank).max().unwrap_or(0)
+    }
+}
+
+impl Layer {
+    fn projections(&self) -> impl Iterator<Item = &Projection> {
+        let ends = [&self.output, &self.outer];
+        self.inputs.iter().chain(&self.inner).chain(ends)
     }
 }
 
