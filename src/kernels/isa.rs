@@ -5,7 +5,7 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m256i, __m512, __m512i, _mm_loadu_si128, _mm256_castsi256_ps, _mm256_cvtepu16_epi32,
+    __m256, __m512, __m512i, _mm_loadu_si128, _mm256_castsi256_ps, _mm256_cvtepu16_epi32,
     _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_set1_ps, _mm256_setzero_ps,
     _mm256_slli_epi32, _mm256_storeu_ps, _mm512_castsi512_ps, _mm512_cvtepu16_epi32,
     _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32,
@@ -90,7 +90,7 @@ impl Isa for Avx512 {
     fn load_halves(from: &[u16; 16]) -> __m512 {
         // SAFETY: as above; 32 bytes are read, which is what there is.
         unsafe {
-            let halves = _mm256_loadu_si256(from.as_ptr().cast::<__m256i>());
+            let halves = _mm256_loadu_si256(std::ptr::from_ref(from).cast());
             let wide: __m512i = _mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16);
             _mm512_castsi512_ps(wide)
         }

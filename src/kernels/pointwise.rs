@@ -121,7 +121,7 @@ struct GeluTanh<'a>(&'a mut [f32]);
 impl Work for GeluTanh<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
-        const TWICE_ROOT: f32 = 1.595_769_1; // 2 √(2/π)
+        const TWICE_ROOT: f32 = 1.595_769; // 2 √(2/π)
         for x in self.0 {
             let cubic = I::fused(0.044_715 * *x * *x, *x, *x);
             // ½ (1 + tanh(y)) = 1 / (1 + e^(−2y))

@@ -186,18 +186,12 @@ impl Pass<'_> {
             normalise(norm, x, y);
         }
         for (projection, adapted) in readers.iter().zip(&self.adapted) {
-            self.narrow(rows.clone(), projection, self.normed, *adapted);
+            Self::narrow(rows.clone(), projection, self.normed, *adapted);
         }
     }
 
     /// adapted = xA of some rows.
-    fn narrow(
-        &self,
-        rows: Range<usize>,
-        projection: &Projection,
-        x: Shared<'_>,
-        adapted: Shared<'_>,
-    ) {
+    fn narrow(rows: Range<usize>, projection: &Projection, x: Shared<'_>, adapted: Shared<'_>) {
         if let Some(adapter) = &projection.adapter {
             let (inputs, rank) = (adapter.a.inputs(), adapter.a.outputs());
             let x = unsafe { x.seen(spans(&rows, inputs)) };
@@ -239,7 +233,7 @@ impl Pass<'_> {
     fn add(&self, member: Member<'_>, projection: &Projection, from: Shared<'_>) {
         if projection.adapter.is_some() {
             let rows = member.share(self.tokens.len());
-            self.narrow(rows, projection, from, self.adapted[0]);
+            Self::narrow(rows, projection, from, self.adapted[0]);
             member.wait();
         }
         self.project(member, projection, from, self.adapted[0], self.x, Mode::Add);
@@ -281,7 +275,9 @@ impl Pass<'_> {
                 for query in key_head * group..(key_head + 1) * group {
                     let query = unsafe { queries.heads(row, query..query + 1) };
                     self.place(query, query_norm, position, scratch);
-                    query.iter_mut().for_each(|q| *q *= shape.scale);
+                    for number in query.iter_mut() {
+                        *number *= shape.scale;
+                    }
                 }
                 let key = unsafe { keys.heads(row, key_head..key_head + 1) };
                 self.place(key, key_norm, position, scratch);
@@ -368,7 +364,7 @@ impl Pass<'_> {
                 panels,
                 &self.logits,
                 Mode::Set,
-            )
+            );
         };
     }
 }

@@ -1,7 +1,7 @@
 //! Which request is in which slot, and what each slot reads next.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use rand_chacha::ChaCha8Rng;
 
@@ -12,9 +12,9 @@ use crate::generate::sampler::{Sampler, stream};
 use crate::kernels::{Member, Team};
 use crate::model::Decoder;
 
-use super::Draw;
 use super::cache::Cache;
 use super::forward::Token;
+use super::{Draw, lock};
 
 /// A beginning that two prompts share is worth waiting for, and copying, from so many tokens on.
 const WORTH_SHARING: usize = 16;
@@ -32,13 +32,23 @@ struct Row<'a> {
     logprobs: Vec<f32>,
 }
 
+/// What is known already of a prompt.
+enum Beginning {
+    /// Nothing.
+    New,
+    /// So many tokens, in a slot.
+    In { from: usize, tokens: usize },
+    /// A slot is reading it just now, so waiting a step is worth it.
+    BeingRead,
+}
+
 /// All requests: those that wait, those in slots, those complete.
 #[derive(Debug)]
 pub(super) struct Schedule<'a> {
     requests: &'a [Request],
+    part: &'a [usize],
     settings: Settings<'a>,
     context: usize,
-    /// Indices; equal prompts stand together, and so do prompts that begin alike.
     waiting: VecDeque<usize>,
     slots: Vec<Option<Row<'a>>>,
     /// The prompt that is still in the cache of a slot, and how much of it.
@@ -52,15 +62,21 @@ pub(super) struct Schedule<'a> {
 }
 
 impl<'a> Schedule<'a> {
-    pub(super) fn new(decoder: &Decoder, requests: &'a [Request], settings: Settings<'a>) -> Self {
-        let mut order: Vec<usize> = (0..requests.len()).collect();
-        order.sort_by_key(|&index| &requests[index].prompt);
-        let slots = settings.batch_size.clamp(1, requests.len().max(1));
+    /// For the requests `part`, of which equal prompts, and prompts that begin alike, stand together; `rows` are decoded together.
+    pub(super) fn new(
+        decoder: &Decoder,
+        requests: &'a [Request],
+        part: &'a [usize],
+        rows: usize,
+        settings: Settings<'a>,
+    ) -> Self {
+        let slots = rows.clamp(1, part.len().max(1));
         Self {
             requests,
+            part,
             settings,
             context: decoder.config.max_position_embeddings,
-            waiting: order.into(),
+            waiting: part.iter().copied().collect(),
             slots: (0..slots).map(|_| None).collect(),
             left: vec![(&[], 0); slots],
             done: vec![None; requests.len()],
@@ -68,6 +84,11 @@ impl<'a> Schedule<'a> {
             tokens: Vec::new(),
             wanted: Vec::new(),
         }
+    }
+
+    /// What is the same for all requests.
+    pub(super) fn settings(&self) -> Settings<'a> {
+        self.settings
     }
 
     /// Rows decoded together.
@@ -78,7 +99,8 @@ impl<'a> Schedule<'a> {
     /// Most tokens that a slot may hold.
     pub(super) fn capacity(&self) -> usize {
         let length = |request: &Request| request.prompt.len() + self.budget(request);
-        self.requests.iter().map(length).max().unwrap_or(0)
+        let lengths = self.part.iter().map(|&index| length(&self.requests[index]));
+        lengths.max().unwrap_or(0)
     }
 
     fn budget(&self, request: &Request) -> usize {
@@ -125,24 +147,24 @@ impl<'a> Schedule<'a> {
             let Some(&request) = self.waiting.front() else {
                 return;
             };
-            let Some(source) = self.best_source(request, slot) else {
-                return; // what it can copy is being read just now
+            let read = match self.beginning(request, slot) {
+                Beginning::New => 0,
+                Beginning::In { from, tokens } => {
+                    if from != slot {
+                        cache.share_prefix(from, slot, tokens);
+                    }
+                    tokens
+                }
+                Beginning::BeingRead => return,
             };
             self.waiting.pop_front();
-            let read = source.map_or(0, |(from, count)| {
-                if from != slot {
-                    cache.share_prefix(from, slot, count);
-                }
-                count
-            });
             self.slots[slot] = Some(self.row(request, read));
             self.left[slot] = (&self.requests[request].prompt, read);
         }
     }
 
-    /// The slot that holds most of a request's prompt, and how many tokens of it; `Some(None)` if none does, and none if it is worth
-    /// waiting until a slot has read more.
-    fn best_source(&self, request: usize, own: usize) -> Option<Option<(usize, usize)>> {
+    /// Where the beginning of a request's prompt is, if any slot has read enough of it.
+    fn beginning(&self, request: usize, own: usize) -> Beginning {
         let prompt = &self.requests[request].prompt;
         let most = prompt.len() - 1; // the last token is read anew, for its logits
         let shared = |slot: usize| {
@@ -157,18 +179,19 @@ impl<'a> Schedule<'a> {
         let candidates = (0..self.slots.len()).map(|slot| (slot, shared(slot)));
         // Of equals, the request's own slot: nothing to copy.
         let best = candidates.max_by_key(|&(slot, (alike, _))| (alike, slot == own));
-        let (slot, (alike, read)) = best?;
-        let being_read = self.slots[slot]
+        let Some((from, (alike, read))) = best else {
+            return Beginning::New;
+        };
+        let being_read = self.slots[from]
             .as_ref()
             .is_some_and(|row| row.ids.is_empty());
-        if alike < WORTH_SHARING && alike < most || alike == 0 {
-            Some(None)
-        } else if read >= alike {
-            Some(Some((slot, alike)))
-        } else if being_read {
-            None
-        } else {
-            Some((read > 0).then_some((slot, read)))
+        let worth_it = alike > 0 && (alike >= WORTH_SHARING || alike == most);
+        if worth_it && read < alike && being_read {
+            return Beginning::BeingRead;
+        }
+        match read.min(alike) {
+            tokens if worth_it && tokens > 0 => Beginning::In { from, tokens },
+            _ => Beginning::New,
         }
     }
 
@@ -260,12 +283,10 @@ impl<'a> Schedule<'a> {
         listener.finished(self.finished, self.done.len());
     }
 
-    /// The responses, in the requests' order.
-    pub(super) fn finished(self) -> Vec<Completion> {
-        self.done.into_iter().flatten().collect()
+    /// The responses, in the part's order.
+    pub(super) fn finished(mut self) -> Vec<Completion> {
+        let part = self.part.iter();
+        part.filter_map(|&request| self.done[request].take())
+            .collect()
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
