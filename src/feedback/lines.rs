@@ -123,6 +123,8 @@ pub struct Lines {
     path: PathBuf,
     reader: Box<dyn BufRead + Send>,
     line: usize,
+    /// Where the last row stands, in bytes.
+    place: Range<u64>,
     max_bytes: usize,
     /// Room for the next row: as much as the last one took, so that it need not grow.
     usual: usize,
@@ -163,6 +165,7 @@ impl Lines {
             path: path.to_owned(),
             reader,
             line: 0,
+            place: 0..0,
             max_bytes,
             usual: 0,
         }
@@ -174,6 +177,7 @@ impl Lines {
     /// # Errors
     /// [`RowError::Io`].
     pub fn part(path: &Path, max_bytes: usize, part: Range<u64>) -> Result<Self, RowError> {
+        let place = part.start..part.start;
         let open = || {
             let mut file = File::open(path)?;
             file.seek(SeekFrom::Start(part.start))?;
@@ -187,6 +191,7 @@ impl Lines {
             path: path.to_owned(),
             reader: Box::new(BufReader::with_capacity(1 << 16, file)),
             line: 0,
+            place,
             max_bytes,
             usual: 0,
         })
@@ -195,6 +200,11 @@ impl Lines {
     /// How many lines were read.
     pub fn count(&self) -> usize {
         self.line
+    }
+
+    /// The bytes of the file that the last row takes, its newline included; of a `.gz`, of its content.
+    pub fn place(&self) -> Range<u64> {
+        self.place.clone()
     }
 
     /// The next line that is not blank, or `None` at the end.
@@ -214,6 +224,7 @@ impl Lines {
                 return Ok(None);
             }
             self.line += 1;
+            self.place = self.place.end..self.place.end + n as u64;
             self.usual = n.next_power_of_two().min(MOST_AHEAD);
             if bytes.len() > self.max_bytes && bytes.last() != Some(&b'\n') {
                 self.skip_line()?;
@@ -228,10 +239,12 @@ impl Lines {
     /// Leaves the rest of a line that is too long, so that the next one is counted right.
     fn skip_line(&mut self) -> Result<(), RowError> {
         let skipped = self.reader.skip_until(b'\n');
-        skipped.map(|_| ()).map_err(|source| RowError::Io {
+        let skipped = skipped.map_err(|source| RowError::Io {
             path: self.path.clone(),
             source,
-        })
+        })?;
+        self.place.end += skipped as u64;
+        Ok(())
     }
 
     fn row(&self, mut bytes: Vec<u8>) -> Result<Row, RowError> {

@@ -171,7 +171,7 @@ impl Queue {
             match event(&task) {
                 None => tasks.push_back(task),
                 Some(event) if is_deferred(event) => {
-                    deferred.push(((event.file, event.line), task));
+                    deferred.push(((event.file(), event.line), task));
                 }
                 Some(_) => {}
             }

@@ -5,7 +5,7 @@
 
 use super::check::RuleError;
 use super::line::{LineError, checked};
-use super::{Kind, Outcome, Purpose, RECORD_VERSION, Record};
+use super::{Kind, Origin, Outcome, Purpose, RECORD_VERSION, Record};
 use crate::feedback::digest::Sha256;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -65,6 +65,8 @@ pub struct Glance<'a> {
     pub slot: Option<u8>,
     /// The decision.
     pub outcome: Option<Outcome>,
+    /// How it came about.
+    pub origin: Option<Origin>,
     /// Hash of the line before.
     pub prev: Sha256,
     #[serde(borrow, default)]
@@ -113,6 +115,7 @@ impl<'a> From<&'a Record> for Glance<'a> {
             purpose: record.purpose,
             slot: record.slot,
             outcome: record.outcome,
+            origin: record.origin,
             prev: record.prev,
             candidates: ids.collect(),
             display: order,
