@@ -6,7 +6,7 @@
 
 use super::item::{Index, Item, Reader, SamplesError};
 use super::labels::{Folders, Label, LabelsError, misfit, missing, place, same_text, settles};
-use super::record::{Origin, Record};
+use super::record::{Origin, Record, SIM_PREFIX};
 use super::store::history::{Event, History};
 use super::store::load::load_all;
 use std::collections::HashSet;
@@ -50,22 +50,29 @@ impl Ledger {
     /// True if something that this annotator said counts.
     pub fn has(&self, annotator: &str) -> bool {
         let mut all = self.histories.iter();
-        all.any(|history| history.annotator == annotator && history.all_effective().count() > 0)
+        all.any(|history| {
+            history.annotator == annotator && history.all_effective().next().is_some()
+        })
     }
 
     /// All labels with their items: by annotator name, then in the order they were made.
     pub fn labels(&self) -> Walk<'_> {
-        self.walk(|_| true)
+        self.walk(|_, _| true)
+    }
+
+    /// Labels of people, in the same order.
+    pub fn of_people(&self) -> Walk<'_> {
+        self.walk(|history, _| !history.annotator.starts_with(SIM_PREFIX))
     }
 
     /// Labels that are no rulings of a moderator, in the same order.
     pub fn opinions(&self) -> Walk<'_> {
-        self.walk(|event| !is_ruling(event))
+        self.walk(|_, event| !is_ruling(event))
     }
 
     /// Rulings of moderators, in the same order.
     pub fn rulings(&self) -> Walk<'_> {
-        self.walk(is_ruling)
+        self.walk(|_, event| is_ruling(event))
     }
 
     /// All items, batches in name order.
@@ -79,7 +86,7 @@ impl Ledger {
         self.items.reader()
     }
 
-    fn walk(&self, wanted: fn(&Event) -> bool) -> Walk<'_> {
+    fn walk(&self, wanted: fn(&History, &Event) -> bool) -> Walk<'_> {
         Walk {
             ledger: self,
             reader: self.items.reader(),
@@ -100,7 +107,7 @@ fn is_ruling(event: &Event) -> bool {
 pub struct Walk<'a> {
     ledger: &'a Ledger,
     reader: Reader<'a>,
-    wanted: fn(&Event) -> bool,
+    wanted: fn(&History, &Event) -> bool,
     histories: slice::Iter<'a, History>,
     history: Option<&'a History>,
     /// What follows in `history`.
@@ -123,8 +130,9 @@ impl<'a> Walk<'a> {
             let Some(history) = self.histories.next() else {
                 return Ok(false);
             };
-            let wanted = history.all_effective().filter(|event| (self.wanted)(event));
-            self.events = wanted.collect::<Vec<_>>().into_iter();
+            let wanted = |event: &&Event| (self.wanted)(history, event);
+            let events: Vec<_> = history.all_effective().filter(wanted).collect();
+            self.events = events.into_iter();
             self.history = Some(history);
         }
     }

@@ -1,5 +1,6 @@
 //! Export: filters, aggregation, ties, what is counted, and the manifest.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rlhf::feedback::export::aggregate::Aggregate;
@@ -12,7 +13,7 @@ use rlhf::feedback::import::{Target, import};
 use rlhf::feedback::item::PromptText;
 use rlhf::feedback::labels::{Folders, Labels};
 use rlhf::feedback::ledger::Ledger;
-use rlhf::feedback::record::{Origin, Purpose, Scale};
+use rlhf::feedback::record::{Display, Layout, Origin, Purpose, Scale, Time};
 use rlhf::feedback::store::decision::{Decision, Shown, Verdict};
 use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
@@ -262,6 +263,10 @@ fn models_are_those_that_a_judgement_names_whatever_brought_the_item() {
     let (all, exported) = rows(dir.path(), &options);
     assert_eq!((all.len(), exported.filtered_out), (1, 1));
     assert!(all[0].to_string().contains("llama"), "{}", all[0]);
+    options.aggregate = Aggregate::Majority;
+    let (combined, _) = rows(dir.path(), &options);
+    assert_eq!(combined.len(), 1);
+    assert!(combined[0].to_string().contains("llama"), "{}", combined[0]);
 }
 
 #[test]
@@ -329,8 +334,15 @@ fn one_pass_sees_what_reading_everything_sees() {
         slot: 0,
         purpose: Purpose::Adjudication,
         origin: Origin::Screen,
-        display: None,
-        time: None,
+        display: Some(Display {
+            order: item.candidates.iter().map(|c| c.id.clone()).collect(),
+            order_seed: 1,
+            blind: true,
+            size: None,
+            layout: Layout::Flip,
+            viewed: BTreeMap::new(),
+        }),
+        time: Some(Time::default()),
     };
     let decision = Decision::new(Verdict::Tie, Scale::Binary);
     session.judge(&shown, decision).unwrap();

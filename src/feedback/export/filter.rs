@@ -51,7 +51,7 @@ impl Filter {
             return Ok(self.clone());
         }
         let people = with(Labellers::People);
-        for label in ledger.labels() {
+        for label in ledger.of_people() {
             let (label, item) = label?;
             if people.lets_through(&item, Some(&label.record)) {
                 return Ok(people);

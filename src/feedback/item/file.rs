@@ -147,9 +147,10 @@ fn read_part<T>(
             if item.batch != stem {
                 return Err(row.error(ItemError::Batch(item.batch)).into());
             }
-            let (id, keep) = keep(item, lines.place());
+            let (id, held) = keep(item, lines.place());
             ids.push(id);
-            kept.push(keep);
+            kept.push(held);
+            lines.reuse(row);
         }
         Ok(lines.count())
     };

@@ -323,3 +323,13 @@ impl History {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_takes_80_bytes() {
+        assert_eq!(size_of::<Event>(), 80);
+    }
+}
