@@ -322,6 +322,17 @@ fn each_line(
     }
     let mut bytes = Vec::new();
     while offset < end {
+        let buffered = reader.fill_buf()?;
+        let read = (&*buffered).skip_until(b'\n')?;
+        if let Some(line) = buffered[..read].strip_suffix(b"\n") {
+            if !take(line, offset, true) {
+                break;
+            }
+            reader.consume(read);
+            offset += read as u64;
+            continue;
+        }
+        // A line that ends beyond what is buffered, and the last one, are put together elsewhere.
         bytes.clear();
         let read = reader.read_until(b'\n', &mut bytes)?;
         if read == 0 {
