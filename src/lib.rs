@@ -17,8 +17,9 @@
 //! | [`tui`] | the labelling screen: a pure state machine, a layout, a renderer |
 //! | [`round`] | sample, improve, compare: what joins policy and reward model |
 //! | [`policy`], [`reward`] | the trainers; a policy sees scores only through [`model::Scorer`] |
-//! | [`generate`] | sampling and batched decoding with a key-value cache |
+//! | [`generate`] | sampling: a decoder of our own on the CPU, burn's tensors elsewhere |
 //! | [`model`] | decoder, adapters, heads, weights, tokenizer, chat template, hub |
+//! | [`kernels`] | the CPU's inner loops: packed products, attention, norms; slices in, slices out |
 //! | [`algo`] | the mathematics, pure, one idea per file |
 //! | [`feedback`] | the judgement record, the append-only store, import and export |
 //! | [`stats`] | intervals, agreement, calibration, variety |
@@ -47,6 +48,7 @@ pub mod config;
 pub mod device;
 pub mod feedback;
 pub mod generate;
+pub mod kernels;
 pub mod model;
 pub mod policy;
 pub mod reward;

@@ -6,6 +6,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 stopped by Ctrl-C.
 
+pub mod bench;
 pub mod completions;
 pub mod config;
 pub mod demo;
@@ -84,6 +85,8 @@ enum Command {
     Generate(generate::GenerateArgs),
     /// Show what a model thinks of a text, token by token
     Inspect(inspect::InspectArgs),
+    /// Measure how fast a model samples, scores and learns here
+    Bench(bench::BenchArgs),
     /// Print the configuration, every setting explained
     Config(config::ConfigArgs),
     /// Explain a setting or a logged metric; without a name, list the metrics
@@ -103,6 +106,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
         Command::Feedback(args) => feedback::run(args),
         Command::Generate(args) => generate::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Bench(args) => bench::run(args),
         Command::Config(args) => config::run(args),
         Command::Explain(args) => explain::run(args),
         Command::Completions(args) => completions::run(args),

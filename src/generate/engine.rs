@@ -1,30 +1,19 @@
-//! Batched decoding with a key-value cache.
+//! Many responses at once: what is asked for, what comes back, and which decoder does it.
 //!
-//! Prompts are left-padded, so that every row's next token stands in the same column. Requests with the same prompt are
-//! computed once up to their first token; rows that have finished leave the batch. Requests are grouped by length, which
-//! changes nothing but the speed: each has random numbers of its own, and padding is masked.
+//! On the CPU it is our own ([`cpu`](super::cpu)), elsewhere burn's tensors, in batches ([`batched`](super::batched)). Requests
+//! depend on each other in nothing: each has random numbers of its own.
 
-use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::model::workers::{side_by_side, workers};
-use crate::model::{Decoder, Parameters};
+use crate::model::Decoder;
 
-use super::network::Network;
-use super::sampler::{Sampler, SamplerConfig, SamplerError, stream};
+use super::sampler::{SamplerConfig, SamplerError};
+use super::{batched, cpu};
 
 /// Rows decoded together unless the caller knows better.
 pub const DEFAULT_BATCH_SIZE: usize = 32;
-
-/// Parameters up to which several batches are decoded side by side, a core each. The weights of a larger model don't stay in
-/// the cores' caches, and one batch that reads them once on all cores is faster.
-const SIDE_BY_SIDE: usize = 1 << 24;
 
 /// Why decoding fails.
 #[derive(Debug, Error)]
@@ -68,6 +57,9 @@ pub enum GenerateError {
     /// Sampler settings, or an output that is no distribution.
     #[error(transparent)]
     Sampler(#[from] SamplerError),
+    /// The system gives no threads.
+    #[error("no threads to decode with: {0}; see `ulimit -u`")]
+    Threads(#[from] std::io::Error),
     /// The listener asked to stop.
     #[error("generation was stopped")]
     Stopped,
@@ -159,53 +151,13 @@ pub fn generate(
     listener: &mut dyn Listener,
 ) -> Result<Vec<Completion>, GenerateError> {
     check(decoder, requests)?;
-    let workers = match decoder.clone().count() {
-        (_, parameters) if parameters > SIDE_BY_SIDE => 1,
-        _ => workers(&decoder.embedding.device()),
-    };
-    let batch_size = settings.batch_size.div_ceil(workers).max(1);
-    let network = Network::new(
-        decoder,
-        batch_size.min(requests.len()),
-        settings.sampler.max_new_tokens,
-    );
-    let mut order: Vec<usize> = (0..requests.len()).collect();
-    order.sort_by_key(|&i| (requests[i].prompt.len(), &requests[i].prompt)); // equal prompts side by side
-    let groups: Vec<&[usize]> = order.chunks(batch_size).collect();
-    let results = Mutex::new(Results {
-        listener,
-        done: vec![None; requests.len()],
-        finished: 0,
-    });
-    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let worker = |_: &[()]| -> Result<(), GenerateError> {
-        let mut run = Run {
-            decoder,
-            network: &network,
-            requests,
-            settings,
-            sampler: Sampler::new(settings.sampler)?,
-            results: &results,
-        };
-        while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-            // Another worker's error ends the job; the answers so far are of no use then.
-            if failed.load(Ordering::Relaxed) {
-                break;
-            }
-            run.decode(group)
-                .inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
-        }
-        Ok(())
-    };
-    let lanes: Vec<&[()]> = vec![&[]; workers];
-    for outcome in side_by_side(&lanes, worker) {
-        outcome?;
+    match cpu::Weights::of(decoder) {
+        Some(weights) => cpu::generate(decoder, &weights, requests, settings, listener),
+        None => batched::generate(decoder, requests, settings, listener),
     }
-    let results = results.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(results.done.into_iter().flatten().collect())
 }
 
-fn check(decoder: &Decoder, requests: &[Request]) -> Result<(), GenerateError> {
+pub(super) fn check(decoder: &Decoder, requests: &[Request]) -> Result<(), GenerateError> {
     let context = decoder.config.max_position_embeddings;
     for (request, Request { prompt, .. }) in requests.iter().enumerate() {
         if prompt.is_empty() {
@@ -233,154 +185,4 @@ pub fn check_vocabulary(decoder: &Decoder, ids: &[u32]) -> Result<(), GenerateEr
         Some(&id) => Err(GenerateError::OutsideVocabulary { id, vocab_size }),
         None => Ok(()),
     }
-}
-
-/// A response in the making.
-struct Row {
-    request: usize,
-    rng: ChaCha8Rng,
-    budget: usize,
-    ids: Vec<u32>,
-    logprobs: Vec<f32>,
-}
-
-/// What all workers add to.
-struct Results<'l> {
-    listener: &'l mut dyn Listener,
-    done: Vec<Option<Completion>>,
-    finished: usize,
-}
-
-/// One worker's means.
-struct Run<'a, 'l> {
-    decoder: &'a Decoder,
-    network: &'a Network<'a>,
-    requests: &'a [Request],
-    settings: Settings<'a>,
-    sampler: Sampler,
-    results: &'a Mutex<Results<'l>>,
-}
-
-impl Run<'_, '_> {
-    /// Decodes one batch to its end.
-    fn decode(&mut self, group: &[usize]) -> Result<(), GenerateError> {
-        let mut rows: Vec<Row> = group.iter().map(|&request| self.row(request)).collect();
-        let (prompts, prompt_of) = self.distinct_prompts(group);
-        let budget = rows.iter().map(|row| row.budget).max().unwrap_or(0);
-        let (mut cache, logits) = self.network.prefill(&prompts, budget);
-        let live = self.draw(&mut rows, &logits, &prompt_of)?;
-        let live: Vec<usize> = live.into_iter().map(|row| prompt_of[row]).collect();
-        self.network.keep(&mut cache, &live);
-        while !rows.is_empty() {
-            if lock(self.results).listener.stop() {
-                return Err(GenerateError::Stopped);
-            }
-            let last = rows
-                .iter()
-                .filter_map(|row| row.ids.last().copied())
-                .collect();
-            let logits = self.network.step(last, &mut cache);
-            let own: Vec<usize> = (0..rows.len()).collect();
-            let live = self.draw(&mut rows, &logits, &own)?;
-            self.network.keep(&mut cache, &live);
-        }
-        Ok(())
-    }
-
-    fn row(&self, request: usize) -> Row {
-        let Request {
-            prompt,
-            key,
-            sample,
-        } = &self.requests[request];
-        let room = self.decoder.config.max_position_embeddings - prompt.len();
-        let SamplerConfig {
-            seed,
-            max_new_tokens,
-            ..
-        } = *self.settings.sampler;
-        let (budget, rng) = (room.min(max_new_tokens), stream(seed, *key, *sample));
-        Row {
-            request,
-            rng,
-            budget,
-            ids: Vec::new(),
-            logprobs: Vec::new(),
-        }
-    }
-
-    /// The different prompts of a group, equal ones standing side by side, and which of them each row has.
-    fn distinct_prompts(&self, group: &[usize]) -> (Vec<&'_ [u32]>, Vec<usize>) {
-        let mut prompts: Vec<&[u32]> = Vec::new();
-        let mut prompt_of = Vec::with_capacity(group.len());
-        for &request in group {
-            let prompt = self.requests[request].prompt.as_slice();
-            if prompts.last() != Some(&prompt) {
-                prompts.push(prompt);
-            }
-            prompt_of.push(prompts.len() - 1);
-        }
-        (prompts, prompt_of)
-    }
-
-    /// Draws each row's next token from the given row of `logits`, takes out the rows that are complete, and returns the
-    /// indices of those that remain.
-    fn draw(
-        &mut self,
-        rows: &mut Vec<Row>,
-        logits: &[f32],
-        from: &[usize],
-    ) -> Result<Vec<usize>, GenerateError> {
-        let vocabulary = self.decoder.config.vocab_size;
-        let mut live = Vec::with_capacity(rows.len());
-        for (index, mut row) in std::mem::take(rows).into_iter().enumerate() {
-            let drawn = self
-                .sampler
-                .draw(&logits[span(from[index], vocabulary)], &mut row.rng)?;
-            row.ids.push(drawn.id);
-            row.logprobs.push(drawn.logprob);
-            let mut results = lock(self.results);
-            // Another worker's token may have been the last that the listener wanted.
-            if results.listener.stop() {
-                return Err(GenerateError::Stopped);
-            }
-            results.listener.token(row.request, drawn.id);
-            if self.settings.stop_ids.contains(&drawn.id) {
-                results.complete(row, FinishReason::Stop);
-            } else if row.ids.len() == row.budget {
-                results.complete(row, FinishReason::Length);
-            } else {
-                rows.push(row);
-                live.push(index);
-            }
-        }
-        Ok(live)
-    }
-}
-
-fn lock<'m, 'l>(results: &'m Mutex<Results<'l>>) -> MutexGuard<'m, Results<'l>> {
-    results.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Results<'_> {
-    fn complete(&mut self, row: Row, finish_reason: FinishReason) {
-        let Row {
-            request,
-            ids,
-            logprobs,
-            ..
-        } = row;
-        self.done[request] = Some(Completion {
-            ids,
-            logprobs,
-            finish_reason,
-        });
-        self.finished += 1;
-        let total = self.done.len();
-        self.listener.finished(self.finished, total);
-    }
-}
-
-fn span(row: usize, width: usize) -> Range<usize> {
-    row * width..(row + 1) * width
 }

@@ -2,6 +2,8 @@
 //! and back, [`inspect`] reads what a model thinks of given tokens.
 
 pub mod answer;
+pub mod batched;
+mod cpu;
 pub mod engine;
 pub mod inspect;
 mod network;

@@ -1,46 +1,21 @@
 //! The two forward passes of decoding: over prompts, and over one new token of every row.
 
-use std::borrow::Cow;
-
 use burn::tensor::{Device, Tensor};
 
-use crate::device;
 use crate::model::attention::KvCache;
-use crate::model::linear::Layout;
-use crate::model::packed::Packed;
 use crate::model::tokens::indices;
 use crate::model::{Decoder, TokenBatch};
 
-/// A copy of the weights in the CPU's better layout takes as long as it saves in so many steps of one row, and in
-/// five steps of several.
-const STEPS_WORTH_PACKING: usize = 128;
-
 /// A decoder as decoding uses it.
 pub(super) struct Network<'a> {
-    decoder: Cow<'a, Decoder>,
-    head: Option<Packed>,
+    decoder: &'a Decoder,
     device: Device,
 }
 
 impl<'a> Network<'a> {
-    /// For batches of up to `rows` rows and responses of up to `steps` tokens.
-    pub(super) fn new(decoder: &'a Decoder, rows: usize, steps: usize) -> Self {
+    pub(super) fn new(decoder: &'a Decoder) -> Self {
         let device = decoder.embedding.device();
-        let worth_packing = rows > 1 || steps >= STEPS_WORTH_PACKING;
-        if worth_packing && device::is_cpu(&device) {
-            let head = Some(Packed::new(&decoder.head_weight(), Layout::OutIn));
-            Self {
-                decoder: Cow::Owned(decoder.packed()),
-                head,
-                device,
-            }
-        } else {
-            Self {
-                decoder: Cow::Borrowed(decoder),
-                head: None,
-                device,
-            }
-        }
+        Self { decoder, device }
     }
 
     /// Runs the prompts, left-padded, into a new cache with room for `budget` more tokens of each. Returns the logits of
@@ -80,10 +55,7 @@ impl<'a> Network<'a> {
 
     /// Logits of hidden states `[n, hidden]`, on the host.
     fn logits(&self, hidden: Tensor<2>) -> Vec<f32> {
-        let logits = match &self.head {
-            Some(packed) => packed.forward(hidden),
-            None => hidden.matmul(self.decoder.head_weight().transpose()),
-        };
+        let logits = self.decoder.logits(hidden);
         logits
             .into_data()
             .convert::<f32>()

@@ -11,6 +11,8 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
+use crate::kernels::exponentials;
+
 /// Why a token can't be drawn.
 #[derive(Debug, Error, PartialEq)]
 pub enum SamplerError {
@@ -180,9 +182,8 @@ impl Sampler {
     /// Fills in the weights and returns their sum, which is NaN unless there is a distribution.
     fn weigh(&mut self, logits: &[f32], max: f32) -> f64 {
         let scale = (1.0 / self.config.temperature) as f32;
-        self.weights.clear();
-        self.weights
-            .extend(logits.iter().map(|z| ((z - max) * scale).exp()));
+        self.weights.resize(logits.len(), 0.0);
+        exponentials(logits, max, scale, &mut self.weights);
         let of_chunk = |chunk: &[f32]| chunk.iter().map(|&weight| f64::from(weight)).sum::<f64>();
         self.weights.chunks(CHUNK).map(of_chunk).sum()
     }

@@ -3,14 +3,17 @@
 //! Vaswani et al. 2017, eq. 1; grouped queries as Ainslie et al. 2023. Query heads that share a key head are folded into
 //! the time axis, so keys and values are never copied per query head.
 
+use std::sync::Arc;
+
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Int, Tensor};
 
 use super::config::DecoderConfig;
+use super::fused::{self, Heads, Sequences};
 use super::linear::Linear;
 use super::norm::Norm;
 use super::parameters::Visitor;
-use super::rope::Rotary;
+use super::rope::{Rotary, angles};
 use super::tokens::TokenBatch;
 
 /// Added to a score that must not be attended to; finite, so that a row of pads stays finite.
@@ -51,15 +54,41 @@ pub struct Context {
     pub batch: usize,
     /// New tokens in a row.
     pub time: usize,
-    /// Rotation angles, for models that rotate.
-    pub rotary: Option<Rotary>,
+    form: Form,
+}
+
+#[derive(Debug)]
+enum Form {
+    Fused(Arc<Sequences>),
+    Plain(Box<Plain>),
+}
+
+/// What the plain operations need.
+#[derive(Debug)]
+struct Plain {
+    rotary: Option<Rotary>,
     bias: Tensor<5>,                   // [batch, 1, 1, time, keys]
     windowed: Vec<(usize, Tensor<5>)>, // the same for each window in use
 }
 
 impl Context {
+    /// For the CPU's own operation, over whole sequences at `positions`.
+    pub fn fused(frequencies: &[f64], positions: &[usize], tokens: &TokenBatch) -> Self {
+        let sequences = Sequences {
+            batch: tokens.batch,
+            time: tokens.time,
+            real: tokens.mask.clone(),
+            angles: (!frequencies.is_empty()).then(|| angles(frequencies, positions)),
+        };
+        Self {
+            batch: tokens.batch,
+            time: tokens.time,
+            form: Form::Fused(Arc::new(sequences)),
+        }
+    }
+
     /// `keys` says for each row which of the key slots hold real tokens; the new tokens are the slots from `start` on.
-    pub fn new(
+    pub fn plain(
         config: &DecoderConfig,
         keys: &TokenBatch,
         start: usize,
@@ -76,12 +105,16 @@ impl Context {
         Self {
             batch: keys.batch,
             time,
-            rotary,
-            bias: bias(None),
-            windowed,
+            form: Form::Plain(Box::new(Plain {
+                rotary,
+                bias: bias(None),
+                windowed,
+            })),
         }
     }
+}
 
+impl Plain {
     fn bias(&self, window: Option<usize>) -> Tensor<5> {
         let limited = self.windowed.iter().find(|(w, _)| Some(*w) == window);
         limited.map_or(&self.bias, |(_, bias)| bias).clone()
@@ -251,9 +284,38 @@ impl Attention {
         context: &Context,
         cache: Option<(&mut LayerCache, usize)>,
     ) -> Tensor<2> {
+        let projected = self.project(x);
+        let mixed = match &context.form {
+            Form::Fused(sequences) => {
+                let heads = Heads {
+                    queries: self.heads,
+                    keys: self.kv_heads,
+                    scale: self.scale as f32,
+                    window: self.window,
+                };
+                fused::attention(projected, sequences, heads)
+            }
+            Form::Plain(plain) => self.attend(projected, context, plain, cache),
+        };
+        self.output.forward(mixed)
+    }
+
+    /// Attention in burn's operations.
+    fn attend(
+        &self,
+        [query, key, value]: [Tensor<2>; 3],
+        context: &Context,
+        plain: &Plain,
+        cache: Option<(&mut LayerCache, usize)>,
+    ) -> Tensor<2> {
         let (batch, time) = (context.batch, context.time);
-        let [query, key, value] = self.project(x, batch, time);
-        let rotate = |x: Tensor<4>| match &context.rotary {
+        let apart = |x: Tensor<2>, heads: usize| {
+            let width = x.dims()[1] / heads;
+            x.reshape([batch, time, heads, width]).swap_dims(1, 2)
+        };
+        let query = apart(query, self.heads);
+        let [key, value] = [key, value].map(|x| apart(x, self.kv_heads));
+        let rotate = |x: Tensor<4>| match &plain.rotary {
             Some(rotary) => rotary.apply(x),
             None => x,
         };
@@ -269,7 +331,7 @@ impl Attention {
         let folded = [batch, self.kv_heads, group * time, width];
         let scores = query.reshape(folded).matmul(key.transpose());
         let scores =
-            scores.reshape([batch, self.kv_heads, group, time, slots]) + context.bias(self.window);
+            scores.reshape([batch, self.kv_heads, group, time, slots]) + plain.bias(self.window);
         let weights = if decoding {
             softmax(scores, 4)
         } else {
@@ -279,15 +341,13 @@ impl Attention {
         let mixed = weights
             .matmul(value)
             .reshape([batch, self.heads, time, width]);
-        self.output.forward(
-            mixed
-                .swap_dims(1, 2)
-                .reshape([batch * time, self.heads * width]),
-        )
+        mixed
+            .swap_dims(1, 2)
+            .reshape([batch * time, self.heads * width])
     }
 
-    /// Query, key and value heads: `[batch, heads, time, head_dim]` each.
-    fn project(&self, x: Tensor<2>, batch: usize, time: usize) -> [Tensor<4>; 3] {
+    /// Queries, keys and values, `[batch · time, heads · head_dim]` each.
+    fn project(&self, x: Tensor<2>) -> [Tensor<2>; 3] {
         let [query, key, value] = match &self.qkv {
             QueryKeyValue::Split(projections) => {
                 let [q, k, v] = projections.as_ref();
@@ -299,22 +359,18 @@ impl Attention {
                 [0, 1, 2].map(|i| all.clone().narrow(1, i * width, width))
             }
         };
-        let heads = |x: Tensor<2>, heads: usize, norm: Option<&Norm>| {
-            let width = x.dims()[1] / heads;
-            let x = match norm {
-                Some(norm) => norm.forward(x.reshape([batch * time * heads, width])),
-                None => x,
-            };
-            x.reshape([batch, time, heads, width]).swap_dims(1, 2)
+        let Some([query_norm, key_norm]) = self.head_norms.as_deref() else {
+            return [query, key, value];
         };
-        let [query_norm, key_norm] = match self.head_norms.as_deref() {
-            Some([q, k]) => [Some(q), Some(k)],
-            None => [None, None],
+        let normalised = |x: Tensor<2>, heads: usize, norm: &Norm| {
+            let [rows, columns] = x.dims();
+            let heads = norm.forward(x.reshape([rows * heads, columns / heads]));
+            heads.reshape([rows, columns])
         };
         [
-            heads(query, self.heads, query_norm),
-            heads(key, self.kv_heads, key_norm),
-            heads(value, self.kv_heads, None),
+            normalised(query, self.heads, query_norm),
+            normalised(key, self.kv_heads, key_norm),
+            value,
         ]
     }
 
@@ -339,6 +395,107 @@ impl Attention {
             .flat_map(|norms| norms.iter_mut())
         {
             norm.visit(trained, visitor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::TensorData;
+
+    use super::*;
+    use crate::model::linear::Layout;
+
+    fn numbers(rows: usize, columns: usize, seed: usize) -> Tensor<2> {
+        let number = |i: usize| ((i * 7919 + seed * 104_729) % 2003) as f32 / 1001.0 - 1.0;
+        let values: Vec<f32> = (0..rows * columns).map(number).collect();
+        let device = crate::device::cpu().device;
+        Tensor::from_data(TensorData::new(values, [rows, columns]), &device)
+    }
+
+    fn linear(inputs: usize, outputs: usize, seed: usize) -> Linear {
+        Linear {
+            name: String::new(),
+            weight: Some(numbers(outputs, inputs, seed)),
+            bias: None,
+            layout: Layout::OutIn,
+            lora: None,
+            packed: None,
+        }
+    }
+
+    /// Rows of 40 tokens, padded on the left, on the right and in the middle; with grouped heads, windows and rotation.
+    #[test]
+    fn the_cpu_s_attention_has_the_plain_results_and_gradients() {
+        let (batch, time, width) = (3, 40, 12);
+        let device = crate::device::cpu().device;
+        let mask: Vec<bool> = (0..time)
+            .map(|t| t >= 5)
+            .chain((0..time).map(|t| t < 33))
+            .chain((0..time).map(|t| !(7..25).contains(&t)))
+            .collect();
+        let tokens = TokenBatch {
+            ids: vec![0; batch * time],
+            mask: mask.clone(),
+            batch,
+            time,
+        };
+        let positions = tokens.positions();
+        let frequencies: Vec<f64> = (0..width / 2).map(|i| 0.5_f64.powi(i as i32)).collect();
+        let mut config = crate::model::LanguageModel::embedded(&device)
+            .unwrap()
+            .decoder
+            .config;
+        let real = mask.iter().map(|&real| f32::from(u8::from(real)));
+        let real = Tensor::<1>::from_floats(real.collect::<Vec<_>>().as_slice(), &device);
+        let weights = numbers(batch * time, 10, 9) * real.unsqueeze_dim(1);
+        for (heads, kv_heads, window, rotates) in [
+            (1_usize, 1_usize, None, false),
+            (6, 2, None, true),
+            (4, 4, Some(9), true),
+        ] {
+            let attention = Attention {
+                qkv: QueryKeyValue::Split(Box::new([
+                    linear(10, heads * width, 1),
+                    linear(10, kv_heads * width, 2),
+                    linear(10, kv_heads * width, 3),
+                ])),
+                head_norms: None,
+                output: linear(heads * width, 10, 4),
+                heads,
+                kv_heads,
+                scale: 0.3,
+                window,
+            };
+            config.sliding_windows = vec![window];
+            let frequencies = if rotates { frequencies.as_slice() } else { &[] };
+            let run = |fused: bool| {
+                let context = if fused {
+                    Context::fused(frequencies, &positions, &tokens)
+                } else {
+                    let device = device.clone().autodiff();
+                    let rotary = || Rotary::new(frequencies, &positions, batch, &device);
+                    Context::plain(&config, &tokens, 0, rotates.then(rotary), &device)
+                };
+                let mut attention = attention.clone();
+                for projection in attention.projections() {
+                    projection.weight = projection.weight.take().map(Tensor::autodiff);
+                }
+                let x = numbers(batch * time, 10, 8).autodiff().require_grad();
+                let y = attention.forward(x.clone(), &context, None) * weights.clone().autodiff();
+                let gradients = y.clone().sum().backward();
+                [y.inner(), x.grad(&gradients).unwrap()].map(Tensor::into_data)
+            };
+            for (found, plain) in run(true).into_iter().zip(run(false)) {
+                let largest = plain.iter::<f32>().fold(0.0, |a: f32, b| a.max(b.abs()));
+                assert!(largest > 0.1);
+                for (found, plain) in found.iter::<f32>().zip(plain.iter::<f32>()) {
+                    assert!(
+                        (found - plain).abs() < 5e-6 * largest,
+                        "{found} for {plain}"
+                    );
+                }
+            }
         }
     }
 }

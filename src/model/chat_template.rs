@@ -88,7 +88,7 @@ impl Message {
 }
 
 /// A compiled chat template and the special tokens it may write.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ChatTemplate {
     environment: Environment<'static>,
     special_tokens: Vec<(&'static str, Value)>,

@@ -6,12 +6,15 @@ use burn::tensor::{Device, Tensor};
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
+use crate::kernels::Panels;
 use crate::run::atomic::write_atomic;
 use crate::run::hash::{self, HashError};
 
 use super::chat_template::{ChatTemplate, ChatTemplateError};
 use super::config::{ConfigError, DecoderConfig};
+use super::fused;
 use super::heads::{ScalarHead, ScalarModel};
+use super::linear::Layout;
 use super::parameters::{Parameters, Visitor};
 use super::scorer::PromptInput;
 use super::tokenizer::{Tokenizer, TokenizerError};
@@ -79,7 +82,7 @@ pub enum ModelError {
 }
 
 /// Everything of a model but its weights: how text becomes tokens, where it came from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct ModelText {
     /// Absent when the folder has none; then only token ids work.
     pub tokenizer: Option<Tokenizer>,
@@ -361,6 +364,10 @@ impl Visitor for Read {
             shape,
             values,
         });
+    }
+
+    fn visit_packed(&mut self, name: &str, panels: &Panels, layout: Layout) {
+        self.visit(name, false, &mut fused::unpack(panels, layout));
     }
 }
 

@@ -1,9 +1,14 @@
 //! A projection with an optional low-rank adapter, in the layout its file has.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor};
 
+use crate::device;
+use crate::kernels::Panels;
+
+use super::fused;
 use super::lora::{Lora, LoraConfig};
-use super::packed::Packed;
 use super::parameters::Visitor;
 
 /// Which way round a weight matrix is stored.
@@ -20,27 +25,30 @@ pub enum Layout {
 pub struct Linear {
     /// Full name without `.weight`, as in the file.
     pub name: String,
-    /// The weight, as stored.
-    pub weight: Tensor<2>,
+    /// The weight, as stored; none while it exists only packed.
+    pub weight: Option<Tensor<2>>,
     /// `[out]`.
     pub bias: Option<Tensor<1>>,
     /// How `weight` is stored.
     pub layout: Layout,
     /// Low-rank adapter.
     pub lora: Option<Lora>,
-    /// The weight once more, laid out for decoding; only in copies made for that.
-    pub packed: Option<Packed>,
+    /// A weight that is not trained, laid out for the CPU's kernels; copies share it.
+    pub packed: Option<Arc<Panels>>,
 }
 
 impl Linear {
     /// # Shapes
     /// `x`: `[n, in]`; result `[n, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if let Some(packed) = &self.packed {
+            return fused::linear(x, packed, self.bias.as_ref(), self.lora.as_ref());
+        }
         let adapted = self.lora.as_ref().map(|lora| lora.forward(x.clone()));
-        let mut y = match (&self.packed, self.layout) {
-            (Some(packed), _) => packed.forward(x),
-            (None, Layout::OutIn) => x.matmul(self.weight.clone().transpose()),
-            (None, Layout::InOut) => x.matmul(self.weight.clone()),
+        let mut y = match self.layout {
+            layout if device::is_cpu(&x.device()) => fused::dense_linear(x, self.dense(), layout),
+            Layout::OutIn => x.matmul(self.dense().transpose()),
+            Layout::InOut => x.matmul(self.dense()),
         };
         if let Some(bias) = &self.bias {
             y = y + bias.clone().unsqueeze();
@@ -51,9 +59,40 @@ impl Linear {
         }
     }
 
+    /// On the CPU, packs the weight and lets the dense one go.
+    pub fn pack(&mut self) {
+        if let Some(weight) = self
+            .weight
+            .take_if(|weight| device::is_cpu(&weight.device()))
+        {
+            self.packed = Some(Arc::new(fused::pack(&weight, self.layout)));
+        }
+    }
+
+    /// The weight, as stored.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn dense(&self) -> Tensor<2> {
+        match (&self.weight, &self.packed) {
+            (Some(weight), _) => weight.clone(),
+            (None, Some(packed)) => fused::unpack(packed, self.layout),
+            (None, None) => unreachable!("{}: no weight", self.name),
+        }
+    }
+
+    /// Lets the packed weight go.
+    fn unpack(&mut self) {
+        self.weight = Some(self.dense());
+        self.packed = None;
+    }
+
     /// `[in, out]`.
     pub fn widths(&self) -> [usize; 2] {
-        let [rows, columns] = self.weight.dims();
+        let [rows, columns] = match (&self.weight, &self.packed) {
+            (None, Some(packed)) => return [packed.inputs(), packed.outputs()],
+            _ => self.dense().dims(),
+        };
         match self.layout {
             Layout::OutIn => [columns, rows],
             Layout::InOut => [rows, columns],
@@ -67,22 +106,29 @@ impl Linear {
         }
     }
 
-    /// Adds the adapter's update into the weight and drops the adapter.
+    /// Adds the adapter's update into the weight and drops the adapter. The weight is dense afterwards.
     pub fn merge(&mut self) {
-        self.packed = None;
+        self.unpack();
         if let Some(lora) = self.lora.take() {
             let delta = match self.layout {
                 Layout::OutIn => lora.delta(),
                 Layout::InOut => lora.delta().transpose(),
             };
-            self.weight = self.weight.clone() + delta;
+            self.weight = Some(self.dense() + delta);
         }
     }
 
     /// Shows weight and bias, then the adapter. `trained` says whether the dense weights are trained.
     pub fn visit(&mut self, trained: bool, visitor: &mut impl Visitor) {
-        self.packed = None; // it would not follow what the visitor makes of the weight
-        visitor.visit(&format!("{}.weight", self.name), trained, &mut self.weight);
+        if trained {
+            self.unpack(); // the packed form would not follow what the visitor makes of the weight
+        }
+        let name = format!("{}.weight", self.name);
+        match (&mut self.weight, &self.packed) {
+            (Some(weight), _) => visitor.visit(&name, trained, weight),
+            (None, Some(packed)) => visitor.visit_packed(&name, packed, self.layout),
+            (None, None) => (),
+        }
         if let Some(bias) = &mut self.bias {
             visitor.visit(&format!("{}.bias", self.name), trained, bias);
         }

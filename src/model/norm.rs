@@ -2,6 +2,9 @@
 
 use burn::tensor::Tensor;
 
+use crate::device;
+
+use super::fused;
 use super::parameters::Visitor;
 
 /// RMSNorm (Zhang & Sennrich 2019, eq. 4), or LayerNorm (Ba et al. 2016, eq. 4) when it has a bias.
@@ -23,6 +26,14 @@ impl Norm {
     /// # Shapes
     /// `x`: `[n, width]`; result the same.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
+        if self.bias.is_none() && device::is_cpu(&x.device()) {
+            return fused::rms_norm(x, self.weight.clone(), self.epsilon);
+        }
+        self.plain(x)
+    }
+
+    /// The formula in burn's operations.
+    pub(super) fn plain(&self, x: Tensor<2>) -> Tensor<2> {
         let centred = match self.bias {
             Some(_) => x.clone() - x.mean_dim(1),
             None => x,

@@ -8,10 +8,19 @@ use std::collections::BTreeMap;
 
 use burn::tensor::{Gradients, Tensor};
 
+use crate::kernels::Panels;
+
+use super::linear::Layout;
+
 /// Sees every tensor of a model once, in a fixed order, with its name and whether it is trained.
 pub trait Visitor {
     /// One tensor. `name` is its Hugging Face name; the visitor may replace it.
     fn visit<const D: usize>(&mut self, name: &str, trained: bool, tensor: &mut Tensor<D>);
+
+    /// A weight that exists only packed; it is not trained.
+    fn visit_packed(&mut self, name: &str, panels: &Panels, layout: Layout) {
+        let _ = (name, panels, layout);
+    }
 }
 
 /// Anything that has named tensors.
@@ -82,6 +91,11 @@ impl<V: Visitor> Visitor for Prefixed<'_, V> {
         self.inner
             .visit(&format!("{}{name}", self.prefix), trained, tensor);
     }
+
+    fn visit_packed(&mut self, name: &str, panels: &Panels, layout: Layout) {
+        self.inner
+            .visit_packed(&format!("{}{name}", self.prefix), panels, layout);
+    }
 }
 
 fn flatten<const D: usize>(tensor: Tensor<D>) -> Tensor<1> {
@@ -125,5 +139,9 @@ impl Visitor for Count {
         let count = tensor.dims().iter().product::<usize>();
         self.total += count;
         self.trained += if trained { count } else { 0 };
+    }
+
+    fn visit_packed(&mut self, _name: &str, panels: &Panels, _layout: Layout) {
+        self.total += panels.inputs() * panels.outputs();
     }
 }

@@ -48,21 +48,25 @@ pub fn inverse_frequencies(config: &DecoderConfig) -> Vec<f64> {
     }
 }
 
+/// Cosines and sines of the angles of `positions`, `[positions, frequencies]`.
+pub fn angles(frequencies: &[f64], positions: &[usize]) -> [Vec<f32>; 2] {
+    let angles = positions
+        .iter()
+        .flat_map(|&p| frequencies.iter().map(move |f| p as f64 * f));
+    let (sin, cos) = angles
+        .map(f64::sin_cos)
+        .map(|(s, c)| (s as f32, c as f32))
+        .unzip();
+    [cos, sin]
+}
+
 impl Rotary {
     /// Angles for `positions`, `[batch][time]` row by row.
     pub fn new(frequencies: &[f64], positions: &[usize], batch: usize, device: &Device) -> Self {
-        let angles = || {
-            positions
-                .iter()
-                .flat_map(|&p| frequencies.iter().map(move |f| p as f64 * f))
-        };
         let shape = [batch, 1, positions.len() / batch, frequencies.len()];
-        let tensor =
-            |values: Vec<f32>| Tensor::<1>::from_floats(values.as_slice(), device).reshape(shape);
-        Self {
-            cos: tensor(angles().map(|a| a.cos() as f32).collect()),
-            sin: tensor(angles().map(|a| a.sin() as f32).collect()),
-        }
+        let [cos, sin] = angles(frequencies, positions)
+            .map(|values| Tensor::<1>::from_floats(values.as_slice(), device).reshape(shape));
+        Self { cos, sin }
     }
 
     /// Rotates every head.

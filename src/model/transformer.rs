@@ -6,15 +6,20 @@
 
 mod build;
 
+use std::sync::Arc;
+
 use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
 
+use crate::device;
+use crate::kernels::Panels;
+
 use super::attention::{Attention, Context, KvCache};
 use super::config::{Activation, Architecture, DecoderConfig};
-use super::linear::Linear;
+use super::fused;
+use super::linear::{Layout, Linear};
 use super::lora::LoraConfig;
 use super::norm::Norm;
-use super::packed::Packed;
 use super::parameters::{Parameters, Visitor};
 use super::rope::Rotary;
 use super::tokens::{TokenBatch, indices};
@@ -47,8 +52,8 @@ impl Mlp {
                 activation,
             } => {
                 let [gate, up, down] = projections.as_ref();
-                let gated = activate(*activation, gate.forward(x.clone()));
-                down.forward(gated * up.forward(x))
+                let (gate, up) = (gate.forward(x.clone()), up.forward(x));
+                down.forward(gated(*activation, gate, up))
             }
             Self::Plain {
                 projections,
@@ -68,6 +73,14 @@ impl Mlp {
     }
 }
 
+fn gated(activation: Activation, gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
+    if activation == Activation::Silu && device::is_cpu(&gate.device()) {
+        fused::gated(gate, up)
+    } else {
+        activate(activation, gate) * up
+    }
+}
+
 fn activate(activation: Activation, x: Tensor<2>) -> Tensor<2> {
     match activation {
         Activation::Silu => silu(x),
@@ -80,10 +93,14 @@ fn activate(activation: Activation, x: Tensor<2>) -> Tensor<2> {
 /// One layer.
 #[derive(Debug, Clone)]
 pub struct Block {
-    attention_norm: Norm,
-    attention: Attention,
-    mlp_norm: Norm,
-    mlp: Mlp,
+    /// Before the attention.
+    pub attention_norm: Norm,
+    /// Attention.
+    pub attention: Attention,
+    /// Before the feed-forward block.
+    pub mlp_norm: Norm,
+    /// Feed-forward block.
+    pub mlp: Mlp,
 }
 
 /// A decoder without its heads' chunking: tokens in, hidden states out.
@@ -103,9 +120,12 @@ pub struct Decoder {
     pub final_norm: Norm,
     /// Language-model head `[vocabulary, hidden]`; none when tied, or in a classifier.
     pub head: Option<Tensor<2>>,
+    /// The head, tied or not, laid out for the CPU's kernels; only while it is not trained.
+    pub packed_head: Option<Arc<Panels>>,
     /// Dense weights are constants in training.
     pub frozen: bool,
-    frequencies: Vec<f64>,
+    /// Rotary frequencies, `[head_dim / 2]`; none where positions are learned.
+    pub frequencies: Vec<f64>,
 }
 
 impl Decoder {
@@ -136,9 +156,13 @@ impl Decoder {
     ) -> Tensor<2> {
         let device = self.embedding.device();
         let positions = new_positions(keys, start);
-        let rotary = (!self.frequencies.is_empty())
-            .then(|| Rotary::new(&self.frequencies, &positions, new.batch, &device));
-        let context = Context::new(&self.config, keys, start, rotary, &device);
+        let context = if cache.is_none() && device::is_cpu(&device) {
+            Context::fused(&self.frequencies, &positions, keys)
+        } else {
+            let rotary = (!self.frequencies.is_empty())
+                .then(|| Rotary::new(&self.frequencies, &positions, new.batch, &device));
+            Context::plain(&self.config, keys, start, rotary, &device)
+        };
         let mut x = self.embedding.clone().select(0, new.ids_tensor(&device));
         if let Some(table) = &self.positions {
             x = x + table
@@ -163,6 +187,28 @@ impl Decoder {
     /// The matrix that turns hidden states into logits, `[vocabulary, hidden]`.
     pub fn head_weight(&self) -> Tensor<2> {
         self.head.as_ref().unwrap_or(&self.embedding).clone()
+    }
+
+    /// Logits of hidden states.
+    ///
+    /// # Shapes
+    /// `hidden`: `[n, hidden]`; result `[n, vocabulary]`.
+    pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        match &self.packed_head {
+            Some(head) => fused::linear(hidden, head, None, None),
+            None => hidden.matmul(self.head_weight().transpose()),
+        }
+    }
+
+    /// The gradient with respect to hidden states from that with respect to their logits.
+    ///
+    /// # Shapes
+    /// `gradient`: `[n, vocabulary]`, without autodiff; result `[n, hidden]`.
+    pub fn logits_input_gradient(&self, gradient: Tensor<2>) -> Tensor<2> {
+        match &self.packed_head {
+            Some(head) => fused::transposed(gradient, head),
+            None => gradient.matmul(self.head_weight()),
+        }
     }
 
     /// The name under which the head's gradient belongs.
@@ -202,6 +248,7 @@ impl Decoder {
                 .join(", ");
             return Err(WeightsError::NoTarget { targets, known });
         }
+        self.pack();
         Ok(())
     }
 
@@ -214,24 +261,34 @@ impl Decoder {
         dense
     }
 
+    /// The same for decoding: the CPU's decoder adds the adapters as it goes, on other devices they are merged.
+    #[must_use]
+    pub fn sampler(&self) -> Self {
+        if device::is_cpu(&self.embedding.device()) {
+            self.clone()
+        } else {
+            self.merged()
+        }
+    }
+
     /// The same trunk without adapters, frozen: the reference of an adapter-trained policy.
     #[must_use]
     pub fn base(&self) -> Self {
         let mut base = self.clone();
         base.projections().into_iter().for_each(|p| p.lora = None);
         base.frozen = true;
+        base.pack();
         base
     }
 
-    /// A copy for decoding on the CPU, where the matrix product of a few rows needs the weights in another layout (see
-    /// [`packed`](super::packed)). It takes as much memory again; adapters and everything else are shared.
-    #[must_use]
-    pub fn packed(&self) -> Self {
-        let mut copy = self.clone();
-        for projection in copy.projections() {
-            projection.packed = Some(Packed::new(&projection.weight, projection.layout));
+    /// Packs every projection and the head for the CPU's kernels; nothing on other devices. Copies made afterwards share
+    /// the packed form. A weight that is trained loses it.
+    pub fn pack(&mut self) {
+        self.projections().into_iter().for_each(Linear::pack);
+        let has_head = self.config.num_labels.is_none();
+        if has_head && self.packed_head.is_none() && device::is_cpu(&self.embedding.device()) {
+            self.packed_head = Some(Arc::new(fused::pack(&self.head_weight(), Layout::OutIn)));
         }
-        copy
     }
 
     /// Does any projection carry an adapter?
@@ -253,6 +310,9 @@ impl Decoder {
 impl Parameters for Decoder {
     fn visit(&mut self, visitor: &mut impl Visitor) {
         let trained = !self.frozen;
+        if trained {
+            self.packed_head = None;
+        }
         let gpt2 = self.config.architecture == Architecture::Gpt2;
         let embedding = if gpt2 {
             "transformer.wte.weight"

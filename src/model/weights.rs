@@ -139,6 +139,22 @@ impl Bytes {
             Self::Static(bytes) => bytes,
         }
     }
+
+    /// Tells the system that this part of a file will not be read again soon: its pages would count as this program's memory until
+    /// the file is closed. That it could not be told matters to nobody.
+    fn forget(&self, part: &[u8]) {
+        if let Self::Mapped(map) = self {
+            let start = part.as_ptr().addr() - map.as_ptr().addr();
+            // SAFETY: the map is of a file and never written, so a page that is read again has the same bytes.
+            #[allow(unsafe_code)]
+            #[cfg(unix)]
+            let _ = unsafe {
+                map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, part.len())
+            };
+            #[cfg(not(unix))]
+            let _ = start;
+        }
+    }
 }
 
 /// Safetensors files opened for reading.
@@ -253,7 +269,9 @@ impl TensorSource for WeightFiles {
                 found: view.shape().to_vec(),
             });
         }
-        decode(path, stored, &view)
+        let values = decode(path, stored, &view)?;
+        bytes.forget(view.data());
+        Ok(values)
     }
 }
 

@@ -66,13 +66,22 @@ fn even_parts<T>(rows: &[T], count: usize, tokens: impl Fn(&T) -> usize) -> Vec<
             low = limit + 1;
         }
     }
+    cut(rows, sizes_within(&lengths, high))
+}
+
+/// Consecutive parts of `rows` whose padded sizes are at most `limit` tokens, or one row if it is longer.
+pub fn parts_within<T>(rows: &[T], tokens: impl Fn(&T) -> usize, limit: usize) -> Vec<&[T]> {
+    let lengths: Vec<usize> = rows.iter().map(|row| tokens(row).max(1)).collect();
+    cut(rows, sizes_within(&lengths, limit))
+}
+
+fn cut<T>(rows: &[T], sizes: Vec<usize>) -> Vec<&[T]> {
     let mut rest = rows;
     let mut take = |size| {
         let (part, others) = rest.split_at(size);
         rest = others;
         part
     };
-    let sizes = sizes_within(&lengths, high);
     sizes.into_iter().map(&mut take).collect()
 }
 
@@ -81,7 +90,7 @@ fn sizes_within(lengths: &[usize], limit: usize) -> Vec<usize> {
     let mut sizes = Vec::new();
     let (mut size, mut longest) = (0, 0);
     for &length in lengths {
-        if size > 0 && (size + 1) * longest.max(length) > limit {
+        if size > 0 && longest.max(length).saturating_mul(size + 1) > limit {
             sizes.push(size);
             (size, longest) = (0, 0);
         }

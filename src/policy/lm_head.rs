@@ -44,12 +44,11 @@ pub fn logprobs(
     labels: &[u32],
     temperature: f64,
 ) -> TargetLogprobs {
-    let head = decoder.head_weight();
     let mut result = TargetLogprobs::default();
     for range in chunks(labels.len(), decoder.config.vocab_size) {
         let states = states.clone().slice([range.clone()]);
-        let logits = states.matmul(head.clone().transpose());
-        let tokens = logprob::forward(logits, label_tensor(&labels[range], &head), temperature);
+        let labels = label_tensor(&labels[range], &states);
+        let tokens = logprob::forward(decoder.logits(states), labels, temperature);
         result
             .logprobs
             .extend(tokens.logprobs.into_data().iter::<f32>());
@@ -90,17 +89,16 @@ impl HeadPass {
         mut loss: impl FnMut(Range<usize>, Tensor<1>, Tensor<1>) -> Tensor<1>,
     ) -> Self {
         let plain = states.clone().inner();
-        let head = model.head_weight();
         let (mut head_gradient, mut state_gradients) = (None, Vec::new());
         for range in chunks(targets.at.len(), model.config.vocab_size) {
             let states = plain.clone().slice([range.clone()]);
             let labels = label_tensor(&targets.labels[range.clone()], &states);
-            let logits = states.clone().matmul(head.clone().transpose());
+            let logits = model.logits(states.clone());
             let known = logprob::forward(logits.clone(), labels.clone(), temperature);
             let gradient = loss(range, known.logprobs, known.entropies);
             let gradient =
                 logprob::backward(logits, labels, temperature, known.log_normalisers, gradient);
-            state_gradients.push(gradient.clone().matmul(head.clone()));
+            state_gradients.push(model.logits_input_gradient(gradient.clone()));
             if model.trains_head() {
                 let mine = gradient.transpose().matmul(states);
                 head_gradient = Some(match head_gradient {

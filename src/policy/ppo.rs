@@ -96,7 +96,7 @@ impl<'a> Ppo<'a> {
 
         // 1. Sample answers to this step's prompts, and score them.
         let prompts = prompts_of_step(world.prompts, config.batch_size, self.step, config.seed);
-        let sampler = self.model.policy.merged();
+        let sampler = self.model.policy.sampler();
         let sample = self.step as u64;
         let episodes = rollout(
             &sampler,

@@ -204,7 +204,7 @@ fn evaluate(
         return Ok(None);
     }
     let prompts: Vec<&Prompt> = job.held_out.iter().collect();
-    let policy = ppo.model.policy.merged();
+    let policy = ppo.model.policy.sampler();
     let mut listener = Decoding {
         observer: job.observer,
     };

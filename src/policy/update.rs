@@ -7,12 +7,15 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use crate::algo::ppo::{PolicyBatch, PolicyClip, ValueBatch, policy_loss, value_loss};
 use crate::algo::ppo_stats::{PolicyStats, ValueStats};
 use crate::model::optimizer::{Optimizer, Update};
-use crate::model::workers::share_out;
+use crate::model::workers::{parts_within, share_out};
 use crate::model::{GradientMap, Parameters};
 
 use super::actor_critic::{ActorCritic, POLICY};
 use super::experience::{EpisodeTokens, Experience, Measured, pack};
 use super::lm_head::{self, HeadPass};
+
+/// Tokens, pads among them, that a worker takes through the network and back at a time: enough for its products to be efficient.
+const TOKENS_AT_ONCE: usize = 256;
 
 /// Coefficients of the losses.
 #[derive(Debug, Clone, Copy)]
@@ -74,7 +77,21 @@ pub fn update(
     let length = |row: &usize| batch.episodes[*row].tokens();
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(length);
-    let part = |rows: &[usize]| part_of_update(model, batch, rows, losses, tokens as f64);
+    // Gradients of adapters are small, and few rows at a time need little memory.
+    let at_once = if model.policy.frozen {
+        TOKENS_AT_ONCE
+    } else {
+        usize::MAX
+    };
+    let part = |rows: &[usize]| {
+        let (mut sums, mut gradients) = (Sums::default(), GradientMap::default());
+        for rows in parts_within(rows, length, at_once) {
+            let (other, of_part) = part_of_update(model, batch, rows, losses, tokens as f64);
+            sums.add(&other);
+            gradients.accumulate(of_part);
+        }
+        (sums, gradients)
+    };
     let mut sums = Sums::default();
     let mut gradients = GradientMap::default();
     for rows in sorted.chunks(losses.microbatch) {

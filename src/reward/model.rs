@@ -123,7 +123,8 @@ pub struct RewardModel {
 impl RewardModel {
     /// Loads a `*ForSequenceClassification` folder; without `reward.json` scores are raw.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, RewardError> {
-        let (network, text) = load_scalar_model(folder, device)?;
+        let (mut network, text) = load_scalar_model(folder, device)?;
+        network.decoder.pack();
         let path = folder.join("reward.json");
         let file = match std::fs::read(&path) {
             Ok(bytes) => {

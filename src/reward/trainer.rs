@@ -189,13 +189,8 @@ pub fn train(
     for batch in plan.iter().skip(state.step) {
         let started = Instant::now();
         let pairs: Vec<&Pair> = batch.iter().map(|&index| decisive[index]).collect();
-        let pass = loss_and_gradients(network, &pairs, config);
         let learning_rate = schedule.at(state.step);
-        let update = if pass.loss.is_finite() {
-            optimizer.step(network, pass.gradients, learning_rate)
-        } else {
-            Update::SKIPPED
-        };
+        let (pass, update) = update(network, optimizer, &pairs, config, learning_rate);
         state.step += 1;
         state.seen += pairs.len();
         state.nonfinite.count(update.applied);
@@ -252,12 +247,33 @@ pub fn train(
     Ok(Outcome { state, interrupted })
 }
 
+/// One step of the optimiser on `pairs`, as many as the configuration has in an update.
+pub fn update(
+    network: &mut ScalarModel,
+    optimizer: &mut Optimizer,
+    pairs: &[&Pair],
+    config: &RewardConfig,
+    learning_rate: f64,
+) -> (Pass, Update) {
+    let mut pass = loss_and_gradients(network, pairs, config);
+    let gradients = std::mem::take(&mut pass.gradients);
+    let update = if pass.loss.is_finite() {
+        optimizer.step(network, gradients, learning_rate)
+    } else {
+        Update::SKIPPED
+    };
+    (pass, update)
+}
+
 /// Loss, scores and gradients of an update, or of some of its pairs.
-#[derive(Default)]
-struct Pass {
-    loss: f64,
-    winners: Vec<f64>,
-    losers: Vec<f64>,
+#[derive(Debug, Default)]
+pub struct Pass {
+    /// Before the update.
+    pub loss: f64,
+    /// Scores of the preferred responses.
+    pub winners: Vec<f64>,
+    /// Scores of the others.
+    pub losers: Vec<f64>,
     gradients: GradientMap,
 }
 

@@ -101,6 +101,10 @@ pub fn improve(
     let tokenizer = text.tokenizer()?;
     let sampling = sampling(config, tokenizer)?;
     let same_tokens = inputs.reward.text.tokenizer()?.sha256() == tokenizer.sha256();
+    let mut decoder = decoder;
+    if config.lora().is_some() {
+        decoder.pack(); // now, so that policy and reference share the packed weights
+    }
     let reference = decoder.base();
     let model = actor_critic(decoder, inputs.reward, same_tokens, config, observer)?;
     let mut ppo = Ppo::new(config, model, reference);
@@ -196,8 +200,8 @@ pub fn sampling(
     })
 }
 
-/// The networks that PPO trains, over one trunk where they can share it.
-fn actor_critic(
+/// The networks that PPO trains, over one trunk where they can share it. `same_tokens`: policy and reward model have one tokenizer.
+pub fn actor_critic(
     mut policy: Decoder,
     reward: &RewardModel,
     same_tokens: bool,

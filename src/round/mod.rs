@@ -1,5 +1,6 @@
 //! A round: sample answers, judge them, train a reward model, improve the policy, compare.
 
+pub mod bench;
 pub mod compare;
 pub mod config;
 pub mod demo;

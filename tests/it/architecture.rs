@@ -14,7 +14,7 @@ const FLOORS: &[&[&str]] = &[
     &["policy", "reward"],
     &["generate"],
     &["model", "feedback"],
-    &["algo", "stats", "run", "device"],
+    &["algo", "stats", "run", "device", "kernels"],
 ];
 
 struct Source {

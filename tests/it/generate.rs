@@ -1,10 +1,12 @@
 //! Batched decoding through the key-value cache, on real (tiny) models.
 
+use burn::tensor::Tensor;
 use rlhf::generate::{
-    Completion, FinishReason, GenerateError, Listener, Request, SamplerConfig, Settings, generate,
-    prompt_key,
+    Completion, FinishReason, GenerateError, Listener, Request, SamplerConfig, Settings, batched,
+    generate, prompt_key,
 };
-use rlhf::model::{Decoder, TokenBatch};
+use rlhf::model::lora::uniform;
+use rlhf::model::{Decoder, Linear, LoraConfig, TokenBatch};
 
 use crate::golden_model::{expected, fixture, load, logits, logprob};
 
@@ -35,6 +37,7 @@ fn sampling(temperature: f64) -> SamplerConfig {
     }
 }
 
+/// With our decoder for the CPU and with burn's tensors, as GPUs use them: they must agree.
 fn run(
     decoder: &Decoder,
     requests: &[Request],
@@ -42,16 +45,19 @@ fn run(
     stop_ids: &[u32],
     batch_size: usize,
 ) -> Result<Vec<Completion>, GenerateError> {
-    generate(
-        decoder,
-        requests,
-        Settings {
-            sampler,
-            stop_ids,
-            batch_size,
-        },
-        &mut (),
-    )
+    let settings = Settings {
+        sampler,
+        stop_ids,
+        batch_size,
+    };
+    let ours = generate(decoder, requests, settings, &mut ());
+    let burns = batched::generate(decoder, requests, settings, &mut ());
+    match (&ours, burns) {
+        (Ok(ours), Ok(burns)) => assert_same(ours, &burns),
+        (Err(ours), Err(burns)) => assert_eq!(ours.to_string(), burns.to_string()),
+        (ours, burns) => panic!("{ours:?} and {burns:?}"),
+    }
+    ours
 }
 
 fn llama() -> Decoder {
@@ -136,7 +142,69 @@ fn assert_same(a: &[Completion], b: &[Completion]) {
         assert_eq!(a.ids, b.ids);
         assert_eq!(a.finish_reason, b.finish_reason);
         for (x, y) in a.logprobs.iter().zip(&b.logprobs) {
-            assert!((x - y).abs() < 2e-5, "{x} {y}");
+            assert!((x - y).abs() < 5e-5, "{x} {y}"); // half of what the trainer allows
+        }
+    }
+}
+
+/// Long prompts, of which some begin alike: read in parts, copied from each other, and in slots that change hands.
+#[test]
+fn in_our_decoder_neighbours_do_not_change_one_bit() {
+    for name in ["llama-tiny", "mistral-window-tiny", "qwen3-tiny"] {
+        let mut decoder = load(&fixture(name));
+        let lora = LoraConfig {
+            r: 3,
+            alpha: 6.0,
+            target_modules: vec!["all-linear".to_owned()],
+        };
+        decoder.attach_lora(&lora, 1).unwrap();
+        let noise = |projection: &mut Linear| {
+            let adapter = projection.lora.as_mut().unwrap();
+            let [rows, columns] = adapter.b.dims();
+            let values = uniform(rows * columns, 0.2, 5, &projection.name);
+            let b = Tensor::<1>::from_floats(values.as_slice(), &adapter.b.device());
+            adapter.b = b.reshape([rows, columns]);
+        };
+        decoder.projections().into_iter().for_each(noise);
+        let row = |seed: u32, shared: u32, length: u32| -> Vec<u32> {
+            let id = |i| {
+                if i < shared {
+                    i * 13 % 97
+                } else {
+                    (i * 31 + seed) % 97
+                }
+            };
+            (0..length).map(id).collect()
+        };
+        let prompts = [
+            (1, 25, 60),
+            (2, 25, 55),
+            (2, 25, 55),
+            (3, 0, 60),
+            (4, 17, 18),
+        ];
+        let prompts = prompts.map(|(seed, shared, length)| row(seed, shared, length));
+        let prompts: Vec<&[u32]> = prompts.iter().map(Vec::as_slice).collect();
+        let (requests, sampler) = (requests(&prompts), sampling(1.0));
+        let decoded = |requests: &[Request], batch_size| {
+            let settings = Settings {
+                sampler: &sampler,
+                stop_ids: &[7, 8, 9],
+                batch_size,
+            };
+            generate(&decoder, requests, settings, &mut ()).unwrap()
+        };
+        let together = decoded(&requests, 4);
+        assert_same(
+            &together,
+            &run(&decoder, &requests, &sampler, &[7, 8, 9], 2).unwrap(),
+        );
+        for (request, answer) in requests.iter().zip(&together) {
+            assert_eq!(
+                &decoded(std::slice::from_ref(request), 1)[0],
+                answer,
+                "{name}"
+            );
         }
     }
 }

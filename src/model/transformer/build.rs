@@ -66,6 +66,7 @@ impl Decoder {
             blocks,
             final_norm,
             head,
+            packed_head: None,
             frozen: false,
             frequencies,
         })
@@ -132,7 +133,7 @@ impl Build<'_> {
         let bias = self.bias(name, outputs, biased)?;
         Ok(Linear {
             name: name.to_owned(),
-            weight,
+            weight: Some(weight),
             bias,
             layout,
             lora: None,

@@ -1,0 +1,199 @@
+//! `rlhf bench`: how fast a model samples, scores and learns on this machine.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use color_eyre::Result;
+use color_eyre::eyre::{WrapErr, bail};
+
+use crate::device::DeviceChoice;
+use crate::round::bench::{Figure, Plan, Report, Work, bench};
+use crate::run::atomic::write_atomic;
+use crate::tui::text::sanitise;
+
+use super::models::Opener;
+use super::progress::Progress;
+
+const EXAMPLES: &str = "\
+Examples:
+  rlhf bench                                              the model inside this program
+  rlhf bench --model ./smollm2 --what sampling --batch 1,8,32
+  rlhf bench --model ./smollm2 --what ppo --full --save before.json
+  rlhf bench --model ./smollm2 --what ppo --full --against before.json";
+
+/// Arguments of `rlhf bench`.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct BenchArgs {
+    /// Model: a folder, embedded, or a hub id (ORG/NAME)
+    #[arg(long, value_name = "MODEL", default_value = "embedded")]
+    pub model: String,
+    /// What to measure
+    #[arg(
+        long,
+        value_name = "WORK",
+        value_delimiter = ',',
+        default_values = ["sampling", "scoring", "reward", "ppo"]
+    )]
+    pub what: Vec<What>,
+    /// Rows sampled together; several figures for several numbers
+    #[arg(long, value_name = "ROWS", value_delimiter = ',', default_values_t = [1, 8, 32])]
+    pub batch: Vec<usize>,
+    /// Measure training of all weights too, not only of LoRA adapters
+    #[arg(long)]
+    pub full: bool,
+    /// Runs of each kind, after one to warm up; the median counts
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub repeats: usize,
+    /// Compare with a report that `--save` wrote
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// Write the report, for `--against`
+    #[arg(long, value_name = "FILE")]
+    pub save: Option<PathBuf>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Say nothing but the result
+    #[arg(long, short)]
+    pub quiet: bool,
+    /// Where to compute: auto, cpu, wgpu, wgpu:N, cuda or cuda:N
+    #[arg(long, value_name = "DEVICE", default_value_t)]
+    pub device: DeviceChoice,
+}
+
+/// A kind of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// 64 new tokens after prompts of 32
+    Sampling,
+    /// Scores of 8 rows of 96 tokens
+    Scoring,
+    /// An update of a reward model on 4 pairs of 128 tokens
+    Reward,
+    /// A PPO iteration: 8 prompts, 64 new tokens, 4 epochs
+    Ppo,
+}
+
+impl From<What> for Work {
+    fn from(what: What) -> Self {
+        match what {
+            What::Sampling => Self::Sampling,
+            What::Scoring => Self::Scoring,
+            What::Reward => Self::Reward,
+            What::Ppo => Self::Ppo,
+        }
+    }
+}
+
+/// Runs `rlhf bench`.
+///
+/// # Errors
+/// If the model or the report to compare with can't be used.
+pub fn run(args: BenchArgs) -> Result<ExitCode> {
+    if args.batch.contains(&0) || args.repeats == 0 {
+        bail!("--batch and --repeats must be at least 1");
+    }
+    let before = args.against.as_ref().map(read).transpose()?;
+    let opener = Opener { quiet: args.quiet };
+    let device = opener.device(args.device)?;
+    let model = opener.open(&args.model, &device.device)?;
+    let plan = Plan {
+        work: args.what.iter().map(|&what| what.into()).collect(),
+        batches: args.batch,
+        full: args.full,
+        repeats: args.repeats,
+    };
+    let names = [args.model.as_str(), device.name.as_str()];
+    let mut progress = Progress::new(false, args.quiet, 1);
+    let report = bench(&model, names, &plan, &device.device, &mut progress)?;
+    drop(progress);
+    let json = serde_json::to_string_pretty(&report)? + "\n";
+    if let Some(path) = &args.save {
+        write_atomic(path, json.as_bytes())
+            .wrap_err_with(|| format!("--save {}", sanitise(&path.to_string_lossy())))?;
+    }
+    if args.json {
+        print!("{json}");
+    } else {
+        print!("{}", table(&report, before.as_ref()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &PathBuf) -> Result<Report> {
+    let shown = sanitise(&path.to_string_lossy());
+    let text = std::fs::read_to_string(path).wrap_err_with(|| format!("--against {shown}"))?;
+    serde_json::from_str(&text).wrap_err_with(|| {
+        format!("--against {shown} is no report of rlhf bench; write one with --save FILE")
+    })
+}
+
+fn table(report: &Report, before: Option<&Report>) -> String {
+    let mut text = String::new();
+    let millions = report.parameters as f64 / 1e6;
+    let model = sanitise(&report.model);
+    let _ = writeln!(
+        text,
+        "{model}, {millions:.1} M parameters, on {}",
+        report.device
+    );
+    if let Some(machine) = report.machine {
+        let _ = writeln!(
+            text,
+            "this machine: {} cores, {:.0} GFLOP/s in f32, {:.1} GB/s from memory",
+            machine.cores,
+            machine.flops_per_second / 1e9,
+            machine.memory_bytes_per_second / 1e9
+        );
+    }
+    let widest = report
+        .figures
+        .iter()
+        .map(|figure| figure.name.chars().count());
+    let width = widest.max().unwrap_or(0).max(32);
+    let _ = writeln!(
+        text,
+        "\n{:width$}  {:>9}  {:>9}  {:>8}  {:>9}{}",
+        "",
+        "seconds",
+        "tokens/s",
+        "of limit",
+        "peak MB",
+        if before.is_some() {
+            "    before   faster"
+        } else {
+            ""
+        }
+    );
+    for figure in &report.figures {
+        let _ = write!(
+            text,
+            "{:width$}  {:>9.3}  {:>9.1}  {:>8}  {:>9}",
+            figure.name,
+            figure.seconds,
+            figure.tokens_per_second,
+            figure
+                .share
+                .map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share)),
+            figure
+                .peak_bytes
+                .map_or_else(String::new, |bytes| (bytes >> 20).to_string()),
+        );
+        if let Some(old) = before.and_then(|report| find(report, &figure.name)) {
+            let faster = old.seconds / figure.seconds;
+            let _ = write!(text, "  {:>8.3}  {faster:>6.2}×", old.seconds);
+        }
+        text.push('\n');
+        for (part, seconds) in &figure.parts {
+            let _ = writeln!(text, "  {part:<inner$}  {seconds:>9.3}", inner = width - 2);
+        }
+    }
+    text
+}
+
+fn find<'r>(report: &'r Report, name: &str) -> Option<&'r Figure> {
+    report.figures.iter().find(|figure| figure.name == name)
+}

@@ -1,0 +1,126 @@
+//! Gradients of norms and activations of a row.
+
+use super::exp::exp;
+use super::isa::{Isa, Work, dispatch};
+use super::pointwise::sum;
+
+/// Gradients of [`rms_norm`](super::rms_norm): ∂x = s(∂y·w) − x·s³·mean(∂y·w·x) with s = 1/√(mean(x²) + ε), and ∂w += ∂y·x·s when it
+/// is wanted.
+///
+/// # Panics
+/// If the slices differ in length.
+pub fn rms_norm_gradient(
+    x: &[f32],
+    weight: &[f32],
+    epsilon: f32,
+    dy: &[f32],
+    dx: &mut [f32],
+    dweight: Option<&mut [f32]>,
+) {
+    assert!(x.len() == weight.len() && x.len() == dy.len() && x.len() == dx.len());
+    dispatch(NormGradient {
+        x,
+        weight,
+        epsilon,
+        dy,
+        dx,
+        dweight,
+    });
+}
+
+struct NormGradient<'a> {
+    x: &'a [f32],
+    weight: &'a [f32],
+    epsilon: f32,
+    dy: &'a [f32],
+    dx: &'a mut [f32],
+    dweight: Option<&'a mut [f32]>,
+}
+
+impl Work for NormGradient<'_> {
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let (x, dx) = (self.x, self.dx);
+        let width = x.len() as f32;
+        let squares = sum::<I>(x, |value| value * value);
+        let scale = (squares / width + self.epsilon).sqrt().recip();
+        for ((dx, dy), weight) in dx.iter_mut().zip(self.dy).zip(self.weight) {
+            *dx = dy * weight;
+        }
+        let mut products = [0.0; 16];
+        for (x, dx) in x.chunks(16).zip(dx.chunks(16)) {
+            for ((product, x), dx) in products.iter_mut().zip(x).zip(dx) {
+                *product = I::fused(*x, *dx, *product);
+            }
+        }
+        let back = products.iter().sum::<f32>() / width * scale * scale;
+        for (dx, x) in dx.iter_mut().zip(x) {
+            *dx = (*dx - x * back) * scale;
+        }
+        let Some(dweight) = self.dweight else { return };
+        for ((dweight, dy), x) in dweight.iter_mut().zip(self.dy).zip(x) {
+            *dweight += dy * x * scale;
+        }
+    }
+}
+
+/// y = silu(gate) · up.
+///
+/// # Panics
+/// If the slices differ in length.
+pub fn gated(gate: &[f32], up: &[f32], y: &mut [f32]) {
+    assert!(gate.len() == up.len() && gate.len() == y.len());
+    dispatch(Gated { gate, up, y });
+}
+
+struct Gated<'a> {
+    gate: &'a [f32],
+    up: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl Work for Gated<'_> {
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        for ((y, gate), up) in self.y.iter_mut().zip(self.gate).zip(self.up) {
+            *y = gate / (1.0 + exp::<I>(-gate)) * up;
+        }
+    }
+}
+
+/// Gradients of [`gated`]: ∂up = ∂y·silu(gate), ∂gate = ∂y·up·σ(1 + gate(1 − σ)).
+///
+/// # Panics
+/// If the slices differ in length.
+pub fn gated_gradient(gate: &[f32], up: &[f32], dy: &[f32], dgate: &mut [f32], dup: &mut [f32]) {
+    assert!(gate.len() == up.len() && gate.len() == dy.len());
+    assert!(gate.len() == dgate.len() && gate.len() == dup.len());
+    dispatch(GatedGradient {
+        gate,
+        up,
+        dy,
+        dgate,
+        dup,
+    });
+}
+
+struct GatedGradient<'a> {
+    gate: &'a [f32],
+    up: &'a [f32],
+    dy: &'a [f32],
+    dgate: &'a mut [f32],
+    dup: &'a mut [f32],
+}
+
+impl Work for GatedGradient<'_> {
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let into = self.dgate.iter_mut().zip(self.dup);
+        let from = self.gate.iter().zip(self.up).zip(self.dy);
+        for ((dgate, dup), ((gate, up), dy)) in into.zip(from) {
+            let sigmoid = 1.0 / (1.0 + exp::<I>(-gate));
+            *dup = dy * gate * sigmoid;
+            *dgate = dy * up * sigmoid * (1.0 + gate * (1.0 - sigmoid));
+        }
+    }
+}

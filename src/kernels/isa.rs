@@ -1,0 +1,261 @@
+//! One source, compiled once for each instruction set and chosen when it runs.
+//!
+//! Most kernels are plain loops over arrays of sixteen numbers; the compiler makes vector instructions of them where it may
+//! use any. [`dispatch`] enters a copy of the loops that may use the widest this machine has.
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m256, __m512, __m512i, _mm_loadu_si128, _mm256_castsi256_ps, _mm256_cvtepu16_epi32,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_slli_epi32, _mm256_storeu_ps, _mm512_castsi512_ps, _mm512_cvtepu16_epi32,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32,
+    _mm512_storeu_ps,
+};
+
+/// What differs between instruction sets.
+pub(super) trait Isa {
+    /// Thirty-two registers of sixteen numbers, rather than sixteen registers of eight.
+    const WIDE: bool;
+
+    /// Sixteen numbers in registers. The innermost loop names its instructions: whether the compiler finds them for itself
+    /// depends on what else is in the function, and a product is twenty times slower where it doesn't.
+    type Vector: Copy;
+
+    /// a·b + c.
+    fn fused(a: f32, b: f32, c: f32) -> f32;
+
+    /// Sixteen zeros.
+    fn zero() -> Self::Vector;
+
+    /// Sixteen times the same.
+    fn all(x: f32) -> Self::Vector;
+
+    /// From memory.
+    fn load(from: &[f32; 16]) -> Self::Vector;
+
+    /// From the upper halves of f32.
+    fn load_halves(from: &[u16; 16]) -> Self::Vector;
+
+    /// Sixteen times a·b + c.
+    fn fused_all(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+
+    /// To memory.
+    fn store(from: Self::Vector, into: &mut [f32; 16]);
+}
+
+/// Work with a body that is inlined into the copy for an instruction set; [`Work::run`] and all it calls must be
+/// `#[inline(always)]`.
+pub(super) trait Work {
+    /// Does it.
+    fn run<I: Isa>(self);
+}
+
+#[cfg(target_arch = "x86_64")]
+struct Avx512;
+#[cfg(target_arch = "x86_64")]
+struct Avx2;
+struct Portable;
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+impl Isa for Avx512 {
+    const WIDE: bool = true;
+
+    type Vector = __m512;
+
+    #[inline(always)]
+    fn fused(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+
+    #[inline(always)]
+    fn zero() -> __m512 {
+        // SAFETY: only `with_avx512` makes this instruction set's copies, after the machine was seen to have it. So below.
+        unsafe { _mm512_setzero_ps() }
+    }
+
+    #[inline(always)]
+    fn all(x: f32) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    fn load(from: &[f32; 16]) -> __m512 {
+        // SAFETY: as above; sixteen numbers are read, which is what there is.
+        unsafe { _mm512_loadu_ps(from.as_ptr()) }
+    }
+
+    #[inline(always)]
+    fn load_halves(from: &[u16; 16]) -> __m512 {
+        // SAFETY: as above; 32 bytes are read, which is what there is.
+        unsafe {
+            let halves = _mm256_loadu_si256(std::ptr::from_ref(from).cast());
+            let wide: __m512i = _mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16);
+            _mm512_castsi512_ps(wide)
+        }
+    }
+
+    #[inline(always)]
+    fn fused_all(a: __m512, b: __m512, c: __m512) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn store(from: __m512, into: &mut [f32; 16]) {
+        // SAFETY: as above; sixteen numbers are written, for which there is room.
+        unsafe { _mm512_storeu_ps(into.as_mut_ptr(), from) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[allow(unsafe_code)]
+impl Isa for Avx2 {
+    const WIDE: bool = false;
+
+    type Vector = [__m256; 2];
+
+    #[inline(always)]
+    fn fused(a: f32, b: f32, c: f32) -> f32 {
+        a.mul_add(b, c)
+    }
+
+    #[inline(always)]
+    fn zero() -> [__m256; 2] {
+        // SAFETY: only `with_avx2` makes this instruction set's copies, after the machine was seen to have it. So below.
+        unsafe { [_mm256_setzero_ps(); 2] }
+    }
+
+    #[inline(always)]
+    fn all(x: f32) -> [__m256; 2] {
+        // SAFETY: as above.
+        unsafe { [_mm256_set1_ps(x); 2] }
+    }
+
+    #[inline(always)]
+    fn load(from: &[f32; 16]) -> [__m256; 2] {
+        // SAFETY: as above; twice eight numbers are read, which is what there is.
+        unsafe {
+            [
+                _mm256_loadu_ps(from.as_ptr()),
+                _mm256_loadu_ps(from[8..].as_ptr()),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn load_halves(from: &[u16; 16]) -> [__m256; 2] {
+        let half = |from: &[u16]| {
+            // SAFETY: as above; 16 bytes are read of eight numbers.
+            unsafe {
+                let halves = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.as_ptr().cast()));
+                _mm256_castsi256_ps(_mm256_slli_epi32(halves, 16))
+            }
+        };
+        [half(&from[..8]), half(&from[8..])]
+    }
+
+    #[inline(always)]
+    fn fused_all(a: [__m256; 2], b: [__m256; 2], c: [__m256; 2]) -> [__m256; 2] {
+        // SAFETY: as above.
+        unsafe {
+            [
+                _mm256_fmadd_ps(a[0], b[0], c[0]),
+                _mm256_fmadd_ps(a[1], b[1], c[1]),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn store(from: [__m256; 2], into: &mut [f32; 16]) {
+        // SAFETY: as above; twice eight numbers are written, for which there is room.
+        unsafe {
+            _mm256_storeu_ps(into.as_mut_ptr(), from[0]);
+            _mm256_storeu_ps(into[8..].as_mut_ptr(), from[1]);
+        }
+    }
+}
+
+impl Isa for Portable {
+    // 64-bit ARM has thirty-two registers of four numbers: as many as eight rows of one panel take.
+    const WIDE: bool = false;
+
+    type Vector = [f32; 16];
+
+    #[inline(always)]
+    fn fused(a: f32, b: f32, c: f32) -> f32 {
+        // Without the instruction, a fused product is a slow call.
+        if cfg!(any(target_arch = "aarch64", target_feature = "fma")) {
+            a.mul_add(b, c)
+        } else {
+            a * b + c
+        }
+    }
+
+    #[inline(always)]
+    fn zero() -> [f32; 16] {
+        [0.0; 16]
+    }
+
+    #[inline(always)]
+    fn all(x: f32) -> [f32; 16] {
+        [x; 16]
+    }
+
+    #[inline(always)]
+    fn load(from: &[f32; 16]) -> [f32; 16] {
+        *from
+    }
+
+    #[inline(always)]
+    fn load_halves(from: &[u16; 16]) -> [f32; 16] {
+        from.map(|bits| f32::from_bits(u32::from(bits) << 16))
+    }
+
+    #[inline(always)]
+    fn fused_all(a: [f32; 16], b: [f32; 16], mut c: [f32; 16]) -> [f32; 16] {
+        for lane in 0..16 {
+            c[lane] = Self::fused(a[lane], b[lane], c[lane]);
+        }
+        c
+    }
+
+    #[inline(always)]
+    fn store(from: [f32; 16], into: &mut [f32; 16]) {
+        *into = from;
+    }
+}
+
+/// Runs `work` with the widest instructions of this machine.
+pub(super) fn dispatch(work: impl Work) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+        {
+            // SAFETY: the machine has the instructions.
+            #[allow(unsafe_code)]
+            return unsafe { with_avx512(work) };
+        }
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the machine has the instructions.
+            #[allow(unsafe_code)]
+            return unsafe { with_avx2(work) };
+        }
+    }
+    work.run::<Portable>();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+fn with_avx512(work: impl Work) {
+    work.run::<Avx512>();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn with_avx2(work: impl Work) {
+    work.run::<Avx2>();
+}

@@ -1,0 +1,78 @@
+//! A buffer that several threads write, each its own part.
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+/// A slice whose disjoint parts may be written by different threads at the same time.
+#[derive(Debug)]
+pub struct Shared<'a, T = f32> {
+    start: *mut T,
+    length: usize,
+    slice: PhantomData<&'a mut [T]>,
+}
+
+impl<T> Clone for Shared<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Shared<'_, T> {}
+
+// SAFETY: it is an exclusive borrow; whoever takes a part promises that nobody else has it.
+#[allow(unsafe_code)]
+unsafe impl<T: Send> Send for Shared<'_, T> {}
+// SAFETY: as above.
+#[allow(unsafe_code)]
+unsafe impl<T: Send + Sync> Sync for Shared<'_, T> {}
+
+impl<'a, T> Shared<'a, T> {
+    /// Of the whole slice.
+    pub fn new(slice: &'a mut [T]) -> Self {
+        Self {
+            start: slice.as_mut_ptr(),
+            length: slice.len(),
+            slice: PhantomData,
+        }
+    }
+
+    /// One part, to be written.
+    ///
+    /// # Safety
+    /// While the part is in use, no other part that overlaps it may be.
+    ///
+    /// # Panics
+    /// If the part is not within the slice.
+    #[allow(unsafe_code, clippy::mut_from_ref)]
+    pub unsafe fn part(&self, range: Range<usize>) -> &'a mut [T] {
+        assert!(range.start <= range.end && range.end <= self.length);
+        // SAFETY: the range is within the slice, and the caller promises that nobody else uses it.
+        unsafe {
+            std::slice::from_raw_parts_mut(self.start.add(range.start), range.end - range.start)
+        }
+    }
+
+    /// One part, to be read.
+    ///
+    /// # Safety
+    /// While it is in use, no part that overlaps it may be written.
+    ///
+    /// # Panics
+    /// If the part is not within the slice.
+    #[allow(unsafe_code)]
+    pub unsafe fn seen(&self, range: Range<usize>) -> &'a [T] {
+        // SAFETY: as for `part`, of which the caller takes none that may be written.
+        assert!(range.start <= range.end && range.end <= self.length);
+        unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.end - range.start) }
+    }
+
+    /// Numbers.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// None?
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+}

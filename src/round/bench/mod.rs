@@ -1,0 +1,256 @@
+//! How fast a model samples, scores and learns here: the numbers behind `rlhf bench`.
+//!
+//! Texts are made-up tokens, so any model folder will do. Every figure is the median of several runs after one that warms up.
+
+pub mod machine;
+mod work;
+
+use std::time::Instant;
+
+use burn::tensor::Device;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::device;
+use crate::generate::GenerateError;
+use crate::model::{LanguageModel, Parameters};
+use crate::policy::rollout::RolloutError;
+use crate::reward::model::RewardError;
+use crate::run::Observer;
+
+use self::machine::Machine;
+use super::improve::ImproveError;
+
+/// Why a model can't be measured.
+#[derive(Debug, Error)]
+pub enum BenchError {
+    /// Sampling.
+    #[error(transparent)]
+    Generate(#[from] GenerateError),
+    /// Scoring, or a reward model's training.
+    #[error(transparent)]
+    Reward(#[from] RewardError),
+    /// Making PPO's networks.
+    #[error(transparent)]
+    Improve(#[from] ImproveError),
+    /// A PPO iteration.
+    #[error(transparent)]
+    Rollout(#[from] RolloutError),
+    /// LoRA.
+    #[error(transparent)]
+    Weights(#[from] crate::model::weights::WeightsError),
+    /// The tokenizer is missing.
+    #[error(transparent)]
+    Model(#[from] crate::model::ModelError),
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// 64 new tokens after prompts of 32, for each batch size.
+    Sampling,
+    /// A reward model's scores of 8 rows of 96 tokens.
+    Scoring,
+    /// An update of a reward model on 4 pairs of 128 tokens.
+    Reward,
+    /// A PPO iteration: 8 prompts of 32 tokens, 64 new tokens, 4 epochs.
+    Ppo,
+}
+
+/// What to measure, and how often.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// In this order.
+    pub work: Vec<Work>,
+    /// Rows sampled together.
+    pub batches: Vec<usize>,
+    /// Training with all weights too, not only with LoRA.
+    pub full: bool,
+    /// Runs that count.
+    pub repeats: usize,
+}
+
+/// One figure.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    /// Of what: the same in every report.
+    pub name: String,
+    /// Median of the runs, seconds.
+    pub seconds: f64,
+    /// All runs, seconds.
+    pub all: Vec<f64>,
+    /// Tokens done in a second.
+    pub tokens_per_second: f64,
+    /// Of the machine's limit, 0 to 1: of memory or arithmetic, whichever binds. Only where the work is known exactly, and on the CPU.
+    pub share: Option<f64>,
+    /// Most memory that the process held meanwhile, bytes; only where the system tells (Linux).
+    pub peak_bytes: Option<u64>,
+    /// Seconds of the parts, medians.
+    pub parts: Vec<(String, f64)>,
+}
+
+/// What `rlhf bench` prints and saves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Of this format.
+    pub v: u32,
+    /// Of the program.
+    pub version: String,
+    /// As it was named.
+    pub model: String,
+    /// Numbers in it.
+    pub parameters: usize,
+    /// Its name.
+    pub device: String,
+    /// Limits of the CPU; none for other devices.
+    pub machine: Option<Machine>,
+    /// In the order of the plan.
+    pub figures: Vec<Figure>,
+}
+
+/// Measures all of `plan`.
+///
+/// # Errors
+/// If the model can't do a part of it; a model without a tokenizer can only sample.
+pub fn bench(
+    model: &LanguageModel,
+    names: [&str; 2],
+    plan: &Plan,
+    device: &Device,
+    observer: &mut dyn Observer,
+) -> Result<Report, BenchError> {
+    let machine = device::is_cpu(device).then(Machine::measure);
+    let mut decoder = model.decoder.clone();
+    let parameters = decoder.count().1;
+    let mut bench = Bench {
+        model,
+        plan,
+        machine,
+        observer,
+        figures: Vec::new(),
+    };
+    for &work in &plan.work {
+        match work {
+            Work::Sampling => bench.sampling()?,
+            Work::Scoring => bench.scoring()?,
+            Work::Reward => bench.reward()?,
+            Work::Ppo => bench.ppo()?,
+        }
+    }
+    let figures = bench.figures;
+    let [name, device] = names;
+    Ok(Report {
+        v: 1,
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        model: name.to_owned(),
+        parameters,
+        device: device.to_owned(),
+        machine,
+        figures,
+    })
+}
+
+struct Bench<'a> {
+    model: &'a LanguageModel,
+    plan: &'a Plan,
+    machine: Option<Machine>,
+    observer: &'a mut dyn Observer,
+    figures: Vec<Figure>,
+}
+
+/// What a run took, apart from the clock: seconds of its parts, in their order.
+type Parts = Vec<(&'static str, f64)>;
+
+impl Bench<'_> {
+    /// Runs `work` once to warm up, then as often as planned, and notes the figure. `least` is what the machine would need, seconds.
+    fn measure(
+        &mut self,
+        name: &str,
+        tokens: usize,
+        least: Option<f64>,
+        mut work: impl FnMut() -> Result<Parts, BenchError>,
+    ) -> Result<(), BenchError> {
+        memory::forget_peak();
+        let repeats = self.plan.repeats.max(1);
+        let (mut all, mut parts) = (Vec::new(), Vec::new());
+        for run in 0..=repeats {
+            let started = Instant::now();
+            let of_run = work()?;
+            if run > 0 {
+                all.push(started.elapsed().as_secs_f64());
+                parts.push(of_run);
+            }
+            self.observer.phase(name, run + 1, repeats + 1);
+        }
+        let seconds = median(all.clone());
+        let names: Vec<&str> = parts[0].iter().map(|(name, _)| *name).collect();
+        let of_part = |(index, name): (usize, &&str)| {
+            let seconds = parts.iter().map(|run| run[index].1).collect();
+            ((*name).to_owned(), median(seconds))
+        };
+        self.figures.push(Figure {
+            name: name.to_owned(),
+            seconds,
+            all,
+            tokens_per_second: tokens as f64 / seconds,
+            share: least.map(|least| least / seconds),
+            peak_bytes: memory::peak(),
+            parts: names.iter().enumerate().map(of_part).collect(),
+        });
+        Ok(())
+    }
+}
+
+/// The middle one, or the mean of the two in the middle.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    match values.len() % 2 {
+        0 if middle == 0 => f64::NAN,
+        0 => f64::midpoint(values[middle - 1], values[middle]),
+        _ => values[middle],
+    }
+}
+
+/// The most memory that this process has held, from Linux's `/proc`.
+mod memory {
+    use std::fs;
+
+    /// Starts anew; without effect elsewhere.
+    pub fn forget_peak() {
+        let _ = fs::write("/proc/self/clear_refs", "5");
+    }
+
+    /// Bytes since [`forget_peak`].
+    pub fn peak() -> Option<u64> {
+        let status = fs::read_to_string("/proc/self/status").ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kilobytes * 1024)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
+        assert!(median(Vec::new()).is_nan());
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_peak_grows_with_what_is_held() {
+        memory::forget_peak();
+        let before = memory::peak().unwrap();
+        let held = std::hint::black_box(vec![1_u8; 64 << 20]);
+        assert!(memory::peak().unwrap() >= before + (60 << 20));
+        drop(held);
+    }
+}

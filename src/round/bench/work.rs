@@ -1,0 +1,207 @@
+//! The pieces of work that are timed.
+
+use crate::generate::{Request, SamplerConfig, Settings, generate};
+use crate::model::optimizer::Optimizer;
+use crate::model::{Decoder, LanguageModel, PromptInput};
+use crate::policy::config::{Critic, CriticInit, PpoConfig};
+use crate::policy::ppo::{Ppo, World};
+use crate::policy::rollout::Prompt;
+use crate::reward::config::RewardConfig;
+use crate::reward::dataset::Pair;
+use crate::reward::model::RewardModel;
+use crate::reward::trainer;
+use crate::run::Silent;
+
+use super::super::improve::{actor_critic, sampling};
+use super::{Bench, BenchError};
+
+const PROMPT_TOKENS: usize = 32;
+const NEW_TOKENS: usize = 64;
+const ROWS: usize = 8;
+const PAIRS: usize = 4;
+const PAIR_TOKENS: usize = 128;
+
+impl Bench<'_> {
+    pub(super) fn sampling(&mut self) -> Result<(), BenchError> {
+        let mut decoder = self.model.decoder.base(); // packed once: a policy is sampled from many times
+        let sampler = SamplerConfig {
+            max_new_tokens: NEW_TOKENS,
+            ..SamplerConfig::default()
+        };
+        for &rows in &self.plan.batches {
+            let request = |row| Request {
+                prompt: tokens(&decoder, row, PROMPT_TOKENS),
+                key: row as u64,
+                sample: 0,
+            };
+            let requests: Vec<Request> = (0..rows).map(request).collect();
+            let settings = Settings {
+                sampler: &sampler,
+                stop_ids: &[],
+                batch_size: rows,
+            };
+            let least = self.least(&mut decoder, rows);
+            self.measure(
+                &format!("sampling, batch {rows}"),
+                rows * NEW_TOKENS,
+                least,
+                || {
+                    generate(&decoder, &requests, settings, &mut ())?;
+                    Ok(Vec::new())
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Seconds in which the machine could draw the new tokens of `rows` rows: each step reads all packed weights once and takes every row
+    /// through them. Attention and the prompts are left out, so the true limit is a little lower.
+    fn least(&self, packed: &mut Decoder, rows: usize) -> Option<f64> {
+        let machine = self.machine?;
+        let head = packed.packed_head.clone();
+        let projections = packed.projections().into_iter();
+        let all = projections.filter_map(|projection| projection.packed.clone());
+        let (mut bytes, mut numbers) = (0, 0);
+        for panels in all.chain(head) {
+            bytes += panels.bytes();
+            numbers += panels.inputs() * panels.outputs();
+        }
+        let memory = bytes as f64 / machine.memory_bytes_per_second;
+        let arithmetic = 2.0 * (numbers * rows) as f64 / machine.flops_per_second;
+        Some(NEW_TOKENS as f64 * memory.max(arithmetic))
+    }
+
+    pub(super) fn scoring(&mut self) -> Result<(), BenchError> {
+        let mut reward = RewardModel::on(self.copy(), 0)?;
+        reward.network.decoder = reward.network.decoder.base();
+        let time = PROMPT_TOKENS + NEW_TOKENS;
+        let row = |row| tokens(&reward.network.decoder, row, time);
+        let rows: Vec<Vec<u32>> = (0..ROWS).map(row).collect();
+        let name = format!("scoring, {ROWS} × {time} tokens");
+        self.measure(&name, ROWS * time, None, || {
+            reward.raw_scores(&rows)?;
+            Ok(Vec::new())
+        })
+    }
+
+    pub(super) fn reward(&mut self) -> Result<(), BenchError> {
+        for use_peft in self.kinds() {
+            let config = RewardConfig {
+                use_peft,
+                per_device_train_batch_size: PAIRS,
+                ..RewardConfig::default()
+            };
+            let mut network = RewardModel::on(self.copy(), 0)?.network;
+            if let Some(lora) = config.lora() {
+                network.decoder = network.decoder.base();
+                network.decoder.attach_lora(&lora, 0)?;
+            }
+            let pair = |index| Pair {
+                winner: tokens(&network.decoder, 2 * index, PAIR_TOKENS),
+                loser: tokens(&network.decoder, 2 * index + 1, PAIR_TOKENS),
+                length_difference: 0,
+                tie: false,
+                prompt: String::new(),
+                annotator: None,
+                source: None,
+            };
+            let pairs: Vec<Pair> = (0..PAIRS).map(pair).collect();
+            let pairs: Vec<&Pair> = pairs.iter().collect();
+            let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
+            let name = format!("reward step, {PAIRS} pairs, {}", kind(use_peft));
+            self.measure(&name, 2 * PAIRS * PAIR_TOKENS, None, || {
+                let rate = config.learning_rate;
+                trainer::update(&mut network, &mut optimizer, &pairs, &config, rate);
+                Ok(Vec::new())
+            })?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn ppo(&mut self) -> Result<(), BenchError> {
+        for use_peft in self.kinds() {
+            let critic = if use_peft {
+                Critic::Shared
+            } else {
+                Critic::Separate
+            };
+            let config = PpoConfig {
+                use_peft,
+                critic,
+                critic_init: CriticInit::Zero,
+                batch_size: ROWS,
+                total_episodes: ROWS * (self.plan.repeats + 1),
+                response_length: NEW_TOKENS,
+                ..PpoConfig::default()
+            };
+            self.ppo_of(&config)?;
+        }
+        Ok(())
+    }
+
+    fn ppo_of(&mut self, config: &PpoConfig) -> Result<(), BenchError> {
+        let tokenizer = self.model.text.tokenizer()?;
+        let mut reward = RewardModel::on(self.copy(), 0)?;
+        let reference = self.model.decoder.base();
+        reward.network.decoder = reference.clone();
+        reward.network.decoder.head = None;
+        let policy = match config.lora() {
+            Some(_) => reference.clone(),
+            None => self.model.decoder.clone(),
+        };
+        let model = actor_critic(policy, &reward, true, config, &mut Silent)?;
+        let mut sampling = sampling(config, tokenizer)?;
+        sampling.stop_ids.clear(); // every answer as long as the others
+        let prompt = |row: usize| Prompt {
+            id: row.to_string(),
+            input: PromptInput::Text(String::new()),
+            ids: tokens(&reference, row, PROMPT_TOKENS),
+        };
+        let prompts: Vec<Prompt> = (0..ROWS).map(prompt).collect();
+        let mut ppo = Ppo::new(config, model, reference);
+        let world = World {
+            tokenizer,
+            prompts: &prompts,
+            sampling: &sampling,
+            scorer: &reward,
+        };
+        let name = format!("PPO iteration, {}", kind(config.use_peft));
+        self.measure(&name, ROWS * NEW_TOKENS, None, || {
+            let (report, _) = ppo.step(&world, &mut ())?;
+            Ok(vec![
+                ("rollout and score", report.seconds_rollout),
+                ("policy, reference and values", report.seconds_scoring),
+                ("update", report.seconds_update),
+            ])
+        })
+    }
+
+    /// LoRA, and all weights if planned.
+    fn kinds(&self) -> Vec<bool> {
+        if self.plan.full {
+            vec![true, false]
+        } else {
+            vec![true]
+        }
+    }
+
+    /// The model once more; it shares the weights.
+    fn copy(&self) -> LanguageModel {
+        LanguageModel {
+            decoder: self.model.decoder.clone(),
+            text: self.model.text.clone(),
+        }
+    }
+}
+
+fn kind(use_peft: bool) -> &'static str {
+    if use_peft { "LoRA" } else { "all weights" }
+}
+
+/// Made-up tokens, which differ from row to row.
+fn tokens(decoder: &Decoder, row: usize, count: usize) -> Vec<u32> {
+    let vocabulary = decoder.config.vocab_size;
+    (0..count)
+        .map(|at| ((row * 7919 + at * 104_729 + 20) % vocabulary) as u32)
+        .collect()
+}
