@@ -3,7 +3,7 @@
 use crate::feedback::formats::native::policy;
 use crate::feedback::item::Item;
 use crate::feedback::labels::{Label, Labels};
-use crate::feedback::record::Record;
+use crate::feedback::record::{Kind, Record};
 use serde::Serialize;
 
 /// Whose judgements.
@@ -56,10 +56,12 @@ impl Filter {
             return chosen(self.labellers);
         }
         let people = chosen(Labellers::People);
-        if people.0.is_empty() {
-            chosen(Labellers::All)
-        } else {
+        // What somebody only put aside is no judgement.
+        let is_judgement = |label: &&Label| label.record.kind == Kind::Judgement;
+        if people.0.iter().any(is_judgement) {
             people
+        } else {
+            chosen(Labellers::All)
         }
     }
 
