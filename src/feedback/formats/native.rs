@@ -122,6 +122,12 @@ pub fn judged(item: &Item, record: &Record) -> Judged {
         prompt: item.prompt.text.clone(),
         prompt_id: Some(item.prompt.id.clone()),
         answers: item.candidates.iter().map(answer).collect(),
+        shown: record
+            .display
+            .iter()
+            .flat_map(|shown| &shown.order)
+            .filter_map(|id| place(id))
+            .collect(),
         said,
         annotator: Some(record.annotator.clone()),
         by_program: record.is_simulated(),
