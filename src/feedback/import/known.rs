@@ -113,8 +113,10 @@ impl Known {
     pub fn append(&mut self, batch: &str, mut items: Vec<Item>) -> Result<usize, ImportError> {
         let mut file = BatchFile::open(&self.samples, batch)?;
         file.mend()?;
-        let mut seen = self.batches.get(batch).copied().unwrap_or_default();
         let end = file.whole()?;
+        let seen = self.batches.get(batch).copied();
+        // A file that became shorter is another one.
+        let mut seen = seen.filter(|seen| seen.bytes <= end).unwrap_or_default();
         if end != seen.bytes {
             let mut missing: HashSet<String> = items.iter().map(|item| item.id.clone()).collect();
             let mut found = |id: &str| drop(missing.take(id));
