@@ -125,7 +125,7 @@ fn with_example(error: RowError) -> RowError {
             line,
             reason: format!("{reason}; expected a row such as {EXAMPLE}"),
         },
-        error => error,
+        error @ RowError::Io { .. } => error,
     }
 }
 

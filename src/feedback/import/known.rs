@@ -180,6 +180,6 @@ fn further_down(error: RowError, before: usize) -> RowError {
             line: line + before,
             reason,
         },
-        error => error,
+        error @ RowError::Io { .. } => error,
     }
 }
