@@ -7,16 +7,19 @@
 pub mod aggregate;
 pub mod filter;
 pub mod manifest;
+mod opinion;
 mod output;
 
 use super::formats::judged::{Judged, Said};
-use super::formats::native::{Native, judged};
+use super::formats::native::{Native, judged, said};
 use super::formats::{Detail, OutFormat};
-use super::labels::{Label, Labels};
+use super::item::{Item, SamplesError};
+use super::labels::{Label, LabelsError};
+use super::ledger::{Ledger, Walk};
 use super::pairs::{Dropped, why_not};
-use super::record::Origin;
 use aggregate::{Aggregate, Votes};
 use filter::{Filter, Labellers};
+use opinion::{Opinion, by_item};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
@@ -132,32 +135,46 @@ pub struct Exported {
     pub not_carried: BTreeMap<&'static str, usize>,
 }
 
-/// Takes the rows.
-type Sink<'a> = &'a mut dyn FnMut(&Value) -> io::Result<()>;
+/// Why an export ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// A label or an item that cannot be read.
+    #[error(transparent)]
+    Labels(#[from] LabelsError),
+    /// Who takes the rows failed.
+    #[error(transparent)]
+    Write(#[from] io::Error),
+}
 
-/// Hands the rows of a project to `sink`, one by one.
+impl From<SamplesError> for ExportError {
+    fn from(error: SamplesError) -> Self {
+        Self::Labels(error.into())
+    }
+}
+
+/// Takes the rows.
+pub type Sink<'a> = &'a mut dyn FnMut(&Value) -> io::Result<()>;
+
+/// Hands the rows of a project to `sink`, one by one: labels by annotator name and then in the order they
+/// were made, items in the order of the samples.
+///
+/// One judgement and its text are held at a time; majority and mean hold some 50 bytes of each.
 ///
 /// # Errors
-/// What `sink` returns.
-pub fn export(labels: &Labels, options: &Options, sink: Sink) -> io::Result<Exported> {
+/// [`ExportError`], after the rows before.
+pub fn export(ledger: &Ledger, options: &Options, sink: Sink) -> Result<Exported, ExportError> {
     let mut export = Export {
         options,
+        filter: options.filters.decided(ledger)?,
         exported: Exported::default(),
         sink,
     };
-    let (chosen, counted) = options.filters.choose(labels);
-    export.exported.counted = counted;
-    export.exported.filtered_out = labels.labels.len() - chosen.len();
-    export.exported.judgements = chosen.len();
-    export.exported.simulated = chosen
-        .iter()
-        .filter(|label| label.record.is_simulated())
-        .count();
+    export.exported.counted = export.filter.labellers;
     match (options.format, options.aggregate) {
-        (format, _) if format.is_unjudged() => export.unjudged(labels)?,
-        (OutFormat::Native, _) => export.native(labels, &chosen)?,
-        (_, Aggregate::All) => export.each(labels, &chosen)?,
-        (_, how) => export.aggregated(labels, &chosen, how)?,
+        (format, _) if format.is_unjudged() => export.unjudged(ledger)?,
+        (OutFormat::Native, _) => export.native(ledger)?,
+        (_, Aggregate::All) => export.each(ledger)?,
+        (_, how) => export.aggregated(ledger, how)?,
     }
     Ok(export.exported)
 }
@@ -167,24 +184,45 @@ const NO_STRENGTH: &str = "that the strength is unknown (margin 0)";
 
 struct Export<'a> {
     options: &'a Options,
+    /// That of the options, decided.
+    filter: Filter,
     exported: Exported,
     sink: Sink<'a>,
 }
 
 impl Export<'_> {
+    /// Shows `take` the labels that the filter lets through, and counts all.
+    fn chosen(
+        &mut self,
+        labels: Walk,
+        mut take: impl FnMut(&mut Self, Label, Item) -> io::Result<()>,
+    ) -> Result<(), ExportError> {
+        for label in labels {
+            let (label, item) = label?;
+            if self.filter.lets_through(&item, Some(&label.record)) {
+                self.exported.judgements += 1;
+                self.exported.simulated += usize::from(label.record.is_simulated());
+                take(self, label, item)?;
+            } else {
+                self.exported.filtered_out += 1;
+            }
+        }
+        Ok(())
+    }
+
     /// Items or prompts, each once.
-    fn unjudged(&mut self, labels: &Labels) -> io::Result<()> {
+    fn unjudged(&mut self, ledger: &Ledger) -> Result<(), ExportError> {
+        self.chosen(ledger.labels(), |_, _, _| Ok(()))?;
         let mut seen = HashSet::new();
-        for item in &labels.items {
+        for item in ledger.items() {
+            let item = item?;
             let prompts = self.options.format != OutFormat::LabelStudioTasks;
             let fresh = !prompts || seen.insert(item.prompt.sha256);
-            if fresh && self.options.filters.lets_through(item, None) {
-                let answers = item
-                    .candidates
-                    .iter()
-                    .map(|candidate| candidate.text.clone());
-                let models = item.candidates.iter().map(|c| Some(c.policy.clone()));
-                let judged = Judged::new(item.prompt.text.clone(), answers).by(models);
+            if fresh && self.filter.lets_through(&item, None) {
+                let answers = item.candidates.into_iter();
+                let (texts, models): (Vec<_>, Vec<_>) =
+                    answers.map(|c| (c.text, Some(c.policy))).unzip();
+                let judged = Judged::new(item.prompt.text, texts).by(models);
                 self.row(&judged)?;
             }
         }
@@ -192,68 +230,78 @@ impl Export<'_> {
     }
 
     /// Records in full; adjudications last, since they name others.
-    fn native(&mut self, labels: &Labels, chosen: &[&Label]) -> io::Result<()> {
-        let is_adjudication = |label: &&Label| label.record.origin == Some(Origin::Adjudication);
-        let (last, first): (Vec<&Label>, Vec<&Label>) =
-            chosen.iter().copied().partition(is_adjudication);
-        for label in first.into_iter().chain(last) {
-            let tie = judged(labels.item(label), &label.record).said == Said::Tie;
-            if tie && self.options.ties == Ties::Drop {
-                self.exported.dropped.ties += 1;
-                continue;
-            }
-            let item = labels.item(label).clone();
-            match Native::new(item, label.record.clone(), label.settled).write() {
-                Some(row) => self.emit(&row)?,
-                None => self.exported.dropped.not_expressible += 1,
-            }
+    fn native(&mut self, ledger: &Ledger) -> Result<(), ExportError> {
+        for labels in [ledger.opinions(), ledger.rulings()] {
+            self.chosen(labels, |export, label, item| {
+                let tie = said(&item, &label.record) == Said::Tie;
+                if tie && export.options.ties == Ties::Drop {
+                    export.exported.dropped.ties += 1;
+                    return Ok(());
+                }
+                match Native::new(item, label.record, label.settled).write() {
+                    Some(row) => export.emit(&row)?,
+                    None => export.exported.dropped.not_expressible += 1,
+                }
+                Ok(())
+            })?;
         }
         Ok(())
     }
 
-    fn each(&mut self, labels: &Labels, chosen: &[&Label]) -> io::Result<()> {
-        for label in chosen {
-            if let Some(reason) = why_not(label, &mut self.exported.dropped) {
+    fn each(&mut self, ledger: &Ledger) -> Result<(), ExportError> {
+        self.chosen(ledger.labels(), |export, label, item| {
+            if let Some(reason) = why_not(&label, &mut export.exported.dropped) {
                 *reason += 1;
-                continue;
+                return Ok(());
             }
-            self.judgement(&judged(labels.item(label), &label.record))?;
-        }
-        Ok(())
+            export.judgement(&judged(&item, &label.record))
+        })
     }
 
-    fn aggregated(&mut self, labels: &Labels, chosen: &[&Label], how: Aggregate) -> io::Result<()> {
-        let mut by_item: BTreeMap<usize, (Judged, Votes)> = BTreeMap::new();
-        for label in chosen {
+    fn aggregated(&mut self, ledger: &Ledger, how: Aggregate) -> Result<(), ExportError> {
+        let mut opinions = Vec::new();
+        self.chosen(ledger.labels(), |export, label, item| {
             // Both bad is a vote; for every other reason there is none.
-            let mut dropped = self.exported.dropped;
-            if let Some(reason) = why_not(label, &mut dropped) {
+            let mut dropped = export.exported.dropped;
+            if let Some(reason) = why_not(&label, &mut dropped) {
                 *reason += 1;
             }
-            let both_bad = dropped.both_bad > self.exported.dropped.both_bad;
-            if dropped != self.exported.dropped && !both_bad {
-                self.exported.dropped = dropped;
-                continue;
+            let both_bad = dropped.both_bad > export.exported.dropped.both_bad;
+            if dropped != export.exported.dropped && !both_bad {
+                export.exported.dropped = dropped;
+            } else {
+                opinions.push(Opinion::new(&label, &item));
             }
-            let judged = judged(labels.item(label), &label.record);
-            let (_, votes) = by_item
-                .entry(label.item)
-                .or_insert_with(|| (text_of(&judged), Votes::default()));
+            Ok(())
+        })?;
+        let mut reader = ledger.reader();
+        for opinions in by_item(&mut opinions) {
+            let item = reader.item(opinions[0].item())?;
+            self.combined(item, opinions, how)?;
+        }
+        Ok(())
+    }
+
+    /// Several judgements of one item as one.
+    fn combined(&mut self, item: Item, opinions: &[Opinion], how: Aggregate) -> io::Result<()> {
+        let mut judged = opinions[0].text_of(item);
+        let mut votes = Votes::default();
+        for opinion in opinions {
+            judged.said = opinion.said.clone();
             votes.add(&judged);
         }
-        for (mut judged, votes) in by_item.into_values() {
-            if votes.are_both_bad(how) {
-                self.exported.dropped.both_bad += 1;
-            } else if self.options.format.is_listwise() {
-                let Some(said) = votes.ranking(how) else {
-                    self.exported.dropped.no_majority += 1;
-                    continue;
-                };
-                judged.said = said;
-                self.judgement(&judged)?;
-            } else {
-                self.pairs_of(&judged, &votes, how)?;
-            }
+        judged.said = Said::Nothing;
+        if votes.are_both_bad(how) {
+            self.exported.dropped.both_bad += 1;
+        } else if self.options.format.is_listwise() {
+            let Some(said) = votes.ranking(how) else {
+                self.exported.dropped.no_majority += 1;
+                return Ok(());
+            };
+            judged.said = said;
+            self.judgement(&judged)?;
+        } else {
+            self.pairs_of(&judged, &votes, how)?;
         }
         Ok(())
     }
@@ -318,15 +366,6 @@ impl Export<'_> {
     fn emit(&mut self, row: &Value) -> io::Result<()> {
         self.exported.rows += 1;
         (self.sink)(row)
-    }
-}
-
-/// The text of a judgement and where it is from, without what was said.
-fn text_of(judged: &Judged) -> Judged {
-    Judged {
-        answers: judged.answers.clone(),
-        source: judged.source.clone(),
-        ..Judged::new(judged.prompt.clone(), [])
     }
 }
 

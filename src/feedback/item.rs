@@ -7,6 +7,7 @@ use crate::feedback::digest::Sha256;
 use serde::{Deserialize, Serialize};
 
 mod file;
+mod index;
 #[cfg(test)]
 mod tests;
 
@@ -14,6 +15,7 @@ pub use file::{
     BatchFile, SamplesError, append_batch, batch_name, is_cut_off, read_all, read_all_with,
     read_batch,
 };
+pub use index::{Index, Reader};
 
 /// Version of the row written here.
 pub const ITEM_VERSION: u32 = 1;

@@ -12,6 +12,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::thread;
+use ulid::Ulid;
 
 /// Why the labels of a project cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +131,10 @@ impl Labels {
     pub fn without_texts(folders: &Folders) -> Result<Self, LabelsError> {
         let mut lengths = Vec::new();
         let labels = Self::join(folders, || {
-            let measured = read_all_with(&folders.samples, &Item::take_lengths)?;
+            let measured = read_all_with(&folders.samples, &|mut item: Item| {
+                let lengths = item.take_lengths();
+                (item, lengths)
+            })?;
             let (items, measured) = measured.into_iter().unzip();
             lengths = measured;
             Ok(items)
@@ -176,18 +180,23 @@ impl Labels {
     }
 
     fn settle(&mut self) {
-        let adjudications = self.labels.iter().map(|label| &label.record);
-        let settled: HashSet<_> = adjudications
-            .filter(|record| {
-                record.kind == Kind::Judgement
-                    && record.origin == Some(Origin::Adjudication)
-                    && record.outcome != Some(Outcome::CannotJudge)
-            })
-            .flat_map(|record| record.adjudicates.iter().copied())
-            .collect();
+        let records = self.labels.iter().map(|label| &label.record);
+        let settled: HashSet<Ulid> = records.flat_map(settles).copied().collect();
         for label in &mut self.labels {
             label.settled = settled.contains(&label.record.id);
         }
+    }
+}
+
+/// The judgements that a record settles: those that an adjudication names, unless it could not tell.
+pub(super) fn settles(record: &Record) -> &[Ulid] {
+    let adjudication = record.kind == Kind::Judgement
+        && record.origin == Some(Origin::Adjudication)
+        && record.outcome != Some(Outcome::CannotJudge);
+    if adjudication {
+        &record.adjudicates
+    } else {
+        &[]
     }
 }
 
@@ -207,31 +216,44 @@ fn join(
     event: &Event,
     record: Record,
 ) -> Result<Label, LabelsError> {
-    let batch = record.batch.as_deref().unwrap_or_default();
-    let id = record.item.as_deref().unwrap_or_default();
-    let missing = || {
-        format!(
-            "item {id} is not in samples/{batch}.jsonl; restore that file, which belongs to these \
-             judgements"
-        )
-    };
-    let found = places.get(&(batch, id)).copied().ok_or_else(missing);
+    let (batch, id) = place(&record);
+    let found = places.get(&(batch, id)).copied();
+    let found = found.ok_or_else(|| missing(batch, id));
     match found.and_then(|index| same_text(&record, &items[index]).map(|()| index)) {
         Ok(item) => Ok(Label {
             record,
             item,
             settled: false,
         }),
-        Err(reason) => Err(LabelsError::Text {
-            path: history.files[event.file].clone(),
-            line: event.line,
-            reason,
-        }),
+        Err(reason) => Err(misfit(history, event, reason)),
+    }
+}
+
+/// The batch and the id of the item that a record is about.
+pub(super) fn place(record: &Record) -> (&str, &str) {
+    let batch = record.batch.as_deref().unwrap_or_default();
+    (batch, record.item.as_deref().unwrap_or_default())
+}
+
+/// What to say where there is no such item.
+pub(super) fn missing(batch: &str, id: &str) -> String {
+    format!(
+        "item {id} is not in samples/{batch}.jsonl; restore that file, which belongs to these \
+         judgements"
+    )
+}
+
+/// A judgement that does not fit the text, by file and line.
+pub(super) fn misfit(history: &History, event: &Event, reason: String) -> LabelsError {
+    LabelsError::Text {
+        path: history.files[event.file()].clone(),
+        line: event.line,
+        reason,
     }
 }
 
 /// Checks that a judgement saw the text that the item holds now.
-fn same_text(record: &Record, item: &Item) -> Result<(), String> {
+pub(super) fn same_text(record: &Record, item: &Item) -> Result<(), String> {
     if record.prompt.as_ref().map(|prompt| prompt.sha256) != Some(item.prompt.sha256) {
         return Err(format!("the prompt of item {} is another one now", item.id));
     }

@@ -12,6 +12,7 @@
 //! | [`sim`] | the simulated annotator |
 //! | [`pairs`] | preference pairs, from a project or from a file: what reward training reads |
 //! | [`labels`] | what counts: effective judgements with the text they are about |
+//! | [`ledger`] | the same for one pass over more than memory holds |
 //! | [`report`], [`check`] | what the labels say, and whether the files are sound |
 //! | [`rows`] | the rows of any file: JSON lines, JSON array, CSV, Parquet, gzip |
 //! | [`formats`] | the interchange formats, one file each: reader beside writer |
@@ -33,6 +34,7 @@ pub mod item;
 pub mod judgements;
 pub mod known;
 pub mod labels;
+pub mod ledger;
 pub mod lines;
 pub mod pairs;
 pub mod prompts;

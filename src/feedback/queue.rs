@@ -20,7 +20,7 @@ mod sides;
 pub(crate) mod tests;
 
 use self::checks::{Checks, Mixer};
-use self::order::{Choice, Order};
+use self::order::{Choice, Order, on_all_cores};
 use self::roster::Roster;
 use super::item::Item;
 use super::record::{Kind, Purpose};
@@ -163,7 +163,13 @@ impl Queue {
             Some(disputes) => in_dispute(items, history, disputes, plan.seed),
             None => laid_out(items, history, plan).0,
         };
-        let event = |task: &Task| history.effective(&items[task.index].id, task.slot);
+        // Tasks come in random order: what lies side by side in memory is looked up side by side.
+        let indices: Vec<usize> = (0..items.len()).collect();
+        let firsts = on_all_cores(&indices, |&index| history.effective(&items[index].id, 0));
+        let event = |task: &Task| match task.slot {
+            0 => firsts[task.index],
+            slot => history.effective(&items[task.index].id, slot),
+        };
         let total = all.len();
         let is_deferred = |event: &Event| event.kind == Kind::Defer;
         let (mut tasks, mut deferred) = (VecDeque::new(), Vec::new());

@@ -143,11 +143,11 @@ mod tests {
         for of in [once, tenfold] {
             let interval = of.interval.unwrap();
             assert!(
-                (interval.low - 0.184762123835).abs() < 1e-11,
+                (interval.low - 0.184_762_123_835).abs() < 1e-11,
                 "{interval:?}"
             );
             assert!(
-                (interval.high - 0.721948930294).abs() < 1e-11,
+                (interval.high - 0.721_948_930_294).abs() < 1e-11,
                 "{interval:?}"
             );
         }

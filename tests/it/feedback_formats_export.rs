@@ -1,5 +1,6 @@
 //! Export: filters, aggregation, ties, what is counted, and the manifest.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use rlhf::feedback::export::aggregate::Aggregate;
@@ -11,6 +12,10 @@ use rlhf::feedback::formats::judged::{Judged, Said};
 use rlhf::feedback::import::{Target, import};
 use rlhf::feedback::item::PromptText;
 use rlhf::feedback::labels::{Folders, Labels};
+use rlhf::feedback::ledger::Ledger;
+use rlhf::feedback::record::{Display, Layout, Origin, Purpose, Scale, Time};
+use rlhf::feedback::store::decision::{Decision, Shown, Verdict};
+use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
 use serde_json::{Value, json};
 
@@ -45,13 +50,13 @@ fn project() -> tempfile::TempDir {
 
 fn rows(dir: &Path, options: &Options) -> (Vec<Value>, Exported) {
     options.check().unwrap();
-    let labels = Labels::read(&Folders::of(dir)).unwrap();
+    let ledger = Ledger::read(&Folders::of(dir)).unwrap();
     let mut rows = Vec::new();
     let mut take = |row: &Value| {
         rows.push(row.clone());
         Ok(())
     };
-    let exported = export(&labels, options, &mut take).unwrap();
+    let exported = export(&ledger, options, &mut take).unwrap();
     (rows, exported)
 }
 
@@ -92,14 +97,26 @@ fn filters_aggregation_and_ties() {
 
 #[test]
 fn what_a_record_holds_besides_is_counted_where_it_stays_behind() {
-    let dir = project();
-    let mut labels = Labels::read(&Folders::of(dir.path())).unwrap();
-    let record = &mut labels.labels[0].record;
-    record.aspects.insert("honesty".into(), 2);
-    record.flags.push("unsafe".into());
-    record.reason = Some("it depends".into());
+    let (mut all, _) = rows(project().path(), &Options::new(OutFormat::Native));
+    let record = &mut all[0]["record"];
+    record["aspects"] = json!({"honesty": 2});
+    record["flags"] = json!(["unsafe"]);
+    record["reason"] = json!("it depends");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("all.jsonl");
+    let lines: Vec<String> = all.iter().map(Value::to_string).collect();
+    std::fs::write(&path, lines.join("\n")).unwrap();
+    let target = Target {
+        dir: dir.path(),
+        batch: "b",
+        annotator: None,
+        format: None,
+        decoder: None,
+        skip_bad: false,
+    };
+    import(&path, &target, &mut Stamps::system, &mut |_| ()).unwrap();
     for format in [OutFormat::TrlConversational, OutFormat::LabelStudio] {
-        let exported = export(&labels, &Options::new(format), &mut |_| Ok(())).unwrap();
+        let (_, exported) = rows(dir.path(), &Options::new(format));
         let count = |detail| exported.not_carried.get(detail).copied();
         let of_one = ["aspects", "flags", "reason"].map(count);
         assert_eq!(of_one, [Some(1); 3], "{format:?}");
@@ -246,6 +263,10 @@ fn models_are_those_that_a_judgement_names_whatever_brought_the_item() {
     let (all, exported) = rows(dir.path(), &options);
     assert_eq!((all.len(), exported.filtered_out), (1, 1));
     assert!(all[0].to_string().contains("llama"), "{}", all[0]);
+    options.aggregate = Aggregate::Majority;
+    let (combined, _) = rows(dir.path(), &options);
+    assert_eq!(combined.len(), 1);
+    assert!(combined[0].to_string().contains("llama"), "{}", combined[0]);
 }
 
 #[test]
@@ -254,11 +275,11 @@ fn the_manifest_says_how_the_file_came_about() {
     let options = Options::new(OutFormat::Nemo);
     let folders = Folders::of(dir.path());
     let inputs = inputs(&folders).unwrap();
-    let labels = Labels::read(&folders).unwrap();
+    let ledger = Ledger::read(&folders).unwrap();
     // What is added now is not in the file, so it is not behind the hashes either.
     std::fs::write(folders.samples.join("late.jsonl"), "").unwrap();
     let out = dir.path().join("ranks.jsonl");
-    let exported = write_file(&out, |take| export(&labels, &options, take)).unwrap();
+    let exported = write_file(&out, |take| export(&ledger, &options, take)).unwrap();
     let manifest = Manifest::new(&out, inputs, options, exported).unwrap();
     let value = serde_json::to_value(&manifest).unwrap();
     assert_eq!(
@@ -291,13 +312,107 @@ fn the_manifest_says_how_the_file_came_about() {
 }
 
 #[test]
+fn one_pass_sees_what_reading_everything_sees() {
+    let dir = project();
+    let folders = Folders::of(dir.path());
+    // Mia takes back what she said; a moderator rules on Tom's and Eve's.
+    let all = Labels::read(&folders).unwrap();
+    let of = |name: &str| {
+        let mut records = all.labels.iter().map(|label| &label.record);
+        records.find(|record| record.annotator == name).unwrap()
+    };
+    let mut session = Session::open(&folders.feedback, "mia", Stamps::system()).unwrap();
+    session.retract(of("mia").id).unwrap();
+    session.close().unwrap();
+    let ruled = vec![of("tom").id, of("eve").id];
+    let item = &all.items[0];
+    let disputes = [(item.id.clone(), ruled)].into_iter().collect();
+    let session = Session::open(&folders.feedback, "mod", Stamps::system()).unwrap();
+    let mut session = session.settling(disputes);
+    let shown = Shown {
+        item,
+        slot: 0,
+        purpose: Purpose::Adjudication,
+        origin: Origin::Screen,
+        display: Some(Display {
+            order: item.candidates.iter().map(|c| c.id.clone()).collect(),
+            order_seed: 1,
+            blind: true,
+            size: None,
+            layout: Layout::Flip,
+            viewed: BTreeMap::new(),
+        }),
+        time: Some(Time::default()),
+    };
+    let decision = Decision::new(Verdict::Tie, Scale::Binary);
+    session.judge(&shown, decision).unwrap();
+    session.close().unwrap();
+
+    let all = Labels::read(&folders).unwrap();
+    let ledger = Ledger::read(&folders).unwrap();
+    let walked: Vec<_> = ledger.labels().map(Result::unwrap).collect();
+    assert_eq!((all.labels.len(), walked.len()), (4, 4));
+    for (held, (label, item)) in all.labels.iter().zip(&walked) {
+        assert_eq!(
+            (&held.record, held.item, held.settled),
+            (&label.record, label.item, label.settled)
+        );
+        assert_eq!(all.item(held), item);
+    }
+    let settled = walked.iter().filter(|(label, _)| label.settled).count();
+    assert_eq!(settled, 2);
+    let items: Vec<_> = ledger.items().map(Result::unwrap).collect();
+    assert_eq!(items, all.items);
+    let native: Vec<_> = ledger.opinions().chain(ledger.rulings()).collect();
+    let last = native.last().unwrap().as_ref().unwrap();
+    assert_eq!((native.len(), &*last.0.record.annotator), (4, "mod"));
+    assert!(ledger.has("mod") && !ledger.has("mia") && !ledger.has("nobody"));
+}
+
+#[test]
+fn a_label_without_its_text_ends_the_export_and_no_file_appears() {
+    let dir = project();
+    let folders = Folders::of(dir.path());
+    let samples = folders.samples.join("b.jsonl");
+    let text = std::fs::read_to_string(&samples).unwrap();
+    let other = text.replace("Which?", "Whose?");
+    assert_ne!(other, text);
+    std::fs::write(&samples, &other).unwrap();
+    let error = Ledger::read(&folders).unwrap_err().to_string();
+    assert!(
+        error.contains("b.jsonl:1: the SHA-256 of the prompt does not match"),
+        "{error}"
+    );
+    std::fs::write(&samples, "").unwrap();
+    let ledger = Ledger::read(&folders).unwrap();
+    let (out, options) = (dir.path().join("out.jsonl"), Options::new(OutFormat::Nemo));
+    let error = write_file(&out, |take| export(&ledger, &options, take)).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains(".jsonl:2: item ") && error.contains("is not in samples/b.jsonl"),
+        "{error}"
+    );
+    assert!(!out.exists());
+    std::fs::write(&samples, &text).unwrap();
+    let ledger = Ledger::read(&folders).unwrap();
+    std::fs::write(&samples, &other).unwrap();
+    let error = write_file(&out, |take| export(&ledger, &options, take)).unwrap_err();
+    let error = error.to_string();
+    assert!(
+        error.contains("b.jsonl: was changed while it was read"),
+        "{error}"
+    );
+    assert!(!out.exists());
+}
+
+#[test]
 fn files_are_arrays_or_gzip_by_their_name() {
     let dir = project();
-    let labels = Labels::read(&Folders::of(dir.path())).unwrap();
+    let ledger = Ledger::read(&Folders::of(dir.path())).unwrap();
     for name in ["a.json", "a.json.gz", "a.jsonl", "a.jsonl.gz"] {
         let out = dir.path().join(name);
         let options = Options::new(OutFormat::OpenAi);
-        let exported = write_file(&out, |take| export(&labels, &options, take)).unwrap();
+        let exported = write_file(&out, |take| export(&ledger, &options, take)).unwrap();
         assert_eq!(exported.rows, 3);
         assert_eq!(
             rlhf::feedback::pairs::read(&out).unwrap().len(),

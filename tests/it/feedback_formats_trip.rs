@@ -12,6 +12,7 @@ use rlhf::feedback::formats::{Detail, OutFormat};
 use rlhf::feedback::import::{Target, import};
 use rlhf::feedback::item::{Candidate, Item, Prompt, PromptText, Selector, append_batch};
 use rlhf::feedback::labels::{Folders, Labels};
+use rlhf::feedback::ledger::Ledger;
 use rlhf::feedback::record::{Origin, Purpose, Scale, Time};
 use rlhf::feedback::store::decision::{Decision, Shown, Verdict};
 use rlhf::feedback::store::stamps::Stamps;
@@ -217,10 +218,10 @@ fn says(dir: &Path, format: OutFormat) -> Vec<Label> {
 
 /// Exports to a file and imports that into a new project.
 fn trip(dir: &Path, format: OutFormat) -> (Exported, tempfile::TempDir) {
-    let labels = Labels::read(&Folders::of(dir)).unwrap();
+    let ledger = Ledger::read(&Folders::of(dir)).unwrap();
     let out = dir.join("out.jsonl");
     let options = Options::new(format);
-    let exported = write_file(&out, |take| export(&labels, &options, take)).unwrap();
+    let exported = write_file(&out, |take| export(&ledger, &options, take)).unwrap();
     let there = tempfile::tempdir().unwrap();
     if exported.rows > 0 {
         let target = Target {
@@ -390,12 +391,12 @@ fn a_native_row_that_occurs_twice_counts_once() {
         opinions,
     };
     let dir = project(&[case]);
-    let labels = Labels::read(&Folders::of(dir.path())).unwrap();
+    let ledger = Ledger::read(&Folders::of(dir.path())).unwrap();
     let out = dir.path().join("twice.jsonl");
     let options = Options::new(OutFormat::Native);
     write_file(&out, |take| {
-        export(&labels, &options, take)?;
-        export(&labels, &options, take)
+        export(&ledger, &options, take)?;
+        export(&ledger, &options, take)
     })
     .unwrap();
     let there = tempfile::tempdir().unwrap();

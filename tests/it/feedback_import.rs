@@ -8,6 +8,7 @@ use rlhf::feedback::formats::OutFormat;
 use rlhf::feedback::import::{ImportError, Imported, Target, import};
 use rlhf::feedback::item::{Item, Prompt, PromptText, append_batch, read_all};
 use rlhf::feedback::labels::{Folders, Labels};
+use rlhf::feedback::ledger::Ledger;
 use rlhf::feedback::record::{Display, Layout, Origin, Purpose, Scale};
 use rlhf::feedback::store::answered::Answered;
 use rlhf::feedback::store::bulk::Bulk;
@@ -56,7 +57,8 @@ fn native(dir: &Path) -> Vec<Value> {
         rows.push(row.clone());
         Ok(())
     };
-    export(&labels(dir), &Options::new(OutFormat::Native), &mut take).unwrap();
+    let ledger = Ledger::read(&Folders::of(dir)).unwrap();
+    export(&ledger, &Options::new(OutFormat::Native), &mut take).unwrap();
     rows
 }
 

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use rlhf::feedback::export::{Options, export};
 use rlhf::feedback::formats::OutFormat;
 use rlhf::feedback::labels::{Folders, Labels};
+use rlhf::feedback::ledger::Ledger;
 use serde_json::{Value, json};
 
 use crate::cli_support::{command, rlhf};
@@ -35,13 +36,13 @@ fn imported(folder: &Path, arguments: &[&str]) -> Value {
 
 /// The pairs of a project, in order of their text.
 fn exported(project: &Path) -> Vec<String> {
-    let labels = Labels::read(&Folders::of(project)).unwrap();
+    let ledger = Ledger::read(&Folders::of(project)).unwrap();
     let mut rows = Vec::new();
     let mut take = |row: &Value| {
         rows.push(row.to_string());
         Ok(())
     };
-    export(&labels, &Options::new(OutFormat::Trl), &mut take).unwrap();
+    export(&ledger, &Options::new(OutFormat::Trl), &mut take).unwrap();
     rows.sort();
     rows
 }

@@ -238,7 +238,7 @@ fn what_was_called_saved_survives_kill_minus_nine_and_the_next_start_resumes() {
         );
         let judged = history
             .all_effective()
-            .filter_map(|event| event.item.clone());
+            .filter_map(|event| event.item.as_deref().map(str::to_owned));
         let judged: BTreeSet<String> = judged.collect();
         assert_eq!(judged.len(), history.judged(), "kill {kill}: doubled");
         stored = history.judged();

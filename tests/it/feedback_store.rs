@@ -281,7 +281,8 @@ fn acknowledged_judgements_are_written() {
     for n in 0..3 {
         let id = judge(&mut session, n);
         let event = load(dir.path(), "mia").unwrap();
-        assert_eq!(event.event(id).unwrap().item, Some(item(n).id));
+        let of = event.event(id).unwrap().item.as_deref();
+        assert_eq!(of, Some(&*item(n).id));
     }
 }
 

@@ -15,7 +15,7 @@ use crate::feedback::export::filter::{Filter, Labellers};
 use crate::feedback::export::manifest::{Manifest, inputs};
 use crate::feedback::export::{Exported, Options, Ties, export, write_file};
 use crate::feedback::formats::OutFormat;
-use crate::feedback::labels::Labels;
+use crate::feedback::ledger::Ledger;
 use crate::run::atomic::write_atomic;
 use crate::tui::text::sanitise;
 
@@ -163,21 +163,20 @@ pub fn run(args: &ExportArgs) -> Result<ExitCode> {
         Some(_) => inputs(&folders)?,
         None => Vec::new(),
     };
-    let labels = Labels::read(&folders)?;
+    let ledger = Ledger::read(&folders)?;
     for name in &args.annotator {
-        let mut all = labels.labels.iter();
-        if !all.any(|label| label.record.annotator == *name) {
+        if !ledger.has(name) {
             bail!("{} has no judgements by {name:?}", args.dir.display());
         }
     }
     let Some(path) = &args.out else {
         let mut out = io::BufWriter::new(io::stdout().lock());
-        let exported = export(&labels, &options, &mut |row| writeln!(out, "{row}"))?;
+        let exported = export(&ledger, &options, &mut |row| writeln!(out, "{row}"))?;
         out.flush()?;
         eprint!("{}", sanitise(&export_text(&exported)));
         return Ok(ExitCode::SUCCESS);
     };
-    let exported = write_file(path, |take| export(&labels, &options, take))?;
+    let exported = write_file(path, |take| export(&ledger, &options, take))?;
     let manifest = Manifest::new(path, inputs, options, exported)?;
     let text = serde_json::to_vec_pretty(&manifest).wrap_err("cannot write JSON")?;
     write_atomic(&Manifest::path_of(path), &text)?;

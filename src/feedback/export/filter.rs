@@ -2,7 +2,8 @@
 
 use crate::feedback::formats::native::policy;
 use crate::feedback::item::Item;
-use crate::feedback::labels::{Label, Labels};
+use crate::feedback::labels::LabelsError;
+use crate::feedback::ledger::Ledger;
 use crate::feedback::record::{Kind, Record};
 use serde::Serialize;
 
@@ -37,32 +38,28 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The judgements that are exported, and whose they are: never [`Labellers::PeopleFirst`], which is
-    /// decided here.
-    pub fn choose<'a>(&self, labels: &'a Labels) -> (Vec<&'a Label>, Labellers) {
-        let chosen = |labellers| {
-            let filter = Self {
-                labellers,
-                ..self.clone()
-            };
-            let through = |label: &&Label| {
-                let record = Some(&label.record);
-                filter.lets_through(labels.item(label), record)
-            };
-            let chosen: Vec<&Label> = labels.labels.iter().filter(through).collect();
-            (chosen, labellers)
+    /// This filter with [`Labellers::PeopleFirst`] decided: people's, if one of their judgements passes.
+    ///
+    /// # Errors
+    /// A label that cannot be read, of those that are looked at to decide.
+    pub fn decided(&self, ledger: &Ledger) -> Result<Self, LabelsError> {
+        let with = |labellers| Self {
+            labellers,
+            ..self.clone()
         };
         if self.labellers != Labellers::PeopleFirst {
-            return chosen(self.labellers);
+            return Ok(self.clone());
         }
-        let people = chosen(Labellers::People);
-        // What somebody only put aside is no judgement.
-        let is_judgement = |label: &&Label| label.record.kind == Kind::Judgement;
-        if people.0.iter().any(is_judgement) {
-            people
-        } else {
-            chosen(Labellers::All)
+        let people = with(Labellers::People);
+        for label in ledger.of_people() {
+            let (label, item) = label?;
+            // What somebody only put aside is no judgement.
+            let is_judgement = label.record.kind == Kind::Judgement;
+            if is_judgement && people.lets_through(&item, Some(&label.record)) {
+                return Ok(people);
+            }
         }
+        Ok(with(Labellers::All))
     }
 
     /// True for an item (and a judgement of it) that is exported.

@@ -97,13 +97,22 @@ fn is_about(record: &Record, item: &Item) -> bool {
         && judged.eq(there)
 }
 
-/// A judgement of an item as other formats carry it. The models are those that the record names: the
-/// item may have come in first with a file that names none.
-pub fn judged(item: &Item, record: &Record) -> Judged {
-    let place = |id: &str| item.candidates.iter().position(|c| c.id == id);
+/// The answers as they stood on a screen, from left to right.
+fn shown(item: &Item, record: &Record) -> Vec<usize> {
+    let order = record.display.iter().flat_map(|display| &display.order);
+    order.filter_map(|id| place(item, id)).collect()
+}
+
+fn place(item: &Item, id: &str) -> Option<usize> {
+    item.candidates.iter().position(|c| c.id == id)
+}
+
+/// What a record says about the answers of its item, by their index.
+pub fn said(item: &Item, record: &Record) -> Said {
+    let place = |id: &str| place(item, id);
     let group = |group: &Vec<String>| group.iter().filter_map(|id| place(id)).collect();
     let winner = record.winner.as_deref().and_then(place);
-    let said = match (&record.ranking, winner, record.outcome) {
+    match (&record.ranking, winner, record.outcome) {
         (Some(groups), ..) => Said::Ranking(groups.iter().map(group).collect()),
         (None, Some(winner), _) => Said::Prefer {
             winner,
@@ -113,7 +122,12 @@ pub fn judged(item: &Item, record: &Record) -> Judged {
         (None, None, Some(Outcome::BothBad)) => Said::BothBad,
         (None, None, Some(Outcome::CannotJudge)) => Said::CannotJudge,
         (None, None, Some(Outcome::Prefer) | None) => Said::Nothing,
-    };
+    }
+}
+
+/// A judgement of an item as other formats carry it. The models are those that the record names: the
+/// item may have come in first with a file that names none.
+pub fn judged(item: &Item, record: &Record) -> Judged {
     let answer = |candidate: &Candidate| Answer {
         text: candidate.text.clone(),
         model: Some(policy(candidate, record).to_owned()),
@@ -122,13 +136,8 @@ pub fn judged(item: &Item, record: &Record) -> Judged {
         prompt: item.prompt.text.clone(),
         prompt_id: Some(item.prompt.id.clone()),
         answers: item.candidates.iter().map(answer).collect(),
-        shown: record
-            .display
-            .iter()
-            .flat_map(|shown| &shown.order)
-            .filter_map(|id| place(id))
-            .collect(),
-        said,
+        shown: shown(item, record),
+        said: said(item, record),
         annotator: Some(record.annotator.clone()),
         by_program: record.is_simulated(),
         source: Some(item.batch.clone()),

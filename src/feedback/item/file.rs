@@ -5,6 +5,7 @@ use crate::feedback::lines::{Lines, RowError, jsonl_files};
 use crate::feedback::store::log::{for_writing, sync_folder};
 use std::collections::HashMap;
 use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::num::NonZero;
 use std::ops::Range;
@@ -59,20 +60,27 @@ pub fn batch_name(file: &Path) -> String {
 /// # Errors
 /// [`SamplesError`] naming file and line: malformed rows, wrong hashes, an item that occurs twice.
 pub fn read_batch(path: &Path) -> Result<Vec<Item>, SamplesError> {
-    Ok(only_items(read_batch_with(path, &|_| ())?))
+    read_batch_with(path, &|item, _| item)
 }
 
-fn only_items(read: Vec<(Item, ())>) -> Vec<Item> {
-    read.into_iter().map(|(item, ())| item).collect()
-}
-
-fn read_batch_with<T: Send>(
+/// The same; `keep` takes each item as soon as it is checked, with the bytes of the file where its row
+/// stands, and what it returns is all that is held.
+///
+/// # Errors
+/// As [`read_batch`].
+pub fn read_batch_with<T: Send>(
     path: &Path,
-    look: &(impl Fn(&mut Item) -> T + Sync),
-) -> Result<Vec<(Item, T)>, SamplesError> {
+    keep: &(impl Fn(Item, Range<u64>) -> T + Sync),
+) -> Result<Vec<T>, SamplesError> {
     let bounds = bounds(path).map_err(failed(path))?;
     let last = bounds.len() - 1;
-    let read = |(n, part): (usize, &Range<u64>)| read_part(path, part.clone(), n == last, look);
+    let hash = RandomState::new();
+    let read = |(n, part): (usize, &Range<u64>)| {
+        let part = part.clone();
+        read_part(path, part, n == last, |item, place| {
+            (hash.hash_one(&item.id), keep(item, place))
+        })
+    };
     let parts: Vec<Part<T>> = thread::scope(|scope| {
         let all: Vec<_> = bounds.iter().enumerate().collect();
         let others = all[1..].iter().map(|&part| scope.spawn(move || read(part)));
@@ -111,9 +119,11 @@ fn bounds(path: &Path) -> io::Result<Vec<Range<u64>>> {
         .collect())
 }
 
-/// The items of a part with their line numbers within it, how many lines it has, and the first error.
+/// What is kept of the items of a part, hashes of their ids, how many lines the part has, and its first
+/// error.
 struct Part<T> {
-    items: Vec<(usize, (Item, T))>,
+    kept: Vec<T>,
+    ids: Vec<u64>,
     lines: usize,
     error: Option<SamplesError>,
 }
@@ -122,19 +132,25 @@ fn read_part<T>(
     path: &Path,
     part: Range<u64>,
     is_last: bool,
-    look: &(impl Fn(&mut Item) -> T + Sync),
+    keep: impl Fn(Item, Range<u64>) -> (u64, T),
 ) -> Part<T> {
-    let mut items = Vec::new();
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let (mut kept, mut ids) = (Vec::new(), Vec::new());
     let read = || {
         let mut lines = Lines::part(path, MAX_ROW_BYTES, part)?;
         while let Some(row) = lines.next_row()? {
-            let mut item = match row.parse::<Item>() {
+            let item = match row.parse::<Item>() {
                 Err(_) if is_last && is_cut_off(path)? && lines.next_row()?.is_none() => break,
                 item => item?,
             };
             item.check().map_err(|e| row.error(e))?;
-            let looked = look(&mut item);
-            items.push((row.line, (item, looked)));
+            if item.batch != stem {
+                return Err(row.error(ItemError::Batch(item.batch)).into());
+            }
+            let (id, held) = keep(item, lines.place());
+            ids.push(id);
+            kept.push(held);
+            lines.reuse(row);
         }
         Ok(lines.count())
     };
@@ -143,31 +159,24 @@ fn read_part<T>(
         Err(error) => (0, Some(error)),
     };
     Part {
-        items,
+        kept,
+        ids,
         lines,
         error,
     }
 }
 
 /// Puts parts together: true line numbers, and what no part can see for itself.
-fn join<T>(path: &Path, parts: Vec<Part<T>>) -> Result<Vec<(Item, T)>, SamplesError> {
-    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
-    let all = parts.iter().map(|p| p.items.len()).sum();
-    let (mut items, mut lines) = (Vec::with_capacity(all), Vec::with_capacity(all));
+fn join<T>(path: &Path, parts: Vec<Part<T>>) -> Result<Vec<T>, SamplesError> {
+    let (mut kept, mut ids) = (Vec::new(), Vec::new());
     let (mut before, mut end) = (0, Ok(()));
-    let bad = |line, reason: String| RowError::Bad {
-        path: path.to_owned(),
-        line,
-        reason,
-    };
-    for part in parts {
-        for (line, item) in part.items {
-            items.push(item);
-            lines.push(before + line);
-        }
+    for mut part in parts {
+        put(&mut kept, part.kept);
+        ids.append(&mut part.ids);
         match part.error {
-            Some(SamplesError::Row(RowError::Bad { line, reason, .. })) => {
-                end = Err(bad(before + line, reason).into());
+            Some(SamplesError::Row(RowError::Bad { path, line, reason })) => {
+                let line = before + line;
+                end = Err(RowError::Bad { path, line, reason }.into());
                 break;
             }
             Some(error) => {
@@ -177,24 +186,40 @@ fn join<T>(path: &Path, parts: Vec<Part<T>>) -> Result<Vec<(Item, T)>, SamplesEr
             None => before += part.lines,
         }
     }
-    check_together(&items, &lines, &stem).map_err(|(line, reason)| bad(line, reason))?;
-    end.map(|()| items)
+    ids.sort_unstable();
+    if ids.windows(2).any(|two| two[0] == two[1]) {
+        check_repeated(path)?;
+    }
+    end.map(|()| kept)
 }
 
-/// Checks that every item belongs to the batch `stem` and that none occurs twice.
-fn check_together<T>(
-    items: &[(Item, T)],
-    lines: &[usize],
-    stem: &str,
-) -> Result<(), (usize, String)> {
-    let mut seen = HashMap::with_capacity(items.len());
-    for ((item, _), &line) in items.iter().zip(lines) {
-        if item.batch != stem {
-            return Err((line, ItemError::Batch(item.batch.clone()).to_string()));
+/// Appends without copying what is the first to come.
+fn put<T>(all: &mut Vec<T>, mut more: Vec<T>) {
+    if all.is_empty() {
+        *all = more;
+    } else {
+        all.append(&mut more);
+    }
+}
+
+/// Says which item of a file occurs twice, where hashes say that one does. Bad rows are no concern here.
+fn check_repeated(path: &Path) -> Result<(), SamplesError> {
+    #[derive(serde::Deserialize)]
+    struct Named {
+        id: String,
+    }
+    let mut seen = HashMap::new();
+    let mut lines = Lines::open(path, MAX_ROW_BYTES)?;
+    while let Some(row) = lines.next_row()? {
+        let Ok(Named { id }) = row.parse() else {
+            return Ok(());
+        };
+        if let Some(first) = seen.get(&id) {
+            return Err(row
+                .error(format!("item {id} is already on line {first}"))
+                .into());
         }
-        if let Some(first) = seen.insert(item.id.as_str(), line) {
-            return Err((line, format!("item {} is already on line {first}", item.id)));
-        }
+        seen.insert(id, row.line);
     }
     Ok(())
 }
@@ -219,22 +244,22 @@ pub fn is_cut_off(path: &Path) -> Result<bool, SamplesError> {
 /// # Errors
 /// As [`read_batch`].
 pub fn read_all(samples: &Path) -> Result<Vec<Item>, SamplesError> {
-    Ok(only_items(read_all_with(samples, &|_| ())?))
+    read_all_with(samples, &|item| item)
 }
 
-/// The same; `look` sees each item as soon as it is checked, and may let go of its texts.
+/// The same; what `keep` makes of each item, as soon as it is checked, is all that is held.
 ///
 /// # Errors
 /// As [`read_batch`].
 pub fn read_all_with<T: Send>(
     samples: &Path,
-    look: &(impl Fn(&mut Item) -> T + Sync),
-) -> Result<Vec<(Item, T)>, SamplesError> {
-    let mut items = Vec::new();
+    keep: &(impl Fn(Item) -> T + Sync),
+) -> Result<Vec<T>, SamplesError> {
+    let mut all = Vec::new();
     for path in jsonl_files(samples)? {
-        items.extend(read_batch_with(&path, look)?);
+        put(&mut all, read_batch_with(&path, &|item, _| keep(item))?);
     }
-    Ok(items)
+    Ok(all)
 }
 
 /// Appends items to `samples/<batch>.jsonl` with one write and one sync, making the folder.

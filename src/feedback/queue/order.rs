@@ -120,7 +120,7 @@ impl Order {
 }
 
 /// What `f` makes of each of many numbers, in order.
-fn on_all_cores<T: Send>(all: &[usize], f: impl Fn(&usize) -> T + Sync) -> Vec<T> {
+pub(super) fn on_all_cores<T: Send>(all: &[usize], f: impl Fn(&usize) -> T + Sync) -> Vec<T> {
     const WORTH_A_THREAD: usize = 10_000;
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let share = all.len().div_ceil(cores).max(WORTH_A_THREAD);

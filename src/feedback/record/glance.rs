@@ -5,9 +5,10 @@
 
 use super::check::RuleError;
 use super::line::{LineError, checked};
-use super::{Kind, Outcome, Purpose, RECORD_VERSION, Record};
+use super::{Kind, Origin, Outcome, Purpose, RECORD_VERSION, Record};
 use crate::feedback::digest::Sha256;
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 use std::borrow::Cow;
 use std::ops::Deref;
 use ulid::Ulid;
@@ -46,8 +47,10 @@ pub struct Glance<'a> {
     /// What happened.
     pub kind: Kind,
     /// Id of the event.
+    #[serde(deserialize_with = "ulid")]
     pub id: Ulid,
     /// Its session.
+    #[serde(deserialize_with = "ulid")]
     pub session: Ulid,
     /// Its number in the session.
     pub seq: u64,
@@ -65,6 +68,8 @@ pub struct Glance<'a> {
     pub slot: Option<u8>,
     /// The decision.
     pub outcome: Option<Outcome>,
+    /// How it came about.
+    pub origin: Option<Origin>,
     /// Hash of the line before.
     pub prev: Sha256,
     #[serde(borrow, default)]
@@ -79,6 +84,12 @@ pub struct Glance<'a> {
     /// Groups of equals, best first.
     #[serde(borrow)]
     pub ranking: Option<Vec<Vec<Text<'a>>>>,
+}
+
+/// Reads an id where it lies; its own reader would make a text of each first.
+fn ulid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Ulid, D::Error> {
+    let text = Text::deserialize(deserializer)?;
+    Ulid::from_string(&text).map_err(D::Error::custom)
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,6 +124,7 @@ impl<'a> From<&'a Record> for Glance<'a> {
             purpose: record.purpose,
             slot: record.slot,
             outcome: record.outcome,
+            origin: record.origin,
             prev: record.prev,
             candidates: ids.collect(),
             display: order,

@@ -2,9 +2,9 @@
 //! retracted, per (item, slot).
 
 use super::StoreError;
-use crate::feedback::record::glance::{Glance, Text};
+use crate::feedback::record::glance::Glance;
 use crate::feedback::record::line::from_line;
-use crate::feedback::record::{Kind, Outcome, Purpose, Record};
+use crate::feedback::record::{Kind, Origin, Outcome, Purpose, Record};
 use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -13,55 +13,68 @@ use std::iter;
 use std::path::PathBuf;
 use ulid::Ulid;
 
-/// What is kept in memory of one line; [`History::record`] reads the rest.
+/// What is kept in memory of one line; [`History::record`] reads the rest. Small, because a project can
+/// have millions of them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
     /// Id of the event.
     pub id: Ulid,
     /// What happened.
     pub kind: Kind,
-    /// Number in its session.
-    pub seq: u64,
-    /// The event that this one edits or retracts.
-    pub supersedes: Option<Ulid>,
+    /// The event that this one edits or retracts, which few do.
+    pub supersedes: Option<Box<Ulid>>,
     /// The item, except on session lines.
-    pub item: Option<String>,
+    pub item: Option<Box<str>>,
     /// Repeat of the item, 0 for the first.
     pub slot: u8,
     /// What it was shown for.
     pub purpose: Option<Purpose>,
     /// The decision of a judgement.
     pub outcome: Option<Outcome>,
+    /// How it came about.
+    pub origin: Option<Origin>,
     /// True once a later event took it back.
     pub retracted: bool,
-    /// Index into [`History::files`].
-    pub file: usize,
     /// Line number, from 1.
     pub line: usize,
-    pub(super) offset: u64,
-    pub(super) len: usize,
+    /// Index into [`History::files`].
+    file: u32,
+    /// Bytes of the line.
+    len: u32,
+    offset: u64,
     /// The answer before this one to an item with the same hash; index into [`History::events`].
-    before: Option<usize>,
+    before: Option<u32>,
 }
 
 impl Event {
+    /// What a line says that stands at `line` of a file, in the bytes of `place`.
     pub(super) fn new(glance: Glance, file: usize, line: usize, place: (u64, usize)) -> Self {
         Self {
             id: glance.id,
             kind: glance.kind,
-            seq: glance.seq,
-            supersedes: glance.supersedes,
-            item: glance.item.map(Text::into_owned),
+            supersedes: glance.supersedes.map(Box::new),
+            item: glance.item.map(|item| Box::from(&*item)),
             slot: glance.slot.unwrap_or(0),
             purpose: glance.purpose,
             outcome: glance.outcome,
+            origin: glance.origin,
             retracted: false,
-            file,
             line,
+            file: file as u32,
+            len: place.1 as u32,
             offset: place.0,
-            len: place.1,
             before: None,
         }
+    }
+
+    /// Index into [`History::files`].
+    pub fn file(&self) -> usize {
+        self.file as usize
+    }
+
+    /// Where the line begins in its file, and its length without the newline, in bytes.
+    pub(super) fn bytes(&self) -> (u64, usize) {
+        (self.offset, self.len as usize)
     }
 
     /// True for events that say something about an item: judgement, skip, defer.
@@ -102,9 +115,10 @@ pub struct History {
     /// Lines that were cut off.
     pub torn: Vec<Torn>,
     events: Vec<Event>,
-    by_id: HashMap<Ulid, usize>,
+    /// Indices into `events`, by id.
+    by_id: Vec<u32>,
     /// By hash of the item, the last answer; [`Event::before`] leads to the others.
-    by_item: HashMap<u64, usize>,
+    by_item: HashMap<u64, u32>,
     hash: RandomState,
     last_session: Ulid,
 }
@@ -124,7 +138,13 @@ impl History {
 
     /// The event with this id.
     pub fn event(&self, id: Ulid) -> Option<&Event> {
-        self.by_id.get(&id).map(|&index| &self.events[index])
+        self.index(id).map(|index| &self.events[index])
+    }
+
+    fn index(&self, id: Ulid) -> Option<usize> {
+        let of = |index: &u32| self.events[*index as usize].id;
+        let place = self.by_id.binary_search_by_key(&id, of).ok()?;
+        Some(self.by_id[place] as usize)
     }
 
     /// The effective event for an item and slot.
@@ -143,8 +163,8 @@ impl History {
     /// The answers to an item, newest first.
     fn about<'a, 'b>(&'a self, item: &'b str) -> impl Iterator<Item = &'a Event> + use<'a, 'b> {
         let last = self.by_item.get(&self.hash.hash_one(item)).copied();
-        iter::successors(last, |&index| self.events[index].before)
-            .map(|index| &self.events[index])
+        iter::successors(last, |&index| self.events[index as usize].before)
+            .map(|index| &self.events[index as usize])
             .filter(move |event| event.item.as_deref() == Some(item))
     }
 
@@ -180,11 +200,12 @@ impl History {
     /// # Errors
     /// [`StoreError`] if the file changed or cannot be read.
     pub fn record(&self, event: &Event) -> Result<Record, StoreError> {
-        let path = &self.files[event.file];
+        let path = &self.files[event.file()];
+        let (offset, len) = event.bytes();
         let read = || {
             let mut file = File::open(path)?;
-            file.seek(SeekFrom::Start(event.offset))?;
-            let mut line = vec![0; event.len];
+            file.seek(SeekFrom::Start(offset))?;
+            let mut line = vec![0; len];
             file.read_exact(&mut line)?;
             Ok(line)
         };
@@ -222,36 +243,53 @@ impl History {
     }
 
     /// Registers events whose targets may lie anywhere among them, then applies their retractions.
-    pub(super) fn add_all(&mut self, mut events: Vec<Event>) -> Result<(), StoreError> {
+    pub(super) fn add_all(&mut self, events: Vec<Event>) -> Result<(), StoreError> {
         let first = self.events.len();
-        self.by_id.reserve(events.len());
-        self.by_item.reserve(events.len());
-        self.events.append(&mut events);
-        let all = first..self.events.len();
-        all.clone().try_for_each(|index| self.register(index))?;
-        all.into_iter().try_for_each(|index| self.link(index))
+        if self.events.is_empty() {
+            self.events = events;
+        } else {
+            self.events.extend(events);
+        }
+        self.name(first)?;
+        self.by_item.reserve(self.events.len() - first);
+        for index in first..self.events.len() {
+            let event = &mut self.events[index];
+            if let (Some(item), true) = (&event.item, event.is_answer()) {
+                let key = self.hash.hash_one(item);
+                event.before = self.by_item.insert(key, index as u32);
+            }
+        }
+        (first..self.events.len()).try_for_each(|index| self.link(index))
     }
 
-    fn register(&mut self, index: usize) -> Result<(), StoreError> {
-        let event = &mut self.events[index];
-        if self.by_id.insert(event.id, index).is_some() {
-            let event = &self.events[index];
-            return Err(self.broken(event, format!("event id {} occurs twice", event.id)));
+    /// Makes the events from `first` on known by their id. Ids mostly rise, and then nothing is sorted.
+    fn name(&mut self, first: usize) -> Result<(), StoreError> {
+        let before = self.by_id.len().saturating_sub(1);
+        self.by_id.extend(first as u32..self.events.len() as u32);
+        let id = |index: &u32| self.events[*index as usize].id;
+        if self.by_id[before..].is_sorted_by(|a, b| id(a) < id(b)) {
+            return Ok(());
         }
-        if let (Some(item), true) = (&event.item, event.is_answer()) {
-            event.before = self.by_item.insert(self.hash.hash_one(item), index);
+        // Of two events with one id, the later one comes second.
+        self.by_id.sort_by_key(id);
+        let mut twos = self.by_id.windows(2);
+        match twos.find(|two| id(&two[0]) == id(&two[1])) {
+            Some(two) => {
+                let event = &self.events[two[1] as usize];
+                Err(self.broken(event, format!("event id {} occurs twice", event.id)))
+            }
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn link(&mut self, index: usize) -> Result<(), StoreError> {
         let event = &self.events[index];
+        let Some(target) = event.supersedes.as_deref().copied() else {
+            return Ok(());
+        };
         self.check_target(event)
             .map_err(|reason| self.broken(event, reason))?;
-        let retracts = (event.kind == Kind::Retract)
-            .then_some(event.supersedes)
-            .flatten();
-        if let Some(&target) = retracts.and_then(|target| self.by_id.get(&target)) {
+        if let (Kind::Retract, Some(target)) = (event.kind, self.index(target)) {
             self.events[target].retracted = true;
         }
         Ok(())
@@ -259,7 +297,7 @@ impl History {
 
     /// Checks that what an event edits or retracts exists and is about the same item.
     pub(super) fn check_target(&self, event: &Event) -> Result<(), String> {
-        let Some(id) = event.supersedes else {
+        let Some(id) = event.supersedes.as_deref().copied() else {
             return Ok(());
         };
         let Some(target) = self.event(id) else {
@@ -279,9 +317,19 @@ impl History {
 
     fn broken(&self, event: &Event, reason: String) -> StoreError {
         StoreError::Order {
-            path: self.files[event.file].clone(),
+            path: self.files[event.file()].clone(),
             line: event.line,
             reason,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_takes_80_bytes() {
+        assert_eq!(size_of::<Event>(), 80);
     }
 }

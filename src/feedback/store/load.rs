@@ -1,7 +1,7 @@
 //! Reading and checking session files.
 //!
-//! A file is cut into as many shares as there are cores; each share is read, hashed and parsed line by
-//! line by its own thread. The checks between lines follow in order.
+//! A file is cut into as many shares as there are cores; each share is read, hashed and checked line by
+//! line by its own thread. Whether the shares follow each other is checked at the end.
 //!
 //! Sessions of one annotator can overlap, on two machines that know nothing of each other. Their
 //! events are then put in the order in which they were made.
@@ -61,8 +61,8 @@ fn in_order(events: Vec<Event>) -> Vec<Event> {
     }
     let (mut file, mut latest) = (0, Ulid::nil());
     let key = |event: Event| {
-        if event.file != file {
-            (file, latest) = (event.file, Ulid::nil());
+        if event.file() != file {
+            (file, latest) = (event.file(), Ulid::nil());
         }
         latest = latest.max(event.id);
         (latest, event)
@@ -99,87 +99,177 @@ struct Reader<'a> {
     file: usize,
 }
 
-/// A line of the file: where it lies, and what it says.
-struct Line {
-    offset: u64,
-    len: usize,
-    has_newline: bool,
-    sha256: Sha256,
-    content: Result<Content, LineError>,
+/// The events of the lines that begin in one part of the file, numbered from 1.
+#[derive(Default)]
+struct Share {
+    events: Vec<Event>,
+    first: Option<First>,
+    /// Hash of the last line.
+    last: Option<Sha256>,
+    /// What ended it early.
+    end: Option<End>,
 }
 
-/// What a line says. Its event does not know the file and the number of the line yet.
-struct Content {
-    event: Event,
-    session: Ulid,
+/// What the first line of a share must share with the one before it.
+struct First {
+    seq: u64,
     prev: Sha256,
-    /// The annotator, if it is another than that of the folder.
-    stranger: Option<String>,
+    starts: bool,
 }
 
-impl Content {
-    fn of(line: &[u8], offset: u64, annotator: &str) -> Result<Self, LineError> {
-        let glance = Glance::at(line)?;
-        let stranger = *glance.annotator != *annotator;
-        Ok(Self {
-            session: glance.session,
+/// A line that cannot be counted.
+struct End {
+    bytes: (u64, usize),
+    has_newline: bool,
+    problem: Problem,
+}
+
+enum Problem {
+    /// By itself.
+    Line(LineError),
+    /// In its place.
+    Place(Misplaced),
+}
+
+impl<T: Into<LineError>> From<T> for Problem {
+    fn from(error: T) -> Self {
+        Self::Line(error.into())
+    }
+}
+
+/// What a line has in common neither with its file nor with the line before.
+enum Misplaced {
+    Session(Ulid),
+    Annotator(String),
+    Seq(u64),
+    Prev,
+    Start,
+}
+
+impl Misplaced {
+    /// What to say of the line with this index in its file.
+    fn reason(&self, index: usize) -> String {
+        match self {
+            Self::Session(session) => format!("belongs to session {session}, not to this file"),
+            Self::Annotator(name) => format!("belongs to annotator {name:?}, not to this one"),
+            Self::Seq(found) => format!("expected `seq` {index}, found {found}: a gap"),
+            Self::Prev => {
+                "`prev` is not the hash of the line before: a line was removed, added or moved"
+                    .into()
+            }
+            Self::Start => "`session_start` must be the first line, and only it".into(),
+        }
+    }
+}
+
+impl First {
+    /// Checks that the line can stand at `index`, after a line with the hash `prev`.
+    fn check(&self, index: u64, prev: Sha256) -> Result<(), Misplaced> {
+        if self.seq != index {
+            Err(Misplaced::Seq(self.seq))
+        } else if self.prev != prev {
+            Err(Misplaced::Prev)
+        } else if self.starts != (index == 0) {
+            Err(Misplaced::Start)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Share {
+    /// Counts a line.
+    fn add(&mut self, reader: &Reader, bytes: &[u8], offset: u64) -> Result<(), Problem> {
+        let glance = Glance::at(bytes)?;
+        if glance.session != reader.session {
+            return Err(Problem::Place(Misplaced::Session(glance.session)));
+        }
+        if *glance.annotator != *reader.annotator {
+            let name = glance.annotator.to_string();
+            return Err(Problem::Place(Misplaced::Annotator(name)));
+        }
+        let this = First {
+            seq: glance.seq,
             prev: glance.prev,
-            stranger: stranger.then(|| glance.annotator.to_string()),
-            event: Event::new(glance, 0, 0, (offset, line.len())),
-        })
+            starts: glance.kind == Kind::SessionStart,
+        };
+        match (&self.first, self.last) {
+            (Some(first), Some(last)) => {
+                let index = first.seq.wrapping_add(self.events.len() as u64);
+                this.check(index.max(1), last).map_err(Problem::Place)?;
+            }
+            _ => self.first = Some(this),
+        }
+        self.last = Some(Sha256::of(bytes));
+        let line = self.events.len() + 1;
+        let place = (offset, bytes.len());
+        self.events
+            .push(Event::new(glance, reader.file, line, place));
+        Ok(())
     }
 }
 
 impl Reader<'_> {
     /// Reads the file into `events`; returns the line that was cut off at its end.
     fn read(&self, events: &mut Vec<Event>) -> Result<Option<Torn>, StoreError> {
-        let lines = self.lines().map_err(StoreError::io(self.path))?;
-        events.reserve(lines.iter().map(Vec::len).sum());
-        let mut expected = Sha256::ZERO;
-        for (index, line) in lines.into_iter().flatten().enumerate() {
-            let number = index + 1;
-            let content = match line.content {
-                Ok(content) => content,
-                // A line that lacks nothing but its newline is whole, and nothing may be lost.
-                Err(_) if !line.has_newline => {
-                    return Ok(Some(self.torn(number, (line.offset, line.len))));
-                }
-                Err(source) => {
-                    return Err(StoreError::Line {
-                        path: self.path.to_owned(),
-                        line: number,
-                        source,
-                    });
-                }
-            };
-            self.check_place(index, &content, expected)
-                .map_err(|reason| StoreError::Order {
-                    path: self.path.to_owned(),
-                    line: number,
-                    reason,
-                })?;
-            expected = line.sha256;
-            let mut event = content.event;
-            (event.file, event.line) = (self.file, number);
-            events.push(event);
+        let shares = self.shares().map_err(StoreError::io(self.path))?;
+        let (mut before, mut prev) = (0, Sha256::ZERO);
+        for mut share in shares {
+            if let Some(first) = &share.first {
+                let follows = first.check(before as u64, prev);
+                follows.map_err(|misplaced| self.misplaced(before, &misplaced))?;
+            }
+            for event in &mut share.events {
+                event.line += before;
+            }
+            before += share.events.len();
+            prev = share.last.unwrap_or(prev);
+            if events.is_empty() {
+                *events = share.events;
+            } else {
+                events.append(&mut share.events);
+            }
+            if let Some(end) = share.end {
+                return self.torn(before, end).map(Some);
+            }
         }
         Ok(None)
     }
 
-    fn torn(&self, line: usize, (offset, len): (u64, usize)) -> Torn {
-        let mut torn = Torn {
-            path: self.path.to_owned(),
-            line,
-            offset,
-            len,
-            kept: false,
-        };
-        torn.kept = torn.copy().exists();
-        torn
+    /// A line that was cut off, if that is what is wrong with the line at `index`. One that lacks nothing
+    /// but its newline is whole, and nothing may be lost.
+    fn torn(&self, index: usize, end: End) -> Result<Torn, StoreError> {
+        let (path, line) = (self.path.to_owned(), index + 1);
+        match end.problem {
+            Problem::Place(misplaced) => Err(self.misplaced(index, &misplaced)),
+            Problem::Line(source) if end.has_newline => {
+                Err(StoreError::Line { path, line, source })
+            }
+            Problem::Line(_) => {
+                let (offset, len) = end.bytes;
+                let mut torn = Torn {
+                    path,
+                    line,
+                    offset,
+                    len,
+                    kept: false,
+                };
+                torn.kept = torn.copy().exists();
+                Ok(torn)
+            }
+        }
     }
 
-    /// All lines in order, in shares. Only the last one can lack its newline.
-    fn lines(&self) -> io::Result<Vec<Vec<Line>>> {
+    fn misplaced(&self, index: usize, misplaced: &Misplaced) -> StoreError {
+        StoreError::Order {
+            path: self.path.to_owned(),
+            line: index + 1,
+            reason: misplaced.reason(index),
+        }
+    }
+
+    /// All lines in order. Only the last one can lack its newline.
+    fn shares(&self) -> io::Result<Vec<Share>> {
         const WORTH_A_THREAD: u64 = 1 << 20;
         let len = std::fs::metadata(self.path)?.len();
         let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
@@ -187,46 +277,42 @@ impl Reader<'_> {
         let bound = |share: u64| len / shares * share + len % shares * share / shares;
         thread::scope(|scope| {
             let bounds = |share| (bound(share), bound(share + 1));
-            let read = |share| move || read_share(self.path, self.annotator, bounds(share));
+            let read = |share| move || self.share(bounds(share));
             let others: Vec<_> = (1..shares).map(|share| scope.spawn(read(share))).collect();
-            let mut lines = vec![read(0)()?];
+            let mut shares = vec![read(0)()?];
             for other in others {
                 match other.join() {
-                    Ok(share) => lines.push(share?),
+                    Ok(share) => shares.push(share?),
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
             }
-            Ok(lines)
+            Ok(shares)
         })
     }
 
-    /// Checks what a line must share with its file and with the line before it.
-    fn check_place(&self, index: usize, line: &Content, prev: Sha256) -> Result<(), String> {
-        let (session, seq) = (line.session, line.event.seq);
-        if session != self.session {
-            return Err(format!("belongs to session {session}, not to this file"));
-        }
-        if let Some(found) = &line.stranger {
-            return Err(format!("belongs to annotator {found:?}, not to this one"));
-        }
-        if seq != index as u64 {
-            return Err(format!("expected `seq` {index}, found {seq}: a gap"));
-        }
-        if line.prev != prev {
-            return Err(
-                "`prev` is not the hash of the line before: a line was removed, added or moved"
-                    .into(),
-            );
-        }
-        if (line.event.kind == Kind::SessionStart) != (index == 0) {
-            return Err("`session_start` must be the first line, and only it".into());
-        }
-        Ok(())
+    /// The lines that begin in `bounds`, up to the first that cannot be counted.
+    fn share(&self, bounds: (u64, u64)) -> io::Result<Share> {
+        let mut share = Share::default();
+        each_line(self.path, bounds, |bytes, offset, has_newline| {
+            let added = share.add(self, bytes, offset);
+            share.end = added.err().map(|problem| End {
+                bytes: (offset, bytes.len()),
+                has_newline,
+                problem,
+            });
+            share.end.is_none()
+        })?;
+        Ok(share)
     }
 }
 
-/// The lines that begin in `start..end`.
-fn read_share(path: &Path, annotator: &str, (start, end): (u64, u64)) -> io::Result<Vec<Line>> {
+/// Shows the lines that begin in `start..end`, with where they begin and whether they end in a newline,
+/// for as long as `take` wants more.
+fn each_line(
+    path: &Path,
+    (start, end): (u64, u64),
+    mut take: impl FnMut(&[u8], u64, bool) -> bool,
+) -> io::Result<()> {
     let mut reader = BufReader::with_capacity(1 << 18, File::open(path)?);
     let mut offset = start.saturating_sub(1);
     reader.seek(SeekFrom::Start(offset))?;
@@ -234,24 +320,31 @@ fn read_share(path: &Path, annotator: &str, (start, end): (u64, u64)) -> io::Res
         // The rest of a line that began before; nothing but a newline if one begins at `start`.
         offset += reader.skip_until(b'\n')? as u64;
     }
-    let (mut lines, mut bytes) = (Vec::new(), Vec::new());
+    let mut bytes = Vec::new();
     while offset < end {
+        let buffered = reader.fill_buf()?;
+        let read = (&*buffered).skip_until(b'\n')?;
+        if let Some(line) = buffered[..read].strip_suffix(b"\n") {
+            if !take(line, offset, true) {
+                break;
+            }
+            reader.consume(read);
+            offset += read as u64;
+            continue;
+        }
+        // A line that ends beyond what is buffered, and the last one, are put together elsewhere.
         bytes.clear();
         let read = reader.read_until(b'\n', &mut bytes)?;
         if read == 0 {
             break;
         }
         let has_newline = bytes.pop_if(|last| *last == b'\n').is_some();
-        lines.push(Line {
-            offset,
-            len: bytes.len(),
-            has_newline,
-            sha256: Sha256::of(&bytes),
-            content: Content::of(&bytes, offset, annotator),
-        });
+        if !take(&bytes, offset, has_newline) {
+            break;
+        }
         offset += read as u64;
     }
-    Ok(lines)
+    Ok(())
 }
 
 #[cfg(test)]
@@ -263,8 +356,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("lines");
         let read = |start, end| {
-            let lines = read_share(&path, "mia", (start, end)).unwrap().into_iter();
-            lines.map(|line| (line.offset, line.len, line.has_newline))
+            let mut lines = Vec::new();
+            each_line(&path, (start, end), |bytes, offset, has_newline| {
+                lines.push((offset, bytes.len(), has_newline));
+                true
+            })
+            .unwrap();
+            lines.into_iter()
         };
         for text in [
             "",

@@ -48,7 +48,7 @@ impl Reader {
     fn read(mut self, history: &History, events: &[&Event]) -> Result<Vec<Record>, StoreError> {
         let mut records = Vec::with_capacity(events.len());
         for event in events {
-            let path = &history.files[event.file];
+            let path = &history.files[event.file()];
             self.fill(history, event).map_err(StoreError::io(path))?;
             let record = from_line(&self.line).map_err(|source| StoreError::Line {
                 path: path.clone(),
@@ -62,19 +62,20 @@ impl Reader {
 
     /// Reads the bytes of `event` into `line`.
     fn fill(&mut self, history: &History, event: &Event) -> io::Result<()> {
-        let is_open = |(file, _): &(usize, _)| *file == event.file;
+        let is_open = |(file, _): &(usize, _)| *file == event.file();
         if !self.open.as_ref().is_some_and(is_open) {
-            let file = File::open(&history.files[event.file])?;
-            self.open = Some((event.file, BufReader::with_capacity(1 << 18, file)));
+            let file = File::open(&history.files[event.file()])?;
+            self.open = Some((event.file(), BufReader::with_capacity(1 << 18, file)));
             self.offset = 0;
         }
         let Some((_, reader)) = &mut self.open else {
             return Ok(());
         };
-        reader.seek_relative(event.offset as i64 - self.offset as i64)?;
-        self.line.resize(event.len, 0);
+        let (offset, len) = event.bytes();
+        reader.seek_relative(offset as i64 - self.offset as i64)?;
+        self.line.resize(len, 0);
         reader.read_exact(&mut self.line)?;
-        self.offset = event.offset + event.len as u64;
+        self.offset = offset + len as u64;
         Ok(())
     }
 }
