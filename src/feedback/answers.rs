@@ -12,6 +12,9 @@ use serde::Deserialize;
 use std::collections::HashSet;
 use std::path::Path;
 
+/// What a row looks like.
+pub const EXAMPLE: &str = r#"{"prompt": "2 + 2 =", "responses": ["4", "5"]}"#;
+
 /// One row of a file of answers.
 #[derive(Deserialize)]
 pub(super) struct AnswerRow {
@@ -103,11 +106,15 @@ fn parse(row: &Row, given: AnswerRow, batch: &str) -> Result<(Prompt, Vec<Candid
     ))
 }
 
-/// Adds the items that `samples/<batch>.jsonl` does not have yet; returns how many those were.
+/// Adds the items that `samples/<batch>.jsonl` does not have yet; returns how many those were. Without
+/// items no file is made.
 ///
 /// # Errors
 /// [`SamplesError`] if the file cannot be read or written.
 pub fn add_new(samples: &Path, batch: &str, items: &[Item]) -> Result<usize, SamplesError> {
+    if items.is_empty() {
+        return Ok(0);
+    }
     let mut file = BatchFile::open(samples, batch)?;
     let known: HashSet<String> = file.read()?.into_iter().map(|item| item.id).collect();
     let is_new = |item: &&Item| !known.contains(&item.id);

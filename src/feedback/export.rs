@@ -179,6 +179,9 @@ pub fn export(ledger: &Ledger, options: &Options, sink: Sink) -> Result<Exported
     Ok(export.exported)
 }
 
+/// What a margin of zero hides.
+const NO_STRENGTH: &str = "that the strength is unknown (margin 0)";
+
 struct Export<'a> {
     options: &'a Options,
     /// That of the options, decided.
@@ -354,6 +357,9 @@ impl Export<'_> {
                 *self.exported.not_carried.entry(name).or_default() += 1;
             }
         }
+        if self.options.format.has_margin() && judged.strength().is_none() {
+            *self.exported.not_carried.entry(NO_STRENGTH).or_default() += 1;
+        }
         rows.iter().try_for_each(|row| self.emit(row))
     }
 
@@ -363,9 +369,15 @@ impl Export<'_> {
     }
 }
 
-/// Two answers of several.
+/// Two answers of several. Where nobody knows how they stood, they stand in the order of the item, which
+/// does not tell the better one.
 fn two_of(judged: &Judged, a: usize, b: usize, said: Said) -> Judged {
+    let left_first = match judged.shown.iter().find(|shown| [a, b].contains(shown)) {
+        Some(&left) => left == a,
+        None => a < b,
+    };
     Judged {
+        shown: if left_first { vec![0, 1] } else { vec![1, 0] },
         answers: vec![judged.answers[a].clone(), judged.answers[b].clone()],
         said,
         ..judged.clone()

@@ -21,6 +21,9 @@ use std::path::Path;
 /// for training, whether the answer is known on this machine or not.
 pub const GOLD_PREFIX: &str = "gold-";
 
+/// What a row looks like.
+const EXAMPLE: &str = r#"{"prompt": "2 + 2 =", "responses": ["4", "5"], "expected": 1}, where `expected` is the number of the best response, "tie" or "both_bad""#;
+
 /// The right answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {
@@ -114,11 +117,23 @@ fn withheld(samples: &Path) -> Result<Known, SamplesError> {
     Ok(known)
 }
 
+/// The error with what a row looks like.
+fn with_example(error: RowError) -> RowError {
+    match error {
+        RowError::Bad { path, line, reason } => RowError::Bad {
+            path,
+            line,
+            reason: format!("{reason}; expected a row such as {EXAMPLE}"),
+        },
+        error @ RowError::Io { .. } => error,
+    }
+}
+
 fn parse(row: &Row, batch: &str) -> Result<(Item, Expected), RowError> {
     let KnownRow {
         row: given,
         expected,
-    } = row.parse()?;
+    } = row.parse().map_err(with_example)?;
     let responses = given.responses.len();
     let (item, duplicates) = answers::item(row, given, batch)?;
     let item = item.filter(|_| duplicates == 0);
@@ -192,6 +207,8 @@ mod tests {
         assert!(error(same).ends_with("two responses are one and the same"));
         let twice = format!("{}\n{}", row("1"), row("2"));
         assert!(error(&twice).contains("care.jsonl:2: the same prompt and responses"));
-        assert!(error("{\"prompt\":\"p\",\"responses\":[\"a\",\"b\"]}").contains("`expected`"));
+        let lacking = error("{\"prompt\":\"p\",\"responses\":[\"a\",\"b\"]}");
+        let row = "missing field `expected`; expected a row such as {\"prompt\": \"2 + 2 =\", ";
+        assert!(lacking.contains(row), "{lacking}");
     }
 }

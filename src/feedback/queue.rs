@@ -177,12 +177,13 @@ impl Queue {
             match event(&task) {
                 None => tasks.push_back(task),
                 Some(event) if is_deferred(event) => {
-                    deferred.push(((event.file(), event.line), task));
+                    deferred.push((event.id, task));
                 }
                 Some(_) => {}
             }
         }
-        deferred.sort_by_key(|(place, _)| *place);
+        // Sessions on two machines can overlap: ids rise with time, lines of one file only.
+        deferred.sort_by_key(|(id, _)| *id);
         tasks.extend(deferred.into_iter().map(|(_, task)| task));
         Self { tasks, total }
     }

@@ -200,6 +200,42 @@ fn a_moderator_who_skips_an_item_is_not_asked_again_about_it() {
 }
 
 #[test]
+fn what_was_deferred_on_two_machines_comes_in_the_order_of_time() {
+    let items: Vec<Item> = (0..3).map(item).collect();
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // Each session is a file; both are opened before anything is deferred, and share a clock.
+    let clock = std::sync::Arc::new(std::sync::atomic::AtomicI64::new(1_000));
+    let open = |folder: &Path| {
+        let clock = clock.clone();
+        let now = move || clock.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Session::open(folder, "mia", Stamps::new(now, || 7)).unwrap()
+    };
+    let (mut first, mut second) = (open(one.path()), open(two.path()));
+    let defer = |session: &mut Session, n: usize| {
+        let asked = shown(&items[n], "mia", 0, Purpose::Train);
+        session.defer(&asked, None).unwrap();
+    };
+    defer(&mut second, 2);
+    defer(&mut first, 0);
+    defer(&mut second, 1);
+    for session in [first, second] {
+        session.close().unwrap();
+    }
+    for file in fs::read_dir(two.path().join("mia")).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), one.path().join("mia").join(file.file_name())).unwrap();
+    }
+    let history = load(one.path(), "mia").unwrap();
+    let mut queue = Queue::new(&items, &history, &Plan::seeded(42));
+    let mut order = Vec::new();
+    while let Some(task) = queue.current() {
+        order.push(task.index);
+        queue.finish();
+    }
+    assert_eq!(order, [2, 0, 1]);
+}
+
+#[test]
 fn a_skip_as_an_annotator_does_not_keep_a_moderator_from_deciding() {
     let (_dir, folders) = disputed();
     let disputes = disagreements(&Labels::read(&folders).unwrap());

@@ -60,8 +60,12 @@ fn check_text(checked: &Checked) -> String {
     for problem in &checked.problems {
         let _ = writeln!(text, "problem: {problem}");
     }
-    text + match checked.problems.len() {
-        0 => "Everything is sound.\n",
+    text + match (checked.problems.len(), checked.torn.len()) {
+        (0, 0) => "Everything is sound.\n",
+        (0, _) => {
+            "All other lines are sound. What a line cut off would have said was not saved: judge it \
+             again.\n"
+        }
         _ => "Session files are never edited: restore what is damaged from a copy.\n",
     }
 }

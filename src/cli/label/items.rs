@@ -61,6 +61,13 @@ fn import(file: &Path, samples: &Path) -> color_eyre::Result<Vec<Item>> {
             "note: {dropped} duplicate answers dropped, {rows} rows without two answers left out"
         );
     }
+    if answers.items.is_empty() {
+        bail!(
+            "{}: no row has two different answers; expected rows such as {}",
+            file.display(),
+            answers::EXAMPLE
+        );
+    }
     answers::add_new(samples, &batch, &answers.items)?;
     Ok(answers.items)
 }

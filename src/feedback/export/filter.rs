@@ -4,7 +4,7 @@ use crate::feedback::formats::native::policy;
 use crate::feedback::item::Item;
 use crate::feedback::labels::LabelsError;
 use crate::feedback::ledger::Ledger;
-use crate::feedback::record::Record;
+use crate::feedback::record::{Kind, Record};
 use serde::Serialize;
 
 /// Whose judgements.
@@ -38,7 +38,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// This filter with [`Labellers::PeopleFirst`] decided: people's, if one of theirs passes.
+    /// This filter with [`Labellers::PeopleFirst`] decided: people's, if one of their judgements passes.
     ///
     /// # Errors
     /// A label that cannot be read, of those that are looked at to decide.
@@ -53,7 +53,9 @@ impl Filter {
         let people = with(Labellers::People);
         for label in ledger.of_people() {
             let (label, item) = label?;
-            if people.lets_through(&item, Some(&label.record)) {
+            // What somebody only put aside is no judgement.
+            let is_judgement = label.record.kind == Kind::Judgement;
+            if is_judgement && people.lets_through(&item, Some(&label.record)) {
                 return Ok(people);
             }
         }

@@ -43,6 +43,8 @@ pub struct Judged {
     pub prompt_id: Option<String>,
     /// The answers, in the row's order. Pairs stand as chosen, rejected where the row says so.
     pub answers: Vec<Answer>,
+    /// Indices of the answers from left to right, as they stood on a screen; empty where nobody knows.
+    pub shown: Vec<usize>,
     /// The judgement.
     pub said: Said,
     /// Who judged, as the source names them.
@@ -92,6 +94,7 @@ impl Judged {
             prompt,
             prompt_id: None,
             answers: answers.into_iter().map(answer).collect(),
+            shown: Vec::new(),
             said: Said::Nothing,
             annotator: None,
             by_program: false,

@@ -139,12 +139,17 @@ pub fn write_task(judged: &Judged) -> Option<Value> {
     Some(json!({"data": data}))
 }
 
-/// Writes a preference as a task with one annotation.
+/// Writes a preference as a task with one annotation; `answer1` stood on the left.
 pub fn write(judged: &Judged) -> Option<Value> {
     let Said::Prefer { winner, strength } = judged.said else {
         return None;
     };
-    let mut task = write_task(judged)?;
+    let (mut standing, mut winner) = (judged.clone(), winner);
+    if judged.shown == [1, 0] {
+        standing.answers.reverse();
+        winner = 1 - winner;
+    }
+    let mut task = write_task(&standing)?;
     if let Some(annotator) = &judged.annotator {
         task["data"]["annotator"] = annotator.as_str().into();
     }

@@ -97,9 +97,19 @@ fn is_about(record: &Record, item: &Item) -> bool {
         && judged.eq(there)
 }
 
+/// The answers as they stood on a screen, from left to right.
+fn shown(item: &Item, record: &Record) -> Vec<usize> {
+    let order = record.display.iter().flat_map(|display| &display.order);
+    order.filter_map(|id| place(item, id)).collect()
+}
+
+fn place(item: &Item, id: &str) -> Option<usize> {
+    item.candidates.iter().position(|c| c.id == id)
+}
+
 /// What a record says about the answers of its item, by their index.
 pub fn said(item: &Item, record: &Record) -> Said {
-    let place = |id: &str| item.candidates.iter().position(|c| c.id == id);
+    let place = |id: &str| place(item, id);
     let group = |group: &Vec<String>| group.iter().filter_map(|id| place(id)).collect();
     let winner = record.winner.as_deref().and_then(place);
     match (&record.ranking, winner, record.outcome) {
@@ -126,6 +136,7 @@ pub fn judged(item: &Item, record: &Record) -> Judged {
         prompt: item.prompt.text.clone(),
         prompt_id: Some(item.prompt.id.clone()),
         answers: item.candidates.iter().map(answer).collect(),
+        shown: shown(item, record),
         said: said(item, record),
         annotator: Some(record.annotator.clone()),
         by_program: record.is_simulated(),

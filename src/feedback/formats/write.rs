@@ -193,10 +193,15 @@ impl OutFormat {
                 use Detail::{Annotator, Models, Note, Strength, Time};
                 matches!(detail, Annotator | Strength | Note | Time | Models)
             }
-            Self::TrlMargin | Self::TrlConversationalMargin => detail == Detail::Strength,
+            _ if self.has_margin() => detail == Detail::Strength,
             Self::LabelStudioTasks => detail == Detail::Models,
             _ => false,
         }
+    }
+
+    /// True if rows give a strength as a number, which is 0 where it is unknown.
+    pub fn has_margin(self) -> bool {
+        matches!(self, Self::TrlMargin | Self::TrlConversationalMargin)
     }
 
     /// The format that reads these rows; `None` for rows without judgements.

@@ -5,7 +5,7 @@ use super::labelled::Labelled;
 use super::native::{NewIds, moved};
 use super::{ImportError, Incoming, Target, temporary};
 use crate::feedback::formats::native::Native;
-use crate::feedback::item::{self, Item, PromptText};
+use crate::feedback::item::{Item, PromptText};
 use crate::feedback::record::glance::Glance;
 use crate::feedback::record::{Kind, Origin, Purpose, Record};
 use crate::feedback::store::answered::{Answer, Answered};
@@ -42,7 +42,6 @@ impl Written {
 
 /// The open files of a project.
 pub struct Project<'a> {
-    samples: PathBuf,
     feedback: PathBuf,
     stamps: &'a mut dyn FnMut() -> Stamps,
     known: Known,
@@ -93,12 +92,10 @@ impl What {
 impl<'a> Project<'a> {
     /// Nothing is opened before the first row needs it.
     pub fn new(target: &Target, stamps: &'a mut dyn FnMut() -> Stamps) -> Self {
-        let samples = target.dir.join("samples");
         Self {
-            samples: samples.clone(),
             feedback: target.dir.join("feedback"),
             stamps,
-            known: Known::new(target.dir, samples),
+            known: Known::new(target.dir, target.dir.join("samples")),
             new: BTreeMap::new(),
             answered: Answered::new(target.dir),
             annotators: HashMap::new(),
@@ -177,7 +174,6 @@ impl<'a> Project<'a> {
             self.known.add(item)?;
             let new = self.new.entry(item.batch.clone()).or_default();
             new.push(item.clone());
-            self.written.new_items += 1;
             let texts = item.candidates.iter().map(|candidate| candidate.text.len());
             self.bytes += texts.sum::<usize>() + item.prompt.text.plain().len();
         }
@@ -256,7 +252,7 @@ impl<'a> Project<'a> {
     /// Writes the text, syncs it, then writes the judgements.
     fn flush(&mut self) -> Result<(), ImportError> {
         for (name, items) in std::mem::take(&mut self.new) {
-            item::append_batch(&self.samples, &name, &items)?;
+            self.written.new_items += self.known.append(&name, items)?;
         }
         self.bytes = 0;
         for waiting in std::mem::take(&mut self.waiting) {

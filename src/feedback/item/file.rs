@@ -311,6 +311,28 @@ impl BatchFile {
         read_batch(&self.path)
     }
 
+    /// Bytes of the lines that have an end: all but what a crash cut off.
+    ///
+    /// # Errors
+    /// [`SamplesError::Io`].
+    pub fn whole(&mut self) -> Result<u64, SamplesError> {
+        let mut whole = || {
+            let len = self.file.metadata()?.len();
+            Ok(len - self.tail(len)?.len() as u64)
+        };
+        whole().map_err(failed(&self.path.clone()))
+    }
+
+    /// Ends a last line that lacks nothing but its end, and takes away one that a crash cut off, which
+    /// was shown to nobody.
+    ///
+    /// # Errors
+    /// [`SamplesError::Io`].
+    pub fn mend(&mut self) -> Result<(), SamplesError> {
+        let path = self.path.clone();
+        self.end_last_line().map_err(failed(&path))
+    }
+
     /// Appends items; they are on disk when this returns. A line that a crash cut off was shown to
     /// nobody, and makes room.
     ///
@@ -339,6 +361,12 @@ impl BatchFile {
     }
 
     fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        self.end_last_line()?;
+        self.file.write_all(text)?;
+        self.file.sync_data()
+    }
+
+    fn end_last_line(&mut self) -> io::Result<()> {
         let len = self.file.metadata()?.len();
         let tail = self.tail(len)?;
         if serde_json::from_slice::<Item>(&tail).is_ok() {
@@ -346,8 +374,7 @@ impl BatchFile {
         } else if !tail.is_empty() {
             self.file.set_len(len - tail.len() as u64)?;
         }
-        self.file.write_all(text)?;
-        self.file.sync_data()
+        Ok(())
     }
 
     /// What follows the last newline, which is nothing but after a crash.

@@ -2,7 +2,7 @@
 
 use super::Share;
 use super::votes::Vote;
-use crate::feedback::record::{Outcome, Record};
+use crate::feedback::record::{Kind, Outcome, Record};
 use crate::stats::Interval;
 use crate::stats::binomial::fair_coin_p;
 use crate::stats::normal::Z;
@@ -23,7 +23,7 @@ pub struct Tally {
     pub cannot_judge: usize,
     /// Judgements that settled a disagreement of others; they are among the above.
     pub adjudications: usize,
-    /// Skipped or deferred, not judged.
+    /// Skipped. What was deferred comes again and is not counted.
     pub skipped: usize,
     /// How often the left one of two answers on a screen won: near 0.5 without a habit.
     pub left: Option<Share>,
@@ -60,7 +60,7 @@ impl Tally {
             both_bad: count(Outcome::BothBad),
             cannot_judge: count(Outcome::CannotJudge),
             adjudications: judged.len() - own.len(),
-            skipped: votes.len() - judged.len(),
+            skipped: votes.iter().filter(|v| v.record.kind == Kind::Skip).count(),
             left: Share::new(left as f64, n),
             left_p: (n > 0).then(|| fair_coin_p(left, n)),
             per_active_hour: (hours > 0.0).then(|| active.len() as f64 / hours),

@@ -5,13 +5,14 @@ use super::decision::Decision;
 use crate::feedback::record::glance::Glance;
 use crate::feedback::record::{Header, Kind, Record, UtcMillis};
 use crate::feedback::spill::Spill;
+use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::path::Path;
 use ulid::Ulid;
 
-/// Bytes of an entry: how many count, the last answer's id, its verdict.
-const ENTRY: usize = 2 + 16 + 8;
+/// Bytes of an entry: the last answer's id, its verdict.
+const ENTRY: usize = 16 + 8;
 
 /// An answer that is there.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -75,6 +76,14 @@ fn answer_key(annotator: &str, item: &str, slot: u8) -> u64 {
 /// The last answer to each item and slot of each annotator.
 pub struct Answered {
     by_key: Spill<ENTRY>,
+    taken_back: TakenBack,
+}
+
+/// What people took back, which is little: the ids of the answers, and the keys of what they are about.
+#[derive(Default)]
+struct TakenBack {
+    ids: HashSet<Ulid>,
+    keys: HashSet<u64>,
 }
 
 impl Answered {
@@ -82,10 +91,11 @@ impl Answered {
     pub fn new(folder: &Path) -> Self {
         Self {
             by_key: Spill::new(folder),
+            taken_back: TakenBack::default(),
         }
     }
 
-    /// Counts an event.
+    /// Counts an event. After the last one, see [`Answered::forget_taken_back`].
     ///
     /// # Errors
     /// The temporary file cannot be written.
@@ -94,21 +104,55 @@ impl Answered {
             return Ok(());
         };
         let key = answer_key(annotator, item, glance.slot.unwrap_or(0));
-        let (count, last) = self.entry(key)?;
-        let (count, last) = match glance.kind {
-            Kind::Judgement | Kind::Skip | Kind::Defer => {
-                let answer = Answer::of(glance);
-                // Sessions can overlap: a file that is read later can hold the earlier answer.
-                let last = if last.id <= answer.id { answer } else { last };
-                (count.saturating_add(1), last)
+        match glance.kind {
+            Kind::Judgement | Kind::Skip | Kind::Defer => self.put(key, Answer::of(glance)),
+            Kind::Retract => {
+                self.taken_back.keys.insert(key);
+                self.taken_back.ids.extend(glance.supersedes);
+                Ok(())
             }
-            Kind::Retract => (count.saturating_sub(1), last),
-            Kind::SessionStart | Kind::SessionEnd => return Ok(()),
+            Kind::SessionStart | Kind::SessionEnd => Ok(()),
+        }
+    }
+
+    /// Forgets all answers to what an answer was taken back of: which of them is the last one is no longer
+    /// known. True if there are any; then [recount](Self::recount) the same events.
+    ///
+    /// # Errors
+    /// The temporary file cannot be written.
+    pub fn forget_taken_back(&mut self) -> io::Result<bool> {
+        let mut keys = self.taken_back.keys.iter();
+        keys.try_for_each(|&key| self.by_key.insert(key, [0; ENTRY]))?;
+        Ok(!self.taken_back.keys.is_empty())
+    }
+
+    /// Counts an event again that was forgotten and not taken back.
+    ///
+    /// # Errors
+    /// The temporary file cannot be written.
+    pub fn recount(&mut self, annotator: &str, glance: &Glance) -> io::Result<()> {
+        let (Some(item), false) = (&glance.item, glance.kind == Kind::Retract) else {
+            return Ok(());
         };
+        let key = answer_key(annotator, item, glance.slot.unwrap_or(0));
+        if !self.taken_back.keys.contains(&key) || self.taken_back.ids.contains(&glance.id) {
+            return Ok(());
+        }
+        self.put(key, Answer::of(glance))
+    }
+
+    /// Everything is recounted.
+    pub fn recounted(&mut self) {
+        self.taken_back = TakenBack::default();
+    }
+
+    fn put(&mut self, key: u64, answer: Answer) -> io::Result<()> {
+        let there = self.entry(key)?;
+        // Sessions can overlap: a file that is read later can hold the earlier answer.
+        let last = there.filter(|last| last.id > answer.id).unwrap_or(answer);
         let mut entry = [0; ENTRY];
-        entry[..2].copy_from_slice(&count.to_le_bytes());
-        entry[2..18].copy_from_slice(&last.id.to_bytes());
-        entry[18..].copy_from_slice(&last.verdict.to_le_bytes());
+        entry[..16].copy_from_slice(&last.id.to_bytes());
+        entry[16..].copy_from_slice(&last.verdict.to_le_bytes());
         self.by_key.insert(key, entry)
     }
 
@@ -117,23 +161,20 @@ impl Answered {
     /// # Errors
     /// The temporary file cannot be read.
     pub fn answer(&mut self, annotator: &str, item: &str, slot: u8) -> io::Result<Option<Answer>> {
-        let (count, last) = self.entry(answer_key(annotator, item, slot))?;
-        Ok((count > 0).then_some(last))
+        self.entry(answer_key(annotator, item, slot))
     }
 
-    /// Answers that count (given less taken back), and the last one.
-    fn entry(&mut self, key: u64) -> io::Result<(u16, Answer)> {
-        let Some(entry) = self.by_key.get(key)? else {
-            return Ok((0, Answer::default()));
+    /// The last answer. Zeros stand for one that was forgotten.
+    fn entry(&mut self, key: u64) -> io::Result<Option<Answer>> {
+        let Some(entry) = self.by_key.get(key)?.filter(|entry| *entry != [0; ENTRY]) else {
+            return Ok(None);
         };
-        let (mut count, mut id, mut verdict) = ([0; 2], [0; 16], [0; 8]);
-        count.copy_from_slice(&entry[..2]);
-        id.copy_from_slice(&entry[2..18]);
-        verdict.copy_from_slice(&entry[18..]);
-        let last = Answer {
+        let (mut id, mut verdict) = ([0; 16], [0; 8]);
+        id.copy_from_slice(&entry[..16]);
+        verdict.copy_from_slice(&entry[16..]);
+        Ok(Some(Answer {
             id: Ulid::from_bytes(id),
             verdict: u64::from_le_bytes(verdict),
-        };
-        Ok((u16::from_le_bytes(count), last))
+        }))
     }
 }

@@ -14,7 +14,7 @@ use super::{StoreError, annotator_folder};
 use crate::feedback::record::glance::Glance;
 use crate::feedback::record::{Header, Kind, QUESTION, Record};
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use ulid::Ulid;
 
@@ -55,17 +55,29 @@ impl Bulk {
             last_id: Ulid::nil(),
             _lock: lock,
         };
-        for (session, path) in session_files(&bulk.folder)? {
-            bulk.last_id = bulk.last_id.max(session);
-            bulk.read(&path, answered)?;
+        let files = session_files(&bulk.folder)?;
+        for (session, path) in &files {
+            bulk.last_id = bulk.last_id.max(*session);
+            bulk.read(path, &mut |glance| answered.count(annotator, glance))?;
+        }
+        let taken_back = answered.forget_taken_back();
+        if taken_back.map_err(StoreError::io(&bulk.folder))? {
+            for (_, path) in &files {
+                bulk.read(path, &mut |glance| answered.recount(annotator, glance))?;
+            }
+            answered.recounted();
         }
         bulk.id = bulk.stamps.id_after(bulk.last_id);
         bulk.last_id = bulk.id;
         Ok(bulk)
     }
 
-    /// Counts the answers of a session file. A line cut off at its end is none.
-    fn read(&mut self, path: &Path, answered: &mut Answered) -> Result<(), StoreError> {
+    /// Shows `count` the events of a session file. A line cut off at its end is none.
+    fn read(
+        &mut self,
+        path: &Path,
+        count: &mut dyn FnMut(&Glance) -> io::Result<()>,
+    ) -> Result<(), StoreError> {
         let file = File::open(path).map_err(StoreError::io(path))?;
         let mut reader = BufReader::with_capacity(1 << 18, file);
         let mut bytes = Vec::new();
@@ -81,8 +93,7 @@ impl Bulk {
             match Glance::at(&bytes) {
                 Ok(glance) => {
                     self.last_id = self.last_id.max(glance.id);
-                    let counted = answered.count(&self.annotator, &glance);
-                    counted.map_err(StoreError::io(path))?;
+                    count(&glance).map_err(StoreError::io(path))?;
                 }
                 Err(_) if !whole => break,
                 Err(source) => {
