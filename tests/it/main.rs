@@ -55,6 +55,7 @@ mod stats_report;
 mod stats_screen;
 mod stats_stage;
 mod tokenizer;
+mod tui_drafts;
 mod tui_history;
 mod tui_keys;
 mod tui_layout;

@@ -51,7 +51,7 @@ fn open(job: &Job) -> Opened {
         .settling(job.plan.disputes.clone().unwrap_or_default());
     let mut desk = desk_of(job, session.history())?;
     let (begun, history) = (session.begun(), session.history());
-    desk.begun = desk::kept(begun, &desk, job.items, history, job.plan.seed);
+    desk::bring_back(&mut desk, begun, job.items, history, job.plan.seed);
     Ok((session, desk))
 }
 

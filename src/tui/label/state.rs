@@ -16,6 +16,7 @@ use super::view::View;
 use crate::feedback::queue::Today;
 use crate::feedback::record::Scale;
 use crate::feedback::report::Report;
+use crate::feedback::store::begun::Begun;
 use crate::tui::keys::{Context, Key, Mode};
 use crate::tui::text::document::Document;
 use crate::tui::text::markdown;
@@ -104,6 +105,8 @@ pub struct App {
     /// What was begun on pairs that are not on the screen: an undo brought up others, or it was kept
     /// from an earlier session.
     pub begun: Vec<Unsaved>,
+    /// What was begun in other work, such as another batch.
+    pub begun_elsewhere: Vec<Begun>,
     /// A judgement of the history that is open to be changed.
     pub revision: Option<Revision>,
     /// The judgements of this annotator.
@@ -151,6 +154,7 @@ impl App {
             selected: None,
             remarks: Remarks::default(),
             begun: Vec::new(),
+            begun_elsewhere: Vec::new(),
             revision: None,
             history: List::default(),
             statistics: None,

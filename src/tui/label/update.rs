@@ -90,6 +90,7 @@ fn open(app: &mut App, desk: Desk, now: u64) {
         Today { done, ..today }
     });
     app.begun = desk.begun;
+    app.begun_elsewhere = desk.begun_elsewhere;
     app.asked = None;
     show(app, now);
     if unsaved::take_up(app, None) {
