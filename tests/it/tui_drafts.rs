@@ -6,7 +6,7 @@ use rlhf::feedback::store::begun::Begun;
 use rlhf::tui::label::unsaved::begun;
 use rlhf::tui::label::update::Event;
 
-use crate::tui_stage::{Stage, setup};
+use crate::tui_stage::{Stage, pairs, setup};
 use crate::tui_unsaved::{desk, items, judgements, label, leave, open};
 
 /// Writes this comment on what is on the screen.
@@ -154,4 +154,41 @@ fn what_an_annotator_began_is_no_part_of_their_ruling() {
     assert_eq!(ruling().app.remarks.note, "as a judge");
     let stage = label(dir.path(), &items, "");
     assert_eq!(stage.app.remarks.note, "as an annotator");
+}
+
+#[test]
+fn a_draft_that_could_not_be_kept_is_kept_when_it_is_tried_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut session = open(dir.path());
+    let place = dir.path().join("mia/draft.json");
+    // A folder in its place: nobody can write the file, not even root.
+    std::fs::create_dir(&place).unwrap();
+    let draft = Begun {
+        item: "a".into(),
+        note: "why".into(),
+        ..Begun::default()
+    };
+    assert!(session.keep(vec![draft.clone()]).is_err());
+    std::fs::remove_dir(&place).unwrap();
+    session.keep(vec![draft.clone()]).unwrap();
+    drop(session);
+    assert_eq!(open(dir.path()).begun(), [draft]);
+}
+
+#[test]
+fn that_a_draft_is_not_kept_is_said_until_it_is() {
+    let mut stage = Stage::new(setup(), (120, 36), pairs(2));
+    stage.event(Event::Kept(Err("No space left on device".into())));
+    let said = "What is begun could not be kept: No space left on device";
+    assert!(stage.screen().contains(said));
+    // A hint of the next key stands before it, and it is there again after that.
+    stage.press("u");
+    assert!(stage.screen().contains("Nothing to take back."));
+    stage.press("j");
+    assert!(stage.screen().contains(said), "{}", stage.screen());
+    stage.press("7");
+    assert!(stage.screen().contains(said));
+    stage.event(Event::Kept(Ok(())));
+    assert!(!stage.screen().contains("could not be kept"));
+    assert!(stage.screen().contains("last: B slightly better"));
 }
