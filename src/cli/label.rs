@@ -18,6 +18,7 @@ use crate::config::{self, LabelConfig};
 use crate::feedback::digest::Sha256;
 use crate::feedback::gold;
 use crate::feedback::item::Item;
+use crate::feedback::queue::order::Strategy;
 use crate::feedback::queue::{Plan, Queue};
 use crate::feedback::record::SIM_PREFIX;
 use crate::feedback::sim::Simulated;
@@ -128,6 +129,8 @@ fn judge_live(
     let (mut items, source) = live::open(args, &annotator)?;
     let mut plan = plan::of_project(settings, &args.dir, &mut items)?;
     plan.roster.annotators.clear();
+    // As they came, so that one goes on at the pair at which one stopped.
+    plan.order.strategy = Strategy::Listed;
     let ahead = args.live.ahead;
     let supply: Supply = Box::new(move || source.start(ahead));
     judge(args, annotator, &items, (settings, &plan), Some(supply))

@@ -14,10 +14,10 @@ use ratatui::backend::CrosstermBackend;
 use ratatui::crossterm::event::{
     DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
 };
-use ratatui::crossterm::style::Print;
+use ratatui::crossterm::style::{Print, ResetColor};
 use ratatui::crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen,
-    disable_raw_mode, enable_raw_mode, size,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen,
+    LeaveAlternateScreen, disable_raw_mode, enable_raw_mode, size,
 };
 use ratatui::crossterm::{cursor, execute, queue};
 use ratatui::layout::Rect;
@@ -76,6 +76,9 @@ fn take(mouse: bool) -> io::Result<()> {
     execute!(
         stdout(),
         EnterAlternateScreen,
+        // A program that was killed may have left the terminal there, with its colours and text.
+        ResetColor,
+        Clear(ClearType::All),
         EXPLICIT_ORDER,
         EnableBracketedPaste,
         cursor::Hide

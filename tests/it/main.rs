@@ -58,6 +58,8 @@ mod stats_report;
 mod stats_screen;
 mod stats_stage;
 mod tokenizer;
+mod tui_beside;
+mod tui_drafts;
 mod tui_history;
 mod tui_keys;
 mod tui_layout;
@@ -66,6 +68,7 @@ mod tui_person;
 mod tui_pty;
 mod tui_ranking;
 mod tui_remarks;
+mod tui_return;
 mod tui_screens;
 mod tui_sessions;
 #[cfg(unix)]

@@ -142,7 +142,7 @@ fn right_to_left_text_is_announced() {
     let stage = Stage::new(setup(), SPLIT, vec![pair("q", "שלום", "hello")]);
     let screen = stage.screen();
     assert!(
-        screen.contains("A · right-to-left text, shown in logical order"),
+        screen.contains("A · right-to-left, in logical order"),
         "{screen}"
     );
 }
@@ -303,7 +303,7 @@ fn the_statistics_steer_nobody_while_pairs_are_left() {
     assert_eq!(stage.effects, [Effect::Count]);
     assert!(stage.screen().contains("counting what everybody judged"));
     assert!(stage.screen().contains("1 of 2 pairs in all"));
-    stage.event(Event::Counted(Ok(Box::new(campaign().report()))));
+    stage.event(Event::Counted(Ok(Box::new(campaign().report())), 0));
     let blind = whole_page(&mut stage);
     assert!(blind.contains("40 of 40 items judged by people"), "{blind}");
     assert!(blind.contains("Judgements per minute, people"), "{blind}");
@@ -318,6 +318,15 @@ fn the_statistics_steer_nobody_while_pairs_are_left() {
         assert!(!blind.contains(steering), "{steering}: {blind}");
     }
     stage.press("% 7 %");
+    let report = || Ok(Box::new(campaign().report()));
+    stage.event(Event::Counted(report(), 3));
+    let elsewhere = whole_page(&mut stage);
+    assert!(
+        elsewhere.contains("3 pairs are left in other batches."),
+        "{elsewhere}"
+    );
+    assert!(!elsewhere.contains("round-2"), "{elsewhere}");
+    stage.event(Event::Counted(report(), 0));
     let all = whole_page(&mut stage);
     for part in [
         "Policies, by people",
@@ -328,7 +337,10 @@ fn the_statistics_steer_nobody_while_pairs_are_left() {
     ] {
         assert!(all.contains(part), "{part}: {all}");
     }
-    stage.event(Event::Counted(Err("samples/b.jsonl:3: \u{1b}[2J".into())));
+    stage.event(Event::Counted(
+        Err("samples/b.jsonl:3: \u{1b}[2J".into()),
+        0,
+    ));
     let failed = stage.screen();
     assert!(
         failed.contains("not counted: samples/b.jsonl:3: ␛[2J"),

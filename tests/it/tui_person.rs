@@ -146,6 +146,12 @@ impl Person {
         self.screen.screen().contents()
     }
 
+    /// Where these bytes first reached the terminal.
+    pub fn wrote(&self, bytes: &[u8]) -> Option<usize> {
+        let mut windows = self.written.windows(bytes.len());
+        windows.position(|window| window == bytes)
+    }
+
     /// Waits for the end; the terminal must be as it was.
     pub fn leaves(mut self) -> (ExitStatus, String) {
         loop {

@@ -184,7 +184,7 @@ const STATES: &[(&str, Make)] = &[
     ("done", |size| opened(size, setup(), Desk::default())),
     ("statistics", |size| {
         let mut stage = pressed(size, "%");
-        stage.event(Event::Counted(Ok(Box::new(campaign().report()))));
+        stage.event(Event::Counted(Ok(Box::new(campaign().report())), 0));
         stage
     }),
 ];

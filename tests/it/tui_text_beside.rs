@@ -74,7 +74,7 @@ fn beside(text: &str, size: (u16, u16)) -> Vec<(&'static str, Stage)> {
         ),
         ("a file that cannot be counted", {
             let mut stage = pressed("%");
-            stage.event(Event::Counted(Err(file())));
+            stage.event(Event::Counted(Err(file()), 0));
             stage
         }),
         (

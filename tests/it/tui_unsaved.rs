@@ -9,7 +9,7 @@ use rlhf::feedback::record::{Kind, Record, Scale, Time};
 use rlhf::feedback::store::load::load;
 use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
-use rlhf::tui::label::desk::{Rules, kept, lay_out, list};
+use rlhf::tui::label::desk::{Rules, bring_back, lay_out, list};
 use rlhf::tui::label::draft::Draft;
 use rlhf::tui::label::state::Desk;
 use rlhf::tui::label::unsaved::begun;
@@ -17,30 +17,31 @@ use rlhf::tui::label::update::Event;
 
 use crate::tui_stage::{Stage, item, pair, pairs, ranking, setup};
 
-fn items(n: usize) -> Vec<Item> {
+pub fn items(n: usize) -> Vec<Item> {
     let prompt = |i: usize| PromptText::Text(format!("question {i}"));
     (0..n)
         .map(|i| item(prompt(i), &[&format!("one {i}"), &format!("two {i}")]))
         .collect()
 }
 
-fn desk(session: &Session, items: &[Item], plan: &Plan) -> Desk {
+pub fn desk(session: &Session, items: &[Item], plan: &Plan) -> Desk {
     let rules = Rules {
         plan,
         scale: Scale::Nine,
         guidelines_sha256: None,
     };
     let mut desk = lay_out(items, session.history(), rules).unwrap();
-    desk.begun = kept(session.begun(), &desk, items, session.history(), plan.seed);
+    let (begun, history) = (session.begun(), session.history());
+    bring_back(&mut desk, begun, items, history, plan.seed);
     desk
 }
 
-fn open(feedback: &Path) -> Session {
+pub fn open(feedback: &Path) -> Session {
     Session::open(feedback, "mia", Stamps::system()).unwrap()
 }
 
 /// A session of these keys, as the driver runs it. At `H` the history is read.
-fn label(feedback: &Path, items: &[Item], keys: &str) -> Stage {
+pub fn label(feedback: &Path, items: &[Item], keys: &str) -> Stage {
     let plan = Plan::seeded(42);
     let mut session = open(feedback);
     let mut stage = Stage::locked(setup(), (120, 36));
@@ -61,12 +62,12 @@ fn label(feedback: &Path, items: &[Item], keys: &str) -> Stage {
 }
 
 /// The session ends: its lock is let go, and what is begun is kept.
-fn leave(feedback: &Path, mut stage: Stage) {
+pub fn leave(feedback: &Path, mut stage: Stage) {
     stage.saver = None;
     open(feedback).keep(begun(&stage.app)).unwrap();
 }
 
-fn judgements(feedback: &Path) -> Vec<Record> {
+pub fn judgements(feedback: &Path) -> Vec<Record> {
     load(feedback, "mia").unwrap().judgements().unwrap()
 }
 

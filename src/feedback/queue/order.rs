@@ -26,6 +26,9 @@ pub enum Strategy {
     RoundRobin,
     /// By score, highest first.
     Informative,
+    /// As they are listed, for items that are judged as they are made: no choice of a project.
+    #[serde(skip)]
+    Listed,
 }
 
 /// A strategy with what it needs.
@@ -80,6 +83,10 @@ impl Order {
         annotator: &str,
         seed: u64,
     ) -> Vec<Task> {
+        if self.strategy == Strategy::Listed {
+            let tasks = indices.into_iter();
+            return tasks.map(|index| task(index, Choice::Listed)).collect();
+        }
         let key_of = |&index: &usize| (key(seed, annotator, &items[index].id), index);
         let mut shuffled = on_all_cores(&indices, key_of);
         shuffled.sort_unstable();

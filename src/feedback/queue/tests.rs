@@ -134,6 +134,15 @@ fn round_robin_takes_one_item_of_every_prompt_before_the_second_of_any() {
 }
 
 #[test]
+fn what_is_listed_comes_as_it_is_listed() {
+    let items: Vec<Item> = (0..50).map(item).collect();
+    let order = tasks(&items, "ann", &plan(Strategy::Listed));
+    let places = order.iter().map(|task| (task.index, task.choice));
+    let listed = (0..50).map(|index| (index, Choice::Listed));
+    assert!(places.eq(listed), "{order:?}");
+}
+
+#[test]
 fn the_most_informative_come_first_and_a_fifth_is_a_fair_sample() {
     let items: Vec<Item> = (0..1000).map(item).collect();
     let mut plan = plan(Strategy::Informative);

@@ -5,7 +5,9 @@
 //! whatever the side on which they stand.
 
 use super::StoreError;
+use super::history::History;
 use super::log::{for_writing, replace};
+use crate::feedback::record::{Kind, Purpose};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
@@ -23,6 +25,9 @@ pub struct Begun {
     /// The judgement or skip that was being changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changes: Option<Ulid>,
+    /// Said as an adjudicator: it belongs to a ruling, not to an annotator's own judgement.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ruling: bool,
     /// The comment.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub note: String,
@@ -55,6 +60,29 @@ pub enum Chosen {
     BothBad,
     /// Ranks by candidate id, 1 best; a ranking in the making lacks some.
     Ranks(BTreeMap<String, u8>),
+}
+
+impl Begun {
+    /// Whether both are about the same judgement to be.
+    pub fn is_about(&self, other: &Self) -> bool {
+        let subject = |begun: &Self| (begun.slot, begun.changes, begun.ruling);
+        self.item == other.item && subject(self) == subject(other)
+    }
+
+    /// Whether it can still be saved, as far as the annotator's events tell: nothing was decided
+    /// instead, and what was being changed stands.
+    pub fn is_open(&self, history: &History) -> bool {
+        let event = history.effective(&self.item, self.slot);
+        match self.changes {
+            Some(id) => event.is_some_and(|event| event.id == id),
+            None => event.is_none_or(|event| match event.kind {
+                Kind::Defer => true,
+                // An adjudicator rules on what they skipped as an annotator.
+                Kind::Skip => self.ruling && event.purpose != Some(Purpose::Adjudication),
+                _ => false,
+            }),
+        }
+    }
 }
 
 fn place(folder: &Path) -> PathBuf {

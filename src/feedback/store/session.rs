@@ -127,8 +127,8 @@ impl Session {
         &self.begun
     }
 
-    /// Keeps what is begun and not saved, in place of what was kept before. Not tried again for the
-    /// same if it fails.
+    /// Keeps what is begun and not saved, in place of what was kept before. Writes nothing if that is
+    /// the same; what failed can be tried again.
     ///
     /// # Errors
     /// [`StoreError::Io`]; judgements are not concerned.
@@ -136,8 +136,9 @@ impl Session {
         if begun == self.begun {
             return Ok(());
         }
+        begun::write(&self.folder, &begun)?;
         self.begun = begun;
-        begun::write(&self.folder, &self.begun)
+        Ok(())
     }
 
     /// Everything this annotator has done, this session included.

@@ -73,34 +73,33 @@ pub fn lay_out(items: &[Item], history: &History, rules: Rules<'_>) -> Result<De
     })
 }
 
-/// What was kept of what earlier sessions began, for pairs that still wait and judgements that still
-/// stand.
-pub fn kept(
-    begun: &[Begun],
-    desk: &Desk,
-    items: &[Item],
-    history: &History,
-    seed: u64,
-) -> Vec<Unsaved> {
+/// Lays out what earlier sessions began: on pairs of the desk that still wait, on judgements that still
+/// stand, and, untouched, what belongs to other work.
+pub fn bring_back(desk: &mut Desk, begun: &[Begun], items: &[Item], history: &History, seed: u64) {
     let waiting = |begun: &Begun| {
-        let is_it = |pair: &&Pair| pair.item.id == begun.item && pair.slot == begun.slot;
+        let is_it = |pair: &&Pair| {
+            let ruling = pair.purpose == Purpose::Adjudication;
+            (&pair.item.id, pair.slot, ruling) == (&begun.item, begun.slot, begun.ruling)
+        };
         desk.pairs.iter().find(is_it).cloned()
     };
     let standing = |begun: &Begun| {
-        let event = history.effective(&begun.item, begun.slot);
-        event.filter(|event| Some(event.id) == begun.changes)?;
         let item = items.iter().find(|item| item.id == begun.item)?.clone();
         let (who, slot) = (&history.annotator, begun.slot);
         Some(pair(item, who, slot, Purpose::Train, seed))
     };
-    let on_pair = |begun: &Begun| {
+    let (mut here, mut elsewhere) = (Vec::new(), Vec::new());
+    for begun in begun.iter().filter(|begun| begun.is_open(history)) {
         let pair = match begun.changes {
             None => waiting(begun),
             Some(_) => standing(begun),
         };
-        Some(Unsaved::of(begun, Rc::new(pair?)))
-    };
-    begun.iter().filter_map(on_pair).collect()
+        match pair {
+            Some(pair) => here.push(Unsaved::of(begun, Rc::new(pair))),
+            None => elsewhere.push(begun.clone()),
+        }
+    }
+    (desk.begun, desk.begun_elsewhere) = (here, elsewhere);
 }
 
 /// How much of the day's target is done. And a line that a crash cut off is told once, because its

@@ -12,6 +12,7 @@ use super::header;
 use super::layout::{Answers, Regions, inside};
 use super::pane::Pane;
 use super::ranking;
+use super::remarks::Remarks;
 use super::scale_row;
 use super::state::{App, Pair, Screen};
 use super::view::View;
@@ -19,8 +20,40 @@ use crate::tui::keys::{Action, GAP};
 use crate::tui::text::{Row, columns, fit, sanitise};
 use crate::tui::theme::Theme;
 
-/// Columns that a comment or the flags take below the answers.
-const COMMENT: usize = 32;
+/// Where the row below the answers begins.
+const MARGIN: usize = 2;
+
+/// How comment and flags are written below the answers.
+#[derive(Clone, Copy)]
+struct Form {
+    /// The columns that each has.
+    columns: usize,
+    /// With the word beside what is set.
+    named: bool,
+}
+
+impl Form {
+    fn word(self, name: &str, set: &str) -> String {
+        match (set, self.named) {
+            ("", _) => name.to_owned(),
+            (_, true) => format!("{name}: {set}"),
+            (_, false) => set.to_owned(),
+        }
+    }
+}
+
+/// The forms, roomiest first: the first that fits is taken, so that a long comment hides no flag.
+const FORMS: [Form; 5] = [
+    form(32, true),
+    form(20, true),
+    form(12, true),
+    form(12, false),
+    form(8, false),
+];
+
+const fn form(columns: usize, named: bool) -> Form {
+    Form { columns, named }
+}
 
 /// Where the cells go and how they look.
 pub(super) struct Canvas<'a> {
@@ -157,12 +190,9 @@ fn pair(app: &App, canvas: &mut Canvas, regions: &Regions) {
     let Some(pair) = app.pair() else { return };
     let view = &app.view;
     let focused = view.focused && view.on_prompt;
-    canvas.frame(
-        regions.prompt,
-        &prompt_title(pair, view),
-        &prompt_range(&view.prompt, regions.prompt.width),
-        focused,
-    );
+    let range = prompt_range(&view.prompt, regions.prompt.width);
+    let title = beside_range(&prompt_title(pair, view), &range, regions.prompt);
+    canvas.frame(regions.prompt, &title, &range, focused);
     text(view, canvas, regions.prompt, pair.answers());
     if pair.is_ranking() {
         ranking::draw(app, canvas, regions.answers, pair);
@@ -206,16 +236,15 @@ fn notice(view: &View, stop: usize) -> String {
 }
 
 fn last(app: &App, canvas: &mut Canvas, area: Rect) {
-    let (text, style) = match app.hint.as_str() {
-        "" => (&app.message, canvas.theme.text()),
-        _ => (&app.hint, canvas.theme.warning()),
+    let unkept = app.unkept.as_ref();
+    let unkept = unkept.map(|error| format!("What is begun could not be kept: {error}"));
+    let (text, style) = match (app.hint.as_str(), &unkept) {
+        ("", None) => (app.message.as_str(), canvas.theme.text()),
+        ("", Some(unkept)) => (unkept.as_str(), canvas.theme.warning()),
+        (hint, _) => (hint, canvas.theme.warning()),
     };
-    canvas.put(
-        area,
-        1,
-        &fit(text, usize::from(area.width).saturating_sub(2)),
-        style,
-    );
+    let room = usize::from(area.width).saturating_sub(2);
+    canvas.put(area, 1, &fit(text, room), style);
 }
 
 fn prompt_title(pair: &Pair, view: &View) -> String {
@@ -237,6 +266,14 @@ fn prompt_range(pane: &Pane, width: u16) -> String {
     }
 }
 
+/// A title cut to the columns that the range leaves: that there is more to read must be seen.
+fn beside_range(title: &str, range: &str, area: Rect) -> String {
+    fit(
+        title,
+        usize::from(area.width).saturating_sub(columns(range) + 5),
+    )
+}
+
 /// `lines 1–16/31 ▼`, or with a check mark when nothing is hidden below.
 pub(super) fn range(pane: &Pane) -> String {
     let (first, last) = pane.range();
@@ -253,47 +290,67 @@ fn answer(
     (view, side): (&View, usize),
     focused: bool,
 ) {
-    canvas.frame(area, name, &range(view.shown(side)), focused);
+    let range = range(view.shown(side));
+    canvas.frame(area, &beside_range(name, &range, area), &range, focused);
     text(view, canvas, area, side);
 }
 
 /// Judgements without a grade, comment and flags, and the question if there is room.
 fn beside(app: &App, canvas: &mut Canvas, area: Rect) {
-    let pair = app.pair();
-    let bad = if pair.is_some_and(|pair| pair.is_ranking()) {
-        "all bad"
-    } else {
-        "both bad"
+    let key = |action| {
+        let context = app.context_of(app.mode_of(&app.base()));
+        app.setup.keymap.shown_for(&context, action)
     };
-    let keymap = &app.setup.keymap;
-    let key = |action| keymap.shown_for(&app.context_of(app.mode_of(&app.base())), action);
-    let mut entries = vec![(Action::BothBad, bad.to_owned())];
-    entries.push((Action::CannotJudge, "cannot judge".to_owned()));
-    entries.push((Action::Note, comment(app)));
-    entries.push((Action::Flags, flags(app)));
-    if !app.remarks.aspects.is_empty() {
-        let count = app.remarks.aspects.len();
-        entries.push((Action::Aspects, format!("aspects: {count}")));
-    }
-    let mut x = 2;
-    for (action, word) in entries {
-        let Some(key) = key(action) else { continue };
-        x = canvas.put_keys(area, x, &[(key, &word)]);
-    }
+    let keyed = |form: &Form| -> Vec<(String, String)> {
+        let entries = entries(app, *form).into_iter();
+        entries
+            .filter_map(|(action, word)| Some((key(action)?, word)))
+            .collect()
+    };
+    let fits = |entries: &Vec<(String, String)>| {
+        let each = entries
+            .iter()
+            .map(|(key, word)| columns(key) + 1 + columns(word) + GAP);
+        MARGIN + each.sum::<usize>() <= usize::from(area.width) + GAP
+    };
+    let entries = FORMS.iter().map(keyed).find(fits).unwrap_or_else(|| {
+        let mut least = keyed(&FORMS[FORMS.len() - 1]);
+        if app.remarks != Remarks::default() {
+            // What was said is seen nowhere else; the keys are in the help too.
+            least.rotate_left(2);
+        }
+        least
+    });
+    let entries: Vec<(String, &str)> = entries
+        .iter()
+        .map(|(k, w)| (k.clone(), w.as_str()))
+        .collect();
+    let x = canvas.put_keys(area, MARGIN as u16, &entries);
     let question = &app.setup.question;
     canvas.put_right(area, x, &format!("{question} "), canvas.theme.faint());
 }
 
-fn comment(app: &App) -> String {
-    match sanitise(&app.remarks.note).replace('\n', " ") {
-        note if note.is_empty() => "comment".to_owned(),
-        note => format!("comment: \"{}\"", fit(&note, COMMENT)),
+/// What stands below the answers, in this form.
+fn entries(app: &App, form: Form) -> Vec<(Action, String)> {
+    let ranking = app.pair().is_some_and(|pair| pair.is_ranking());
+    let bad = if ranking { "all bad" } else { "both bad" };
+    let remarks = &app.remarks;
+    let note = sanitise(&remarks.note).replace('\n', " ");
+    let note = if note.is_empty() {
+        note
+    } else {
+        format!("\"{}\"", fit(&note, form.columns))
+    };
+    let flags = fit(&sanitise(&remarks.flags.join(", ")), form.columns);
+    let mut entries = vec![
+        (Action::BothBad, bad.to_owned()),
+        (Action::CannotJudge, "cannot judge".to_owned()),
+        (Action::Note, form.word("comment", &note)),
+        (Action::Flags, form.word("flags", &flags)),
+    ];
+    if !remarks.aspects.is_empty() {
+        let count = remarks.aspects.len();
+        entries.push((Action::Aspects, format!("aspects: {count}")));
     }
-}
-
-fn flags(app: &App) -> String {
-    match app.remarks.flags.join(", ") {
-        flags if flags.is_empty() => "flags".to_owned(),
-        flags => format!("flags: {}", fit(&sanitise(&flags), COMMENT)),
-    }
+    entries
 }

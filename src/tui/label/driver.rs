@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::mpsc::{Receiver, TryRecvError, channel};
 use std::time::Duration;
 
+use super::census::{Counted, count, now_ms};
 use super::desk::{self, Rules, lay_out};
 use super::draw;
 use super::mouse::{Mouse, MouseAction};
@@ -13,12 +14,10 @@ use super::unsaved::begun;
 use super::update::{Effect, Event, update};
 use super::{Job, LabelError, Supplied, Supply};
 use crate::feedback::item::Item;
-use crate::feedback::labels::Folders;
 use crate::feedback::queue::checks::Mixer;
 use crate::feedback::queue::order::Choice;
 use crate::feedback::queue::{Plan, Task};
 use crate::feedback::record::Purpose;
-use crate::feedback::report::Report;
 use crate::feedback::store::history::History;
 use crate::feedback::store::load::load;
 use crate::feedback::store::lock::Request;
@@ -37,8 +36,6 @@ const LOOK_MS: u64 = 1000;
 /// Fetch more items when fewer than this are waiting.
 const SUPPLY_BELOW: usize = 4;
 
-/// Everybody's labels, or why they could not be read.
-type Counted = Result<Box<Report>, String>;
 type Opened = Result<(Session, Desk), StoreError>;
 
 /// Locks and loads the annotator's judgements and lays out what is left.
@@ -51,14 +48,15 @@ fn open(job: &Job) -> Opened {
         .settling(job.plan.disputes.clone().unwrap_or_default());
     let mut desk = desk_of(job, session.history())?;
     let (begun, history) = (session.begun(), session.history());
-    desk.begun = desk::kept(begun, &desk, job.items, history, job.plan.seed);
+    desk::bring_back(&mut desk, begun, job.items, history, job.plan.seed);
     Ok((session, desk))
 }
 
 /// The work that is left according to a history.
 fn desk_of(job: &Job, history: &History) -> Result<Desk, StoreError> {
-    let now_ms = u64::try_from(Stamps::system().now().0).unwrap_or(0);
-    let plan: Plan = job.plan.divided(job.feedback, job.items, history, now_ms)?;
+    let plan: Plan = job
+        .plan
+        .divided(job.feedback, job.items, history, now_ms())?;
     let rules = Rules {
         plan: &plan,
         scale: job.setup.scale,
@@ -90,6 +88,8 @@ pub(super) struct Driver<'a> {
     read: Option<History>,
     /// When it was last looked whether somebody asks for the lock.
     looked_ms: u64,
+    /// When it was last tried to keep what is begun.
+    tried_ms: u64,
     /// What was asked of the session that has the lock.
     request: Option<Request>,
     supply: Option<Supply<'a>>,
@@ -121,6 +121,7 @@ impl<'a> Driver<'a> {
             session: None,
             read: None,
             looked_ms: 0,
+            tried_ms: 0,
             request: None,
             supply,
             supplied: None,
@@ -162,16 +163,28 @@ impl<'a> Driver<'a> {
                 let size = self.app.size;
                 screen.draw(size, |frame| draw::draw(&self.app, frame.buffer_mut()))?;
             }
-            events.push_back(match screen.next(TICK)? {
+            let next = match screen.next(TICK)? {
                 _ if stop.is_set() => Event::Terminate,
                 _ if self.is_wanted(screen.now_ms()) => Event::TakeOver,
                 Some(input) => event(input),
-                None => match self.keep() {
-                    Err(error) => Event::NotKept(error.to_string()),
-                    Ok(()) => self.look_up(screen)?,
-                },
-            });
+                None => {
+                    events.extend(self.kept(screen.now_ms()));
+                    self.look_up(screen)?
+                }
+            };
+            events.push_back(next);
         }
+    }
+
+    /// Keeps what is begun, and says when that begins to fail or works again. What failed is tried
+    /// again once a second.
+    fn kept(&mut self, now_ms: u64) -> Option<Event> {
+        if self.app.unkept.is_some() && now_ms < self.tried_ms + LOOK_MS {
+            return None;
+        }
+        self.tried_ms = now_ms;
+        let kept = self.keep().map_err(|error| error.to_string());
+        (kept.as_ref().err() != self.app.unkept.as_ref()).then_some(Event::Kept(kept))
     }
 
     /// Keeps what is begun and not saved, if it changed.
@@ -305,13 +318,13 @@ impl<'a> Driver<'a> {
         if self.counting.is_some() {
             return;
         }
-        let folders = Folders::of(self.job.feedback);
+        let feedback = self.job.feedback.to_owned();
+        let (annotator, plan) = (self.job.setup.annotator.clone(), self.job.plan.clone());
         let (sender, counting) = channel();
         self.counting = Some(counting);
         std::thread::spawn(move || {
-            let counted = Report::read(&folders).map(Box::new);
             // Nobody waits any more if the screen was left.
-            let _ = sender.send(counted.map_err(|error| error.to_string()));
+            let _ = sender.send(count(&feedback, &annotator, plan));
         });
     }
 
@@ -322,7 +335,10 @@ impl<'a> Driver<'a> {
             counted => {
                 self.counting = None;
                 let failed = |_| Err("counting failed".to_owned());
-                Some(Event::Counted(counted.unwrap_or_else(failed)))
+                Some(match counted.unwrap_or_else(failed) {
+                    Ok((report, left)) => Event::Counted(Ok(report), left),
+                    Err(error) => Event::Counted(Err(error), 0),
+                })
             }
         }
     }

@@ -32,16 +32,17 @@ pub enum Event {
     Supply(Vec<Pair>, u64),
     /// The judgements of this annotator, newest first, and how many older ones are left out.
     Listed(Vec<Entry>, usize),
-    /// What everybody judged, or why it could not be counted.
-    Counted(Result<Box<Report>, String>),
+    /// What everybody judged, or why it could not be counted; and how many pairs are left to this
+    /// annotator in the whole project.
+    Counted(Result<Box<Report>, String>, usize),
     /// The comment as the editor left it, or why there is none.
     Edited(Result<String, String>, u64),
     /// The record being written is on disk, under this id.
     Committed(Ulid, u64),
     /// The record could not be written; says why.
     CommitFailed(String),
-    /// What is begun could not be kept; says why.
-    NotKept(String),
+    /// What is begun is kept, or why it could not be.
+    Kept(Result<(), String>),
     /// Another session of this annotator asks for the work.
     TakeOver,
     /// The process was asked to end.

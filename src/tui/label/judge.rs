@@ -237,10 +237,7 @@ pub(super) fn committed(app: &mut App, id: Ulid, now: u64) {
                 }),
             },
         ),
-        Act::Retract(_) => {
-            unsaved::put_by(app);
-            take_back(app);
-        }
+        Act::Retract(_) => take_back(app),
     }
     show(app, now);
     if let Some(aside) = aside.filter(|_| draft.revision) {
@@ -250,6 +247,10 @@ pub(super) fn committed(app: &mut App, id: Ulid, now: u64) {
 
 fn settle(app: &mut App, done: Done) {
     if !done.revision {
+        if done.decision == Decision::Defer {
+            unsaved::put_by(app);
+        }
+        (app.remarks, app.selected) = (Remarks::default(), None);
         if let Some(place) = app.queue.iter().position(|pair| pair.is(&done.pair)) {
             app.queue.remove(place);
         }
@@ -271,8 +272,6 @@ fn settle(app: &mut App, done: Done) {
     let words = done.decision.describe(app.setup.scale);
     let what = if done.revision { "changed to" } else { "last" };
     app.message = format!("{what}: {words} · u undo");
-    app.selected = None;
-    app.remarks = Remarks::default();
     let before = app.today();
     app.done.push(done);
     if let (Some(before), Some(now)) = (before, app.today())
@@ -283,7 +282,9 @@ fn settle(app: &mut App, done: Done) {
         let reached = format!(" · today's target of {target} is reached");
         app.message.push_str(&reached);
     }
-    unsaved::take_up(app, None);
+    if !app.done.last().is_some_and(|done| done.revision) {
+        unsaved::take_up(app, None);
+    }
 }
 
 fn take_back(app: &mut App) {
@@ -297,6 +298,7 @@ fn take_back(app: &mut App) {
     };
     app.message = format!("{what} {words} · U redo");
     if !done.revision {
+        unsaved::put_by(app);
         let deferred = done.decision == Decision::Defer;
         let again = |pair: &Rc<Pair>| deferred && pair.is(&done.pair);
         if let Some(place) = app.queue.iter().rposition(again) {
@@ -305,6 +307,8 @@ fn take_back(app: &mut App) {
         app.queue.push_front(Rc::clone(&done.pair));
         app.selected = Some(done.decision).filter(|_| !deferred);
         app.remarks = done.remarks.clone();
+        // On a pair that was put off, what was said is begun still.
+        unsaved::take_up(app, None);
     }
     app.undone.push(done);
 }

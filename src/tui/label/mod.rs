@@ -9,11 +9,12 @@
 //! | [`draw`], [`header`], `scale_row`, `dialog` | state → cells |
 //! | [`scale`], [`ranks`], [`remarks`] | what can be said about a pair |
 //! | [`clock`], [`pane`], [`field`] | times, scrolling, text fields |
-//! | [`desk`], [`draft`], [`unsaved`] | from the store, to the store |
+//! | [`desk`], [`draft`], [`unsaved`], `census` | from the store, to the store |
 //!
 //! [`run`] starts the driver: it owns the terminal and the store, carries out effects, and feeds what
 //! came of them back. A judgement is on disk before the next pair appears.
 
+mod census;
 pub mod clock;
 pub mod desk;
 mod dialog;

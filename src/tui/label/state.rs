@@ -16,6 +16,7 @@ use super::view::View;
 use crate::feedback::queue::Today;
 use crate::feedback::record::Scale;
 use crate::feedback::report::Report;
+use crate::feedback::store::begun::Begun;
 use crate::tui::keys::{Context, Key, Mode};
 use crate::tui::text::document::Document;
 use crate::tui::text::markdown;
@@ -104,12 +105,18 @@ pub struct App {
     /// What was begun on pairs that are not on the screen: an undo brought up others, or it was kept
     /// from an earlier session.
     pub begun: Vec<Unsaved>,
+    /// Why what is begun could not be kept, until it is.
+    pub unkept: Option<String>,
+    /// What was begun in other work, such as another batch.
+    pub begun_elsewhere: Vec<Begun>,
     /// A judgement of the history that is open to be changed.
     pub revision: Option<Revision>,
     /// The judgements of this annotator.
     pub history: List,
     /// What everybody judged, once it was counted.
     pub statistics: Option<Result<Box<Report>, String>>,
+    /// How many pairs were left to this annotator in the whole project then.
+    pub left_anywhere: usize,
     /// What is being written.
     pub committing: Option<Draft>,
     /// A write failed: how.
@@ -151,9 +158,12 @@ impl App {
             selected: None,
             remarks: Remarks::default(),
             begun: Vec::new(),
+            unkept: None,
+            begun_elsewhere: Vec::new(),
             revision: None,
             history: List::default(),
             statistics: None,
+            left_anywhere: 0,
             committing: None,
             failure: None,
             reading: false,

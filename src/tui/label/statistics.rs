@@ -2,7 +2,8 @@
 //!
 //! While pairs are left only counts and pace are shown. Win rates, sides and lengths could steer the
 //! next judgement, and agreement, gold and repeats, which move with every judgement, would say how
-//! others judged a pair that undo can still bring back. All of it follows when nothing is left.
+//! others judged a pair that undo can still bring back. All of it follows when nothing is left, in
+//! any batch of the project: a win rate steers judgements of another batch just as well.
 
 use super::header::duration;
 use super::state::{App, Screen};
@@ -33,8 +34,8 @@ pub(super) fn open(app: &mut App) -> Vec<Effect> {
 }
 
 /// The labels on the disk are counted.
-pub(super) fn counted(app: &mut App, report: Result<Box<Report>, String>) {
-    app.statistics = Some(report);
+pub(super) fn counted(app: &mut App, report: Result<Box<Report>, String>, left: usize) {
+    (app.statistics, app.left_anywhere) = (Some(report), left);
     if app.screen == Screen::Statistics {
         app.view.page.rewrap();
         app.fit();
@@ -51,7 +52,12 @@ pub(super) fn document(app: &App, width: usize) -> Document {
         )),
         Some(Err(problem)) => page.push(row(RowKind::Text, format!("not counted: {problem}"))),
         Some(Ok(report)) => {
-            let blind = app.pair().is_some() || app.more;
+            let here = app.pair().is_some() || app.more;
+            let blind = here || app.left_anywhere > 0;
+            if !here && blind {
+                let left = format!("{} pairs are left in other batches.", app.left_anywhere);
+                page.push(row(RowKind::Faint, left));
+            }
             if blind {
                 let why = "Policies, agreement, sides and lengths follow when nothing is left: \
                            they could steer a judgement.";

@@ -11,6 +11,7 @@ use super::ranks::Ranks;
 use super::remarks::Remarks;
 use super::scale::Decision;
 use super::state::{App, Screen};
+use crate::feedback::record::Purpose;
 use crate::feedback::store::begun::{Begun, Chosen};
 
 /// What was begun on a pair that is not on the screen.
@@ -27,6 +28,10 @@ pub struct Unsaved {
 }
 
 impl Unsaved {
+    fn is_about(&self, other: &Self) -> bool {
+        self.pair.is(&other.pair) && self.changes == other.changes
+    }
+
     fn is_something(&self) -> bool {
         self.selected.is_some() || self.remarks != Remarks::default()
     }
@@ -37,6 +42,7 @@ impl Unsaved {
             item: self.pair.item.id.clone(),
             slot: self.pair.slot,
             changes: self.changes,
+            ruling: self.pair.purpose == Purpose::Adjudication,
             note: self.remarks.note.clone(),
             flags: self.remarks.flags.clone(),
             aspects: self.remarks.recorded_aspects(&self.pair),
@@ -103,13 +109,14 @@ fn select(chosen: &Chosen, pair: &Pair) -> Option<Decision> {
     })
 }
 
-/// Everything that is begun and not saved.
+/// Everything that is begun and not saved. What is on the screen is newer than what was put by.
 pub fn begun(app: &App) -> Vec<Begun> {
-    let mut all = app.begun.clone();
-    all.extend(at_hand(app));
-    all.extend(changed(app));
-    let all = all.iter().filter(|unsaved| unsaved.is_something());
-    all.map(Unsaved::kept).collect()
+    let now: Vec<Unsaved> = at_hand(app).into_iter().chain(changed(app)).collect();
+    let is_old = |before: &&Unsaved| !now.iter().any(|unsaved| unsaved.is_about(before));
+    let all = app.begun.iter().filter(is_old).chain(&now);
+    let all = all.filter(|unsaved| unsaved.is_something());
+    let elsewhere = app.begun_elsewhere.iter().cloned();
+    elsewhere.chain(all.map(Unsaved::kept)).collect()
 }
 
 /// On the pair at the head of the queue; a judgement that the disk refused is one too.
@@ -160,15 +167,17 @@ pub(super) fn take_up(app: &mut App, changes: Option<Ulid>) -> bool {
         return false;
     };
     let is_it = |unsaved: &Unsaved| unsaved.pair.is(&pair) && unsaved.changes == changes;
-    let Some(place) = app.begun.iter().position(is_it) else {
+    let (mut found, others) = app.begun.drain(..).partition::<Vec<_>, _>(is_it);
+    app.begun = others;
+    // Of several, the newest stands last.
+    let Some(unsaved) = found.pop() else {
         return false;
     };
-    let unsaved = app.begun.remove(place);
     (app.remarks, app.selected) = (unsaved.remarks, unsaved.selected);
     true
 }
 
-/// Keeps what was begun on the pair on the screen, while an undo brings up another.
+/// Keeps what was begun on the pair on the screen, while an undo or a deferral brings up another.
 pub(super) fn put_by(app: &mut App) {
     let Some(pair) = app.pair().cloned() else {
         return;
@@ -180,7 +189,7 @@ pub(super) fn put_by(app: &mut App) {
         changes: None,
     };
     if unsaved.is_something() {
-        app.begun.retain(|other| !other.pair.is(&unsaved.pair));
+        app.begun.retain(|other| !other.is_about(&unsaved));
         app.begun.push(unsaved);
     }
 }

@@ -54,11 +54,15 @@ fn note_down(app: &mut App, event: Event) {
         Event::StillLocked(holder) => app.screen = Screen::Locked(holder),
         Event::Supply(pairs, now) => supply(app, pairs, now),
         Event::Listed(entries, left_out) => history::listed(app, entries, left_out),
-        Event::Counted(report) => statistics::counted(app, report),
+        Event::Counted(report, left) => statistics::counted(app, report, left),
         Event::Edited(text, now) => note::edited(app, text, now),
         Event::Committed(id, now) => judge::committed(app, id, now),
-        Event::NotKept(error) => {
-            app.hint = format!("What is begun could not be kept: {error}");
+        Event::Kept(kept) => {
+            app.unkept = kept.err();
+            if app.unkept.is_some() {
+                // Not behind a hint, if no key follows.
+                app.hint.clear();
+            }
         }
         Event::CommitFailed(error) => {
             app.failure = Some(error);
@@ -90,6 +94,7 @@ fn open(app: &mut App, desk: Desk, now: u64) {
         Today { done, ..today }
     });
     app.begun = desk.begun;
+    app.begun_elsewhere = desk.begun_elsewhere;
     app.asked = None;
     show(app, now);
     if unsaved::take_up(app, None) {

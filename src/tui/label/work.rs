@@ -12,6 +12,7 @@ use super::scale::Decision;
 use super::unsaved::Unsaved;
 use super::view::View;
 use crate::feedback::queue::{Target, Today};
+use crate::feedback::store::begun::Begun;
 
 /// The work, once nobody else has it open.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -30,6 +31,8 @@ pub struct Desk {
     pub today: Option<Today>,
     /// What was begun in earlier sessions and not saved.
     pub begun: Vec<Unsaved>,
+    /// The same for other work of this annotator: it is kept for that.
+    pub begun_elsewhere: Vec<Begun>,
     /// More pairs are being made and come as [`super::update::Event::Supply`].
     pub more: bool,
 }

@@ -4,7 +4,7 @@
 /// What the reader must know about the text besides the text, if anything.
 pub fn notice(text: &str) -> Option<&'static str> {
     text.contains(is_right_to_left)
-        .then_some("right-to-left text, shown in logical order")
+        .then_some("right-to-left, in logical order")
 }
 
 /// Letters whose bidirectional class is R or AL: Hebrew to Arabic Extended-A, the presentation
@@ -24,7 +24,7 @@ mod tests {
         for text in ["abc שלום", "مرحبا", "ﻻ", "𐤀", "𞤀"] {
             assert_eq!(
                 notice(text),
-                Some("right-to-left text, shown in logical order"),
+                Some("right-to-left, in logical order"),
                 "{text}"
             );
         }
