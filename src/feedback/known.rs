@@ -208,7 +208,11 @@ mod tests {
         let twice = format!("{}\n{}", row("1"), row("2"));
         assert!(error(&twice).contains("care.jsonl:2: the same prompt and responses"));
         let lacking = error("{\"prompt\":\"p\",\"responses\":[\"a\",\"b\"]}");
-        let row = "missing field `expected`; expected a row such as {\"prompt\": \"2 + 2 =\", ";
-        assert!(lacking.contains(row), "{lacking}");
+        for part in [
+            "missing field `expected`",
+            "; expected a row such as {\"prompt\": \"2 + 2 =\", ",
+        ] {
+            assert!(lacking.contains(part), "{lacking}");
+        }
     }
 }
