@@ -1,6 +1,6 @@
 //! Many responses at once: what is asked for, what comes back, and which decoder does it.
 //!
-//! On the CPU it is our own ([`cpu`](super::cpu)), elsewhere burn's tensors, in batches ([`batched`](super::batched)). Requests
+//! On the CPU it is our own (`generate::cpu`), elsewhere burn's tensors, in batches ([`batched`]). Requests
 //! depend on each other in nothing: each has random numbers of its own.
 
 use serde::{Deserialize, Serialize};

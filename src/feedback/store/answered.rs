@@ -1,5 +1,5 @@
 //! Which items are answered, and how: for programs that write many judgements at once. Memory does
-//! not grow with the answers, see [`Spill`].
+//! not grow with the answers, see `feedback::spill`.
 
 use super::decision::Decision;
 use crate::feedback::record::glance::Glance;

@@ -2,7 +2,7 @@
 //!
 //! Each is the plain formula of its module (`linear`, `norm`, `attention`, `transformer`) in fewer passes over memory; the
 //! plain operations remain the path of GPUs and the reference that these are tested against. An operation gives burn's
-//! autodiff a [`Rule`]: its gradients, written by hand. Kernels run on the calling thread: the rows of a batch are shared
+//! autodiff a `Rule`: its gradients, written by hand. Kernels run on the calling thread: the rows of a batch are shared
 //! out among threads by [`workers`](super::workers).
 
 mod attention;
