@@ -6,12 +6,9 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
-use std::ops::Deref;
 use std::str::FromStr;
 
-use burn::backend::Flex;
-use burn::backend::flex::FlexTensor;
-use burn::tensor::{Device, Tensor};
+use burn::tensor::Device;
 use thiserror::Error;
 
 /// The CPU's backend, for operations of our own.
@@ -149,27 +146,6 @@ pub fn cpu() -> ChosenDevice {
 /// Does the CPU itself compute on this device?
 pub fn is_cpu(device: &Device) -> bool {
     *device == Device::flex()
-}
-
-/// A tensor's numbers where they lie, on the CPU.
-#[derive(Debug, Clone)]
-pub struct HostValues(FlexTensor);
-
-impl HostValues {
-    /// None if the tensor isn't on the CPU, or not f32. It is copied only if its numbers don't lie in order.
-    pub fn of<const D: usize>(tensor: &Tensor<D>) -> Option<Self> {
-        let values = tensor.clone().try_into_primitive::<Flex>().ok()?;
-        let values = Self(values.to_contiguous());
-        values.0.as_slice::<f32>().is_some().then_some(values)
-    }
-}
-
-impl Deref for HostValues {
-    type Target = [f32];
-
-    fn deref(&self) -> &[f32] {
-        self.0.as_slice().unwrap_or_default()
-    }
 }
 
 #[cfg(feature = "wgpu")]

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::device;
 use crate::model::Decoder;
 
 use super::sampler::{SamplerConfig, SamplerError};
@@ -150,10 +151,10 @@ pub fn generate(
     settings: Settings<'_>,
     listener: &mut dyn Listener,
 ) -> Result<Vec<Completion>, GenerateError> {
-    check(decoder, requests)?;
-    match cpu::Weights::of(decoder) {
-        Some(weights) => cpu::generate(decoder, &weights, requests, settings, listener),
-        None => batched::generate(decoder, requests, settings, listener),
+    if device::is_cpu(&decoder.embedding.device()) {
+        cpu::generate(decoder, requests, settings, listener)
+    } else {
+        batched::generate(decoder, requests, settings, listener)
     }
 }
 

@@ -7,7 +7,6 @@ use super::isa::{Isa, Work, dispatch};
 use super::matmul::{Mode, Out, Rows};
 use super::panels::{Full, WIDTH};
 use super::pointwise::sum;
-use super::shared::Shared;
 
 /// Keys and values of one key head: keys in panels of sixteen positions, values in panels of sixteen dimensions, so that both
 /// products of attention read them in order.
@@ -107,7 +106,7 @@ pub fn attend<S: Deref<Target = [Full]>>(
         count: last - first,
         stride: width,
         first: 0,
-        out: rows(scores, span),
+        out: Out::rows(scores, span, Mode::Set),
     });
     let base = first * WIDTH;
     let seen = seen.start - base..seen.end - base;
@@ -126,16 +125,8 @@ pub fn attend<S: Deref<Target = [Full]>>(
         count: width.div_ceil(WIDTH),
         stride: capacity,
         first: 0,
-        out: rows(out, width),
+        out: Out::rows(out, width, Mode::Set),
     });
-}
-
-fn rows(y: &mut [f32], stride: usize) -> Out<'_> {
-    Out {
-        y: Shared::new(y),
-        stride,
-        mode: Mode::Set,
-    }
 }
 
 struct Softmax<'a> {

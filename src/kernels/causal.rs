@@ -10,7 +10,6 @@ use super::isa::{Isa, Work, dispatch};
 use super::matmul::{Mode, Out, Rows};
 use super::panels::{Full, WIDTH};
 use super::pointwise::sum;
-use super::shared::Shared;
 
 /// Queries whose scores exist at the same time.
 const QUERIES: usize = 32;
@@ -177,7 +176,7 @@ impl<'a> Causal<'a> {
             count: panels.len(),
             stride: self.width,
             first: 0,
-            out: rows(into, keys.len(), Mode::Set),
+            out: Out::rows(into, keys.len(), Mode::Set),
         });
     }
 
@@ -191,7 +190,7 @@ impl<'a> Causal<'a> {
             count: self.width.div_ceil(WIDTH),
             stride: self.real.len().next_multiple_of(WIDTH),
             first: 0,
-            out: rows(into, self.width, Mode::Set),
+            out: Out::rows(into, self.width, Mode::Set),
         });
     }
 
@@ -211,7 +210,7 @@ impl<'a> Causal<'a> {
             count: self.width.div_ceil(WIDTH),
             stride: count.next_multiple_of(WIDTH),
             first: 0,
-            out: rows(&mut into[self.numbers(keys)], self.width, Mode::Add),
+            out: Out::rows(&mut into[self.numbers(keys)], self.width, Mode::Add),
         });
     }
 
@@ -225,14 +224,6 @@ impl<'a> Causal<'a> {
                 *score = f32::NEG_INFINITY;
             }
         }
-    }
-}
-
-fn rows(y: &mut [f32], stride: usize, mode: Mode) -> Out<'_> {
-    Out {
-        y: Shared::new(y),
-        stride,
-        mode,
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::exp::exp;
 use super::isa::{Isa, Work, dispatch};
+use super::panels::WIDTH;
 use super::pointwise::sum;
 
 /// Gradients of [`rms_norm`](super::rms_norm): ∂x = s(∂y·w) − x·s³·mean(∂y·w·x) with s = 1/√(mean(x²) + ε), and ∂w += ∂y·x·s when it
@@ -47,8 +48,8 @@ impl Work for NormGradient<'_> {
         for ((dx, dy), weight) in dx.iter_mut().zip(self.dy).zip(self.weight) {
             *dx = dy * weight;
         }
-        let mut products = [0.0; 16];
-        for (x, dx) in x.chunks(16).zip(dx.chunks(16)) {
+        let mut products = [0.0; WIDTH];
+        for (x, dx) in x.chunks(WIDTH).zip(dx.chunks(WIDTH)) {
             for ((product, x), dx) in products.iter_mut().zip(x).zip(dx) {
                 *product = I::fused(*x, *dx, *product);
             }
@@ -64,38 +65,14 @@ impl Work for NormGradient<'_> {
     }
 }
 
-/// y = silu(gate) · up.
+/// Gradients of y = silu(gate)·up, [`swiglu`](super::swiglu): ∂up = ∂y·silu(gate), ∂gate = ∂y·up·σ(1 + gate(1 − σ)).
 ///
 /// # Panics
 /// If the slices differ in length.
-pub fn gated(gate: &[f32], up: &[f32], y: &mut [f32]) {
-    assert!(gate.len() == up.len() && gate.len() == y.len());
-    dispatch(Gated { gate, up, y });
-}
-
-struct Gated<'a> {
-    gate: &'a [f32],
-    up: &'a [f32],
-    y: &'a mut [f32],
-}
-
-impl Work for Gated<'_> {
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        for ((y, gate), up) in self.y.iter_mut().zip(self.gate).zip(self.up) {
-            *y = gate / (1.0 + exp::<I>(-gate)) * up;
-        }
-    }
-}
-
-/// Gradients of [`gated`]: ∂up = ∂y·silu(gate), ∂gate = ∂y·up·σ(1 + gate(1 − σ)).
-///
-/// # Panics
-/// If the slices differ in length.
-pub fn gated_gradient(gate: &[f32], up: &[f32], dy: &[f32], dgate: &mut [f32], dup: &mut [f32]) {
+pub fn swiglu_gradient(gate: &[f32], up: &[f32], dy: &[f32], dgate: &mut [f32], dup: &mut [f32]) {
     assert!(gate.len() == up.len() && gate.len() == dy.len());
     assert!(gate.len() == dgate.len() && gate.len() == dup.len());
-    dispatch(GatedGradient {
+    dispatch(SwiGluGradient {
         gate,
         up,
         dy,
@@ -104,7 +81,7 @@ pub fn gated_gradient(gate: &[f32], up: &[f32], dy: &[f32], dgate: &mut [f32], d
     });
 }
 
-struct GatedGradient<'a> {
+struct SwiGluGradient<'a> {
     gate: &'a [f32],
     up: &'a [f32],
     dy: &'a [f32],
@@ -112,7 +89,7 @@ struct GatedGradient<'a> {
     dup: &'a mut [f32],
 }
 
-impl Work for GatedGradient<'_> {
+impl Work for SwiGluGradient<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let into = self.dgate.iter_mut().zip(self.dup);

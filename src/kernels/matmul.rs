@@ -139,6 +139,17 @@ pub(super) struct Out<'a> {
     pub mode: Mode,
 }
 
+impl<'a> Out<'a> {
+    /// Into rows of `stride` numbers.
+    pub(super) fn rows(y: &'a mut [f32], stride: usize, mode: Mode) -> Self {
+        Self {
+            y: Shared::new(y),
+            stride,
+            mode,
+        }
+    }
+}
+
 /// All rows times some consecutive panels.
 pub(super) struct Rows<'a, L> {
     /// Rows of `depth` numbers.

@@ -55,7 +55,7 @@ mod tile;
 pub use attention::{HeadCache, attend, lanes_of_head};
 pub use causal::{Attended, Causal, CausalGradients};
 pub use exp::exponentials;
-pub use gradients::{gated, gated_gradient, rms_norm_gradient};
+pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use matmul::{Mode, matmul, matmul_part, matmul_transposed};
 pub use panels::{Full, Panels, Precision, WIDTH};
 pub use pointwise::{gelu_tanh, layer_norm, rms_norm, rotate, swiglu};

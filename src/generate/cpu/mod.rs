@@ -20,28 +20,29 @@ use crate::model::workers::side_by_side;
 use self::cache::Cache;
 use self::forward::Workspace;
 use self::schedule::Schedule;
-pub use self::weights::Weights;
-use super::engine::{Completion, GenerateError, Listener, Request, Settings};
+use self::weights::Weights;
+use super::engine::{Completion, GenerateError, Listener, Request, Settings, check};
 use super::sampler::{Drawn, Sampler};
 
 /// Most tokens of prompts that are read in one pass, beside a token of every row that is answering.
 const PROMPT_TOKENS: usize = 192;
 
 /// Products in a pass, from which on two threads are faster than one although they wait for each other in every layer.
-const WORTH_SHARING: usize = 6_000_000;
+const WORTH_A_TEAM: usize = 6_000_000;
 
 /// Products of a token, up to which each core decodes rows of its own: so small a model stays in the cores' caches, and nobody waits.
 const SIDE_BY_SIDE: usize = 1 << 24;
 
-/// Decodes all requests; see [`generate`](super::generate).
+/// Decodes all requests; see [`generate`](super::generate). The decoder must be on the CPU.
 pub(super) fn generate(
     decoder: &Decoder,
-    weights: &Weights,
     requests: &[Request],
     settings: Settings<'_>,
     listener: &mut dyn Listener,
 ) -> Result<Vec<Completion>, GenerateError> {
+    check(decoder, requests)?;
     settings.sampler.validate()?;
+    let weights = Weights::of(decoder);
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let workers = if weights.numbers <= SIDE_BY_SIDE {
         cores
@@ -60,7 +61,7 @@ pub(super) fn generate(
     let work = |part: &[usize]| {
         let mut listener = OneOf(&everybody);
         let schedule = Schedule::new(decoder, requests, part, rows, settings);
-        run(decoder, weights, schedule, cores / workers, &mut listener)
+        run(decoder, &weights, schedule, cores / workers, &mut listener)
             .inspect_err(|_| lock(&everybody).stopped = true)
     };
     let mut done: Vec<Option<Completion>> = vec![None; requests.len()];
@@ -93,7 +94,7 @@ fn run(
         }
         let (tokens, wanted) = (&schedule.tokens, &schedule.wanted);
         let pass = workspace.pass(weights, cache.shared(), tokens, wanted);
-        if weights.numbers * tokens.len() < WORTH_SHARING {
+        if weights.numbers * tokens.len() < WORTH_A_TEAM {
             team.alone(|member| pass.run(member));
         } else {
             team.run(|member| pass.run(member));

@@ -2,11 +2,9 @@
 
 use std::sync::Arc;
 
-use burn::tensor::Tensor;
-
-use crate::device::HostValues;
-use crate::kernels::{Panels, Precision};
+use crate::kernels::Panels;
 use crate::model::config::Activation;
+use crate::model::fused::{self, Values};
 use crate::model::linear::Layout;
 use crate::model::norm::Norm;
 use crate::model::transformer::{Block, Mlp};
@@ -14,11 +12,11 @@ use crate::model::{Decoder, Linear, attention::QueryKeyValue};
 
 /// A decoder, ready to decode.
 #[derive(Debug)]
-pub struct Weights {
+pub(super) struct Weights {
     /// `[vocabulary, hidden]`.
-    pub embedding: HostValues,
+    pub embedding: Values,
     /// Learned positions, `[positions, hidden]`.
-    pub positions: Option<HostValues>,
+    pub positions: Option<Values>,
     pub layers: Vec<Layer>,
     pub final_norm: Normalisation,
     pub head: Arc<Panels>,
@@ -59,7 +57,7 @@ pub struct Heads {
 #[derive(Debug)]
 pub struct Projection {
     pub base: Arc<Panels>,
-    pub bias: Option<HostValues>,
+    pub bias: Option<Values>,
     pub adapter: Option<Adapter>,
 }
 
@@ -73,43 +71,39 @@ pub struct Adapter {
 /// RMSNorm, or LayerNorm if there is a bias.
 #[derive(Debug)]
 pub struct Normalisation {
-    pub weight: HostValues,
-    pub bias: Option<HostValues>,
+    pub weight: Values,
+    pub bias: Option<Values>,
     pub epsilon: f32,
 }
 
 impl Weights {
-    /// None if the decoder's tensors aren't on the CPU in f32.
-    pub fn of(decoder: &Decoder) -> Option<Self> {
+    /// Where the decoder's tensors lie, on the CPU; a projection that isn't packed yet is packed.
+    pub(super) fn of(decoder: &Decoder) -> Self {
         let config = &decoder.config;
         let layers = decoder
             .blocks
             .iter()
             .map(|block| layer(block, config.head_dim));
-        let positions = match &decoder.positions {
-            Some(positions) => Some(HostValues::of(positions)?),
-            None => None,
-        };
-        let layers: Vec<Layer> = layers.collect::<Option<_>>()?;
+        let layers: Vec<Layer> = layers.collect();
         let head = match &decoder.packed_head {
             Some(packed) => Arc::clone(packed),
-            None => Arc::new(panels(&decoder.head_weight(), Layout::OutIn)?),
+            None => Arc::new(fused::pack(&decoder.head_weight(), Layout::OutIn)),
         };
         let all = layers.iter().flat_map(Layer::projections).map(|p| &p.base);
         let numbers = all
             .chain([&head])
             .map(|base| base.inputs() * base.outputs());
-        Some(Self {
+        Self {
             numbers: numbers.sum(),
-            embedding: HostValues::of(&decoder.embedding)?,
-            positions,
+            embedding: Values::from(&decoder.embedding),
+            positions: decoder.positions.as_ref().map(Values::from),
             layers,
-            final_norm: normalisation(&decoder.final_norm)?,
+            final_norm: normalisation(&decoder.final_norm),
             head,
             frequencies: decoder.frequencies.clone(),
             hidden: config.hidden_size,
             vocabulary: config.vocab_size,
-        })
+        }
     }
 
     /// Rank of the widest adapter, 0 without any.
@@ -135,7 +129,7 @@ impl Projection {
     }
 }
 
-fn layer(block: &Block, head_dim: usize) -> Option<Layer> {
+fn layer(block: &Block, head_dim: usize) -> Layer {
     let attention = &block.attention;
     let inputs = match &attention.qkv {
         QueryKeyValue::Split(projections) => projections.as_slice(),
@@ -157,19 +151,16 @@ fn layer(block: &Block, head_dim: usize) -> Option<Layer> {
             (inner.as_slice(), outer, *activation)
         }
     };
-    let head_norms = match attention.head_norms.as_deref() {
-        Some([query, key]) => Some([normalisation(query)?, normalisation(key)?]),
-        None => None,
-    };
-    Some(Layer {
-        attention_norm: normalisation(&block.attention_norm)?,
-        inputs: inputs.iter().map(projection).collect::<Option<_>>()?,
-        head_norms,
-        output: projection(&attention.output)?,
-        mlp_norm: normalisation(&block.mlp_norm)?,
-        inner: inner.iter().map(projection).collect::<Option<_>>()?,
+    let head_norms = attention.head_norms.as_deref();
+    Layer {
+        attention_norm: normalisation(&block.attention_norm),
+        inputs: inputs.iter().map(projection).collect(),
+        head_norms: head_norms.map(|norms| norms.each_ref().map(normalisation)),
+        output: projection(&attention.output),
+        mlp_norm: normalisation(&block.mlp_norm),
+        inner: inner.iter().map(projection).collect(),
         activation,
-        outer: projection(outer)?,
+        outer: projection(outer),
         shape: Heads {
             queries: attention.heads,
             keys: attention.kv_heads,
@@ -177,54 +168,28 @@ fn layer(block: &Block, head_dim: usize) -> Option<Layer> {
             scale: attention.scale as f32,
             window: attention.window,
         },
-    })
+    }
 }
 
-fn projection(linear: &Linear) -> Option<Projection> {
-    let adapter = match &linear.lora {
-        Some(lora) => Some(Adapter {
-            a: panels(&lora.a, Layout::OutIn)?,
-            b: panels(&lora.b.clone().mul_scalar(lora.scale), Layout::OutIn)?,
-        }),
-        None => None,
-    };
-    let bias = match &linear.bias {
-        Some(bias) => Some(HostValues::of(bias)?),
-        None => None,
-    };
-    Some(Projection {
+fn projection(linear: &Linear) -> Projection {
+    let adapter = linear.lora.as_ref().map(|lora| Adapter {
+        a: fused::pack(&lora.a, Layout::OutIn),
+        b: fused::pack(&lora.b.clone().mul_scalar(lora.scale), Layout::OutIn),
+    });
+    Projection {
         base: match &linear.packed {
             Some(packed) => Arc::clone(packed),
-            None => Arc::new(panels(&linear.dense(), linear.layout)?),
+            None => Arc::new(fused::pack(&linear.dense(), linear.layout)),
         },
-        bias,
+        bias: linear.bias.as_ref().map(Values::from),
         adapter,
-    })
+    }
 }
 
-fn panels(weight: &Tensor<2>, layout: Layout) -> Option<Panels> {
-    let values = HostValues::of(weight)?;
-    let [rows, columns] = weight.dims();
-    let (widths, stride) = match layout {
-        Layout::OutIn => ([columns, rows], (1, columns)),
-        Layout::InOut => ([rows, columns], (columns, 1)),
-    };
-    Some(Panels::pack(
-        &values,
-        widths,
-        stride,
-        Precision::lossless(&values),
-    ))
-}
-
-fn normalisation(norm: &Norm) -> Option<Normalisation> {
-    let bias = match &norm.bias {
-        Some(bias) => Some(HostValues::of(bias)?),
-        None => None,
-    };
-    Some(Normalisation {
-        weight: HostValues::of(&norm.weight)?,
-        bias,
+fn normalisation(norm: &Norm) -> Normalisation {
+    Normalisation {
+        weight: Values::from(&norm.weight),
+        bias: norm.bias.as_ref().map(Values::from),
         epsilon: norm.epsilon as f32,
-    })
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use super::{Rule, Values, apply, on_cpu};
+use super::{Rule, Values, apply};
 use crate::device::Cpu;
 use crate::kernels::{Mode, Panels, Precision, WIDTH, matmul, matmul_transposed};
 use crate::model::linear::Layout;
@@ -19,7 +19,7 @@ use crate::model::lora::Lora;
 /// `weight`: `[out, in]` or `[in, out]`, on the CPU, without autodiff.
 pub fn pack(weight: &Tensor<2>, layout: Layout) -> Panels {
     let [rows, columns] = weight.dims();
-    let values = Values::of(on_cpu(weight.clone().try_into_primitive::<Cpu>()));
+    let values = Values::from(weight);
     let (widths, stride) = match layout {
         Layout::OutIn => ([columns, rows], (1, columns)),
         Layout::InOut => ([rows, columns], (columns, 1)),

@@ -14,6 +14,7 @@ mod tests;
 use std::array;
 use std::fmt::Debug;
 use std::marker::PhantomData;
+use std::ops::Deref;
 
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::NoCheckpointing;
@@ -29,7 +30,7 @@ pub use pointwise::{gated, rms_norm};
 
 /// Numbers on the host, row-major; copies share them.
 #[derive(Debug, Clone)]
-pub(super) struct Values(HostTensor);
+pub struct Values(HostTensor);
 
 type HostTensor = <Cpu as burn::backend::BackendTypes>::FloatTensorPrimitive;
 
@@ -52,6 +53,21 @@ impl Values {
     fn as_slice(&self) -> &[f32] {
         let layout = self.0.layout();
         &self.0.storage::<f32>()[layout.start_offset()..][..layout.num_elements()]
+    }
+}
+
+/// Where they lie, unless they have to be put in order first. The tensor is on the CPU, without autodiff.
+impl<const D: usize> From<&Tensor<D>> for Values {
+    fn from(tensor: &Tensor<D>) -> Self {
+        Self::of(on_cpu(tensor.clone().try_into_primitive::<Cpu>()))
+    }
+}
+
+impl Deref for Values {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        self.as_slice()
     }
 }
 

@@ -51,8 +51,8 @@ impl Rule<2> for NormRule {
 pub fn gated(gate: Tensor<2>, up: Tensor<2>) -> Tensor<2> {
     let shape = gate.dims();
     apply([gate.into(), up.into()], |[gate, up]| {
-        let mut y = vec![0.0; shape[0] * shape[1]];
-        kernels::gated(gate.as_slice(), up.as_slice(), &mut y);
+        let mut y = gate.as_slice().to_vec();
+        kernels::swiglu(&mut y, up.as_slice());
         (Values::new(y, &shape), GatedRule { gate, up, shape })
     })
 }
@@ -69,7 +69,7 @@ impl Rule<2> for GatedRule {
         let (gate, up) = (self.gate.as_slice(), self.up.as_slice());
         let mut gradients = [vec![0.0; gate.len()], vec![0.0; gate.len()]];
         let [dgate, dup] = &mut gradients;
-        kernels::gated_gradient(gate, up, dy.as_slice(), dgate, dup);
+        kernels::swiglu_gradient(gate, up, dy.as_slice(), dgate, dup);
         let [dgate, dup] = gradients.map(|values| Values::new(values, &self.shape));
         [wanted[0].then_some(dgate), wanted[1].then_some(dup)]
     }
