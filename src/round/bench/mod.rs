@@ -67,6 +67,8 @@ pub struct Plan {
     pub batches: Vec<usize>,
     /// Training with all weights too, not only with LoRA.
     pub full: bool,
+    /// Of the last layers, for PPO's adapters; 0 for all.
+    pub lora_num_layers: usize,
     /// Runs that count.
     pub repeats: usize,
 }
