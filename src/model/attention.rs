@@ -3,6 +3,7 @@
 //! Vaswani et al. 2017, eq. 1; grouped queries as Ainslie et al. 2023. Query heads that share a key head are folded into
 //! the time axis, so keys and values are never copied per query head.
 
+use std::slice;
 use std::sync::Arc;
 
 use burn::tensor::activation::softmax;
@@ -375,6 +376,15 @@ impl Attention {
     }
 
     /// Every projection, for adapters.
+    pub fn linears(&self) -> impl Iterator<Item = &Linear> {
+        let into: &[Linear] = match &self.qkv {
+            QueryKeyValue::Split(projections) => projections.as_slice(),
+            QueryKeyValue::Fused(projection) => slice::from_ref(projection),
+        };
+        into.iter().chain([&self.output])
+    }
+
+    /// The same, to be changed.
     pub fn projections(&mut self) -> Vec<&mut Linear> {
         let mut all: Vec<&mut Linear> = match &mut self.qkv {
             QueryKeyValue::Split(projections) => projections.iter_mut().collect(),

@@ -12,7 +12,7 @@ use crate::run::atomic::{WriteError, write_atomic};
 
 use super::heads::{SCORE_WEIGHT, ScalarHead};
 use super::linear::Linear;
-use super::lora::{Lora, LoraConfig};
+use super::lora::{Layers, Lora, LoraConfig};
 use super::transformer::Decoder;
 use super::weights::{
     NamedTensor, SaveDtype, TensorSource, WeightFiles, WeightsError, write_safetensors,
@@ -56,6 +56,8 @@ pub fn save(
     let mut decoder = decoder.clone();
     let gpt2 = decoder.config.architecture == Architecture::Gpt2;
     let (mut tensors, mut targets, mut shape) = (Vec::new(), Vec::new(), None);
+    let adapted = decoder.adapted_layers();
+    let layers = (adapted.len() < decoder.blocks.len()).then_some(adapted);
     for Linear { name, lora, .. } in decoder.projections() {
         let Some(lora) = lora else { continue };
         for (part, tensor) in [("lora_A", &lora.a), ("lora_B", &lora.b)] {
@@ -87,6 +89,7 @@ pub fn save(
         "bias": "none",
         "fan_in_fan_out": gpt2,
         "target_modules": targets,
+        "layers_to_transform": layers,
         "modules_to_save": saved,
         "inference_mode": true,
     });
@@ -148,7 +151,6 @@ fn read_config(path: &Path) -> Result<LoraConfig, PeftError> {
         "use_rslora",
         "rank_pattern",
         "alpha_pattern",
-        "layers_to_transform",
         "target_parameters",
     ] {
         if !is_off(key) {
@@ -184,5 +186,20 @@ fn read_config(path: &Path) -> Result<LoraConfig, PeftError> {
         r: r as usize,
         alpha,
         target_modules: targets,
+        layers: layers(json.get("layers_to_transform")).map_err(fail)?,
+    })
+}
+
+/// PEFT writes a list, one number, or nothing for all.
+fn layers(value: Option<&Value>) -> Result<Layers, String> {
+    let layer = |value: &Value| value.as_u64().map(|layer| layer as usize);
+    let found = match value {
+        None | Some(Value::Null) => return Ok(Layers::All),
+        Some(Value::Array(layers)) => layers.iter().map(layer).collect(),
+        Some(one) => layer(one).map(|layer| vec![layer]),
+    };
+    found.map(Layers::These).ok_or_else(|| {
+        let found = value.unwrap_or(&Value::Null);
+        format!("layers_to_transform: expected numbers of layers, found {found}")
     })
 }

@@ -5,13 +5,14 @@
 //! in [`heads`](super::heads).
 
 mod build;
+mod underway;
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
 
 use crate::device;
 
-use super::attention::{Attention, Context, KvCache};
+use super::attention::{Attention, Context, KvCache, LayerCache};
 use super::config::{Activation, Architecture, DecoderConfig};
 use super::fused;
 use super::linear::Linear;
@@ -22,6 +23,8 @@ use super::rope::Rotary;
 use super::table::Table;
 use super::tokens::{TokenBatch, indices};
 use super::weights::WeightsError;
+
+pub use underway::Underway;
 
 /// The feed-forward block.
 #[derive(Debug, Clone)]
@@ -63,6 +66,13 @@ impl Mlp {
         }
     }
 
+    fn linears(&self) -> &[Linear] {
+        match self {
+            Self::Gated { projections, .. } => projections.as_slice(),
+            Self::Plain { projections, .. } => projections.as_slice(),
+        }
+    }
+
     fn projections(&mut self) -> &mut [Linear] {
         match self {
             Self::Gated { projections, .. } => projections.as_mut_slice(),
@@ -101,6 +111,34 @@ pub struct Block {
     pub mlp: Mlp,
 }
 
+impl Block {
+    /// # Shapes
+    /// `x` and the result: `[batch · new time, hidden]`.
+    fn forward(
+        &self,
+        x: Tensor<2>,
+        context: &Context,
+        cache: Option<(&mut LayerCache, usize)>,
+    ) -> Tensor<2> {
+        let normed = self.attention_norm.forward(x.clone());
+        let x = x + self.attention.forward(normed, context, cache);
+        x.clone() + self.mlp.forward(self.mlp_norm.forward(x))
+    }
+
+    fn has_lora(&self) -> bool {
+        self.linears().any(|linear| linear.lora.is_some())
+    }
+
+    fn linears(&self) -> impl Iterator<Item = &Linear> {
+        self.attention.linears().chain(self.mlp.linears())
+    }
+
+    fn projections(&mut self) -> impl Iterator<Item = &mut Linear> {
+        let attention = self.attention.projections().into_iter();
+        attention.chain(self.mlp.projections())
+    }
+}
+
 /// A decoder without its heads' chunking: tokens in, hidden states out.
 ///
 /// Copies share storage. With adapters attached or `frozen` set, the dense weights are not trained.
@@ -130,7 +168,7 @@ impl Decoder {
     /// # Shapes
     /// Result: `[batch · time, hidden]`, meaningless at pads.
     pub fn hidden(&self, tokens: &TokenBatch) -> Tensor<2> {
-        self.run(tokens, 0, tokens, None)
+        self.finish(self.begin(tokens, 0), tokens)
     }
 
     /// Hidden states of new tokens that follow those in `cache`, which grows by them.
@@ -139,45 +177,48 @@ impl Decoder {
     /// `new`: the next columns of every row in the cache; result `[batch · new time, hidden]`.
     pub fn extend(&self, new: &TokenBatch, cache: &mut KvCache) -> Tensor<2> {
         let start = cache.append(new);
-        let keys = cache.tokens.clone();
-        self.run(new, start, &keys, Some(cache))
-    }
-
-    fn run(
-        &self,
-        new: &TokenBatch,
-        start: usize,
-        keys: &TokenBatch,
-        mut cache: Option<&mut KvCache>,
-    ) -> Tensor<2> {
-        let device = self.final_norm.weight.device(); // with autodiff if the model is tracked
+        let keys = &cache.tokens;
         let positions = new_positions(keys, start);
-        let context = if cache.is_none() && device::is_cpu(&device) {
-            Context::fused(&self.frequencies, &positions, keys)
-        } else {
-            let rotary = (!self.frequencies.is_empty())
-                .then(|| Rotary::new(&self.frequencies, &positions, new.batch, &device));
-            Context::plain(&self.config, keys, start, rotary, &device)
-        };
-        let mut x = self.embedding.rows(&new.ids, &device);
-        if let Some(table) = &self.positions {
-            x = x + table
-                .clone()
-                .select(0, indices(positions.into_iter(), &device));
-        }
+        let rotary = self.rotary(&positions, new.batch);
+        let context = Context::plain(&self.config, keys, start, rotary, &self.device());
+        let mut x = self.embedded(new, positions);
         for (index, block) in self.blocks.iter().enumerate() {
-            let layer_cache = cache
-                .as_mut()
-                .map(|cache| (&mut cache.layers[index], start));
-            let attended = block.attention.forward(
-                block.attention_norm.forward(x.clone()),
-                &context,
-                layer_cache,
-            );
-            x = x + attended;
-            x = x.clone() + block.mlp.forward(block.mlp_norm.forward(x));
+            x = block.forward(x, &context, Some((&mut cache.layers[index], start)));
         }
         self.final_norm.forward(x)
+    }
+
+    /// Where it computes: with autodiff if it is tracked.
+    fn device(&self) -> Device {
+        self.final_norm.weight.device()
+    }
+
+    /// What attention over whole sequences needs to know of them.
+    fn context(&self, tokens: &TokenBatch) -> Context {
+        let (device, positions) = (self.device(), tokens.positions());
+        if device::is_cpu(&device) {
+            return Context::fused(&self.frequencies, &positions, tokens);
+        }
+        let rotary = self.rotary(&positions, tokens.batch);
+        Context::plain(&self.config, tokens, 0, rotary, &device)
+    }
+
+    fn rotary(&self, positions: &[usize], batch: usize) -> Option<Rotary> {
+        let device = self.device();
+        (!self.frequencies.is_empty())
+            .then(|| Rotary::new(&self.frequencies, positions, batch, &device))
+    }
+
+    fn embedded(&self, tokens: &TokenBatch, positions: Vec<usize>) -> Tensor<2> {
+        let device = self.device();
+        let x = self.embedding.rows(&tokens.ids, &device);
+        match &self.positions {
+            Some(table) => {
+                let positions = indices(positions.into_iter(), &device);
+                x + table.clone().select(0, positions)
+            }
+            None => x,
+        }
     }
 
     /// The matrix that turns hidden states into logits, `[vocabulary, hidden]`.
@@ -227,10 +268,20 @@ impl Decoder {
     pub fn attach_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), WeightsError> {
         let device = self.embedding.device();
         self.frozen = true;
+        let layers = self.blocks.len();
+        if config.layers.needed() > layers {
+            return Err(WeightsError::TooFewLayers {
+                wanted: config.layers.needed(),
+                layers,
+            });
+        }
         let mut attached = 0;
-        for projection in self.projections() {
-            projection.attach_lora(config, seed, &device);
-            attached += usize::from(projection.lora.is_some());
+        let blocks = self.blocks.iter_mut().enumerate();
+        for (_, block) in blocks.filter(|(layer, _)| config.layers.contains(*layer, layers)) {
+            for projection in block.projections() {
+                projection.attach_lora(config, seed, &device);
+                attached += usize::from(projection.lora.is_some());
+            }
         }
         if attached == 0 {
             let targets = config.target_modules.join(", ");
@@ -293,19 +344,22 @@ impl Decoder {
         [&mut self.embedding].into_iter().chain(&mut self.head)
     }
 
+    /// The numbers of the layers that carry an adapter, from 0.
+    pub fn adapted_layers(&self) -> Vec<usize> {
+        let blocks = self.blocks.iter().enumerate();
+        let adapted = blocks.filter(|(_, block)| block.has_lora());
+        adapted.map(|(layer, _)| layer).collect()
+    }
+
     /// Does any projection carry an adapter?
-    pub fn has_lora(&mut self) -> bool {
-        self.projections().iter().any(|p| p.lora.is_some())
+    pub fn has_lora(&self) -> bool {
+        self.blocks.iter().any(Block::has_lora)
     }
 
     /// Every projection of every layer.
     pub fn projections(&mut self) -> Vec<&mut Linear> {
-        let mut all = Vec::new();
-        for block in &mut self.blocks {
-            all.extend(block.attention.projections());
-            all.extend(block.mlp.projections());
-        }
-        all
+        let blocks = self.blocks.iter_mut();
+        blocks.flat_map(Block::projections).collect()
     }
 }
 

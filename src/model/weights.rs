@@ -123,6 +123,16 @@ pub enum WeightsError {
         /// Projections of the first layer.
         known: String,
     },
+    /// Adapters for layers that aren't there.
+    #[error(
+        "adapters are wanted in {wanted} layers, but the model has {layers}; lower lora_num_layers"
+    )]
+    TooFewLayers {
+        /// At least so many.
+        wanted: usize,
+        /// So many there are.
+        layers: usize,
+    },
 }
 
 /// Where a model's tensors come from. Several threads may ask at the same time.

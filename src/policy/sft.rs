@@ -301,7 +301,7 @@ pub fn mean_loss(decoder: &Decoder, rows: &[Example], microbatch: usize) -> f64 
             |row| row.ids.len(),
             |rows| {
                 let (batch, targets) = pack(rows);
-                let states = lm_head::target_states(decoder, &batch, &targets);
+                let states = targets.states(decoder.hidden(&batch));
                 lm_head::logprobs(decoder, &states, &targets.labels, 1.0).logprobs
             },
         );

@@ -12,9 +12,10 @@ use crate::model::{GradientMap, Parameters};
 
 use super::actor_critic::{ActorCritic, POLICY};
 use super::experience::{EpisodeTokens, Experience, Measured, pack};
-use super::lm_head::{self, HeadPass};
+use super::kept;
+use super::lm_head::HeadPass;
 
-/// Tokens, pads among them, that a worker takes through the network and back at a time: enough for its products to be efficient.
+/// Tokens, pads among them, that a worker takes through all layers and back at a time: enough for its products to be efficient.
 const TOKENS_AT_ONCE: usize = 256;
 
 /// Coefficients of the losses.
@@ -78,8 +79,10 @@ pub fn update(
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(length);
     // Gradients of adapters are small, and few rows at a time need little memory.
+    let layers = model.policy.blocks.len();
+    let trained = layers - model.policy.constant_layers();
     let at_once = if model.policy.frozen {
-        TOKENS_AT_ONCE
+        TOKENS_AT_ONCE * layers / trained.max(1)
     } else {
         usize::MAX
     };
@@ -151,7 +154,24 @@ fn part_of_update(
     let advantages = flat(&batch.experience.advantages);
 
     let mut tracked = model.tracked();
-    let states = lm_head::target_states(&tracked.policy, &tokens, &targets);
+    let policy = &tracked.policy;
+    let device = policy.embedding.device();
+    let begun = match model.policy.constant_layers() {
+        0 => policy.begin(&tokens, 0),
+        constant => {
+            let kept = rows
+                .iter()
+                .map(|&row| batch.measured.residuals[row].as_slice());
+            kept::resume(
+                kept,
+                constant,
+                &tokens,
+                policy.config.hidden_size,
+                &model.policy.embedding.device(),
+            )
+        }
+    };
+    let states = targets.states(policy.finish(begun.clone(), &tokens));
     let pass = HeadPass::new(
         &model.policy,
         &states,
@@ -181,9 +201,8 @@ fn part_of_update(
     );
 
     let values: Tensor<2> = tracked
-        .values(&tokens, &targets.at, states.clone())
+        .values(&begun, &tokens, &targets, states.clone())
         .unsqueeze();
-    let device = values.device();
     let values = ValueBatch {
         old_values: line(&flat(&batch.measured.values), &device),
         returns: line(&flat(&batch.experience.returns), &device),

@@ -214,7 +214,7 @@ impl RewardModel {
     pub fn save(&self, folder: &Path, dtype: SaveDtype) -> Result<(), RewardError> {
         save_scalar_model(&self.network, &self.text, self.pad_token_id, folder, dtype)?;
         let mut base_sha256 = None;
-        if self.network.decoder.clone().has_lora() {
+        if self.network.decoder.has_lora() {
             let base = self.text.path.to_string_lossy();
             let adapter = folder.with_file_name(ADAPTER);
             let head = Some(&self.network.head);

@@ -455,7 +455,7 @@ fn an_adapter_on_the_policys_weights_is_loaded_beside_the_policy_without_weights
     trained.save(&place, SaveDtype::F32).unwrap();
 
     let mut shared = RewardModel::load_beside(&place, &policy, &device).unwrap();
-    let mut merged = RewardModel::load(&place, &device).unwrap();
+    let merged = RewardModel::load(&place, &device).unwrap();
     assert!(shared.network.decoder.has_lora() && !merged.network.decoder.has_lora());
     let mut trunk = policy.decoder.clone();
     let panels = |decoder: &mut Decoder| decoder.projections()[0].packed.clone().unwrap();
@@ -470,6 +470,6 @@ fn an_adapter_on_the_policys_weights_is_loaded_beside_the_policy_without_weights
 
     // On any other weights it comes with its own.
     let other = LanguageModel::load(&fixture("llama-tiny"), &device).unwrap();
-    let mut alone = RewardModel::load_beside(&place, &other, &device).unwrap();
+    let alone = RewardModel::load_beside(&place, &other, &device).unwrap();
     assert!(!alone.network.decoder.has_lora());
 }
