@@ -20,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   rlhf bench                                              the model inside this program
   rlhf bench --model ./smollm2 --what sampling --batch 1,8,32
+  rlhf bench --model ./llama-1b --from-scratch --what ppo --repeats 1    a size to be tried, without its weights
   rlhf bench --model ./smollm2 --what ppo --full --save before.json
   rlhf bench --model ./smollm2 --what ppo --full --against before.json";
 
@@ -30,6 +31,9 @@ pub struct BenchArgs {
     /// Model: a folder, embedded, or a hub id (ORG/NAME)
     #[arg(long, value_name = "MODEL", default_value = "embedded")]
     pub model: String,
+    /// Random weights: the model's folder needs only config.json and the tokenizer's files
+    #[arg(long)]
+    pub from_scratch: bool,
     /// What to measure
     #[arg(
         long,
@@ -102,7 +106,11 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
     let before = args.against.as_ref().map(read).transpose()?;
     let opener = Opener { quiet: args.quiet };
     let device = opener.device(args.device)?;
-    let model = opener.open(&args.model, &device.device)?;
+    let model = if args.from_scratch {
+        opener.open_from_scratch(&args.model, 0, &device.device)?
+    } else {
+        opener.open(&args.model, &device.device)?
+    };
     let plan = Plan {
         work: args.what.iter().map(|&what| what.into()).collect(),
         batches: args.batch,

@@ -54,8 +54,9 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
     } else {
         opener.open(name, &device)?
     };
-    if let Some(lora) = config.lora() {
-        model.decoder.attach_lora(&lora, config.seed)?;
+    match config.lora() {
+        Some(lora) => model.decoder.attach_lora(&lora, config.seed)?,
+        None => model.decoder.unpack(),
     }
     let (split, cut) = read(config, from_here(data), &model)?;
     let mut progress = args.job.progress(config.logging_steps);

@@ -1,8 +1,8 @@
 //! A weight matrix in panels of sixteen outputs, each contiguous: the order in which products read it.
 
+use std::borrow::Borrow;
+use std::mem::MaybeUninit;
 use std::thread;
-
-use half::bf16;
 
 use super::isa::{Isa, Work, dispatch};
 
@@ -24,9 +24,9 @@ pub enum Precision {
 
 impl Precision {
     /// The smallest that loses nothing: checkpoints released in bf16 are kept in it.
-    pub fn lossless(values: &[f32]) -> Self {
+    pub fn lossless(values: impl IntoIterator<Item: Borrow<f32>>) -> Self {
         let brief = |value: &f32| value.to_bits().trailing_zeros() >= 16;
-        if values.iter().all(brief) {
+        if values.into_iter().all(|value| brief(value.borrow())) {
             Self::Bf16
         } else {
             Self::F32
@@ -36,15 +36,13 @@ impl Precision {
 
 /// One input's weights for the outputs of a panel.
 pub(super) trait Lanes: Copy + Send + Sync {
-    const ZERO: Self;
-
     /// As the numbers to compute with.
     fn widen(&self) -> [f32; WIDTH];
 
     /// The same in registers.
     fn vector<I: Isa>(&self) -> I::Vector;
 
-    /// The nearest that can be kept.
+    /// The nearest that can be kept to numbers that are finite.
     fn narrow(values: [f32; WIDTH]) -> Self;
 }
 
@@ -64,8 +62,6 @@ impl Full {
 pub(super) struct Brief([u16; WIDTH]);
 
 impl Lanes for Full {
-    const ZERO: Self = Self::ZERO;
-
     #[inline(always)]
     fn widen(&self) -> [f32; WIDTH] {
         self.0
@@ -83,8 +79,6 @@ impl Lanes for Full {
 }
 
 impl Lanes for Brief {
-    const ZERO: Self = Self([0; WIDTH]);
-
     #[inline(always)]
     fn widen(&self) -> [f32; WIDTH] {
         self.0.map(|bits| f32::from_bits(u32::from(bits) << 16))
@@ -97,8 +91,15 @@ impl Lanes for Brief {
 
     #[inline(always)]
     fn narrow(values: [f32; WIDTH]) -> Self {
-        Self(values.map(|value| bf16::from_f32(value).to_bits()))
+        Self(values.map(nearest_half))
     }
+}
+
+/// The upper half of a finite number, rounded to the nearest, ties to even: as `half` does it, but without a branch.
+#[inline(always)]
+fn nearest_half(value: f32) -> u16 {
+    let bits = value.to_bits();
+    ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) as u16
 }
 
 /// A weight of a linear map, packed.
@@ -125,12 +126,27 @@ impl Panels {
     /// If `weight` is too short.
     pub fn pack(
         weight: &[f32],
+        widths: [usize; 2],
+        stride: (usize, usize),
+        precision: Precision,
+    ) -> Self {
+        Self::pack_from(weight, |&value| value, widths, stride, precision)
+    }
+
+    /// The same from numbers in another form, such as a file's bytes; `number` reads one. They are finite.
+    ///
+    /// # Panics
+    /// If `weight` is too short.
+    pub fn pack_from<E: Sync>(
+        weight: &[E],
+        number: impl Fn(&E) -> f32 + Sync,
         [inputs, outputs]: [usize; 2],
         stride: (usize, usize),
         precision: Precision,
     ) -> Self {
         let source = Source {
             weight,
+            number,
             inputs,
             outputs,
             stride,
@@ -167,6 +183,20 @@ impl Panels {
         weight
     }
 
+    /// The weights of one output: a row of an embedding table `[vocabulary, hidden]`.
+    ///
+    /// # Panics
+    /// If there is no such output, or `into` is shorter than there are inputs.
+    pub fn row(&self, output: usize, into: &mut [f32]) {
+        assert!(output < self.outputs);
+        let (from, lane) = (output / WIDTH * self.inputs, output % WIDTH);
+        let panel = from..from + self.inputs;
+        match &self.storage {
+            Storage::F32(lanes) => column(&lanes[panel], lane, into),
+            Storage::Bf16(lanes) => column(&lanes[panel], lane, into),
+        }
+    }
+
     /// Inputs of the map.
     pub fn inputs(&self) -> usize {
         self.inputs
@@ -191,34 +221,49 @@ impl Panels {
     }
 }
 
-struct Source<'a> {
-    weight: &'a [f32],
+/// Number `lane` of every input.
+fn column<L: Lanes>(panel: &[L], lane: usize, into: &mut [f32]) {
+    for (value, lanes) in into[..panel.len()].iter_mut().zip(panel) {
+        *value = lanes.widen()[lane];
+    }
+}
+
+struct Source<'a, E, F> {
+    weight: &'a [E],
+    number: F,
     inputs: usize,
     outputs: usize,
     stride: (usize, usize),
 }
 
-impl Source<'_> {
+impl<E: Sync, F: Fn(&E) -> f32 + Sync> Source<'_, E, F> {
     fn packed<L: Lanes>(&self) -> Vec<L> {
         let count = self.outputs.div_ceil(WIDTH);
-        let mut lanes = vec![L::ZERO; count * self.inputs];
+        let length = count * self.inputs;
+        let mut lanes = Vec::with_capacity(length);
+        let room = &mut lanes.spare_capacity_mut()[..length];
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let least = MIN_SHARE.div_ceil((self.inputs * WIDTH).max(1));
         let share = count.div_ceil(cores).max(least).max(1);
         if share >= count {
-            self.fill(0, &mut lanes);
-            return lanes;
+            self.fill(0, room);
+        } else {
+            thread::scope(|scope| {
+                for (index, part) in room.chunks_mut(share * self.inputs).enumerate() {
+                    scope.spawn(move || self.fill(index * share, part));
+                }
+            });
         }
-        thread::scope(|scope| {
-            for (index, part) in lanes.chunks_mut(share * self.inputs).enumerate() {
-                scope.spawn(move || self.fill(index * share, part));
-            }
-        });
+        // SAFETY: `fill` has written every one of the first `length` lanes, for which there is room.
+        #[allow(unsafe_code)]
+        unsafe {
+            lanes.set_len(length);
+        }
         lanes
     }
 
     /// Fills the panels from `first` on.
-    fn fill<L: Lanes>(&self, first: usize, lanes: &mut [L]) {
+    fn fill<L: Lanes>(&self, first: usize, lanes: &mut [MaybeUninit<L>]) {
         for (index, panel) in lanes.chunks_mut(self.inputs.max(1)).enumerate() {
             let start = (first + index) * WIDTH;
             let width = WIDTH.min(self.outputs - start);
@@ -228,17 +273,23 @@ impl Source<'_> {
         }
     }
 
-    fn fill_strip<L: Lanes>(&self, input: usize, output: usize, width: usize, lanes: &mut [L]) {
+    fn fill_strip<L: Lanes>(
+        &self,
+        input: usize,
+        output: usize,
+        width: usize,
+        lanes: &mut [MaybeUninit<L>],
+    ) {
         let mut values = [[0.0; WIDTH]; STRIP];
         let (along, across) = self.stride;
         for column in 0..width {
             let from = (output + column) * across + input * along;
             for (row, values) in values[..lanes.len()].iter_mut().enumerate() {
-                values[column] = self.weight[from + row * along];
+                values[column] = (self.number)(&self.weight[from + row * along]);
             }
         }
         for (lane, values) in lanes.iter_mut().zip(values) {
-            *lane = L::narrow(values);
+            lane.write(L::narrow(values));
         }
     }
 }

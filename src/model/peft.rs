@@ -10,6 +10,7 @@ use thiserror::Error;
 
 use crate::run::atomic::{WriteError, write_atomic};
 
+use super::heads::{SCORE_WEIGHT, ScalarHead};
 use super::linear::Linear;
 use super::lora::{Layers, Lora, LoraConfig};
 use super::transformer::Decoder;
@@ -44,8 +45,14 @@ pub enum PeftError {
     NoAdapter,
 }
 
-/// Writes the decoder's adapter into `folder`; `base` is the model it belongs to, as PEFT's `base_model_name_or_path`.
-pub fn save(decoder: &Decoder, base: &str, folder: &Path) -> Result<(), PeftError> {
+/// Writes the decoder's adapter into `folder`, with the head of a reward model; `base` is the model it belongs to, as PEFT's
+/// `base_model_name_or_path`.
+pub fn save(
+    decoder: &Decoder,
+    head: Option<&ScalarHead>,
+    base: &str,
+    folder: &Path,
+) -> Result<(), PeftError> {
     let mut decoder = decoder.clone();
     let gpt2 = decoder.config.architecture == Architecture::Gpt2;
     let (mut tensors, mut targets, mut shape) = (Vec::new(), Vec::new(), None);
@@ -53,19 +60,28 @@ pub fn save(decoder: &Decoder, base: &str, folder: &Path) -> Result<(), PeftErro
     let layers = (adapted.len() < decoder.blocks.len()).then_some(adapted);
     for Linear { name, lora, .. } in decoder.projections() {
         let Some(lora) = lora else { continue };
-        tensors.push(named(name, "lora_A", &lora.a));
-        tensors.push(named(name, "lora_B", &lora.b));
+        for (part, tensor) in [("lora_A", &lora.a), ("lora_B", &lora.b)] {
+            let name = format!("{PREFIX}{name}.{part}.weight");
+            tensors.push(NamedTensor::of(&name, tensor));
+        }
         targets.push(name.rsplit('.').next().unwrap_or_default().to_owned());
         shape = Some((lora.a.dims()[0], lora.scale));
     }
     let Some((r, scale)) = shape else {
         return Err(PeftError::NoAdapter);
     };
+    let (task, saved) = match head {
+        Some(head) => {
+            tensors.push(NamedTensor::of(&format!("{PREFIX}{SCORE_WEIGHT}"), &head.weight));
+            ("SEQ_CLS", json!(["score"]))
+        }
+        None => ("CAUSAL_LM", Value::Null),
+    };
     targets.sort();
     targets.dedup();
     let config = json!({
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
+        "task_type": task,
         "base_model_name_or_path": base,
         "r": r,
         "lora_alpha": scale * r as f64,
@@ -74,7 +90,7 @@ pub fn save(decoder: &Decoder, base: &str, folder: &Path) -> Result<(), PeftErro
         "fan_in_fan_out": gpt2,
         "target_modules": targets,
         "layers_to_transform": layers,
-        "modules_to_save": null,
+        "modules_to_save": saved,
         "inference_mode": true,
     });
     std::fs::create_dir_all(folder).map_err(WriteError::at(folder))?;
@@ -86,21 +102,13 @@ pub fn save(decoder: &Decoder, base: &str, folder: &Path) -> Result<(), PeftErro
     Ok(())
 }
 
-fn named(path: &str, part: &str, tensor: &burn::tensor::Tensor<2>) -> NamedTensor {
-    NamedTensor {
-        name: format!("{PREFIX}{path}.{part}.weight"),
-        shape: tensor.dims().to_vec(),
-        values: tensor.to_data().iter::<f32>().collect(),
-    }
-}
-
 /// Puts the adapter of `folder` on the decoder, which is frozen.
 ///
 /// # Errors
 /// For an adapter of another kind or of another model.
 pub fn load(decoder: &mut Decoder, folder: &Path) -> Result<(), PeftError> {
     let config = read_config(&folder.join(CONFIG))?;
-    let mut files = WeightFiles::open_file(&folder.join(WEIGHTS))?;
+    let files = WeightFiles::open_file(&folder.join(WEIGHTS))?;
     let device = decoder.embedding.device();
     decoder.attach_lora(&config, 0)?;
     for projection in decoder.projections() {

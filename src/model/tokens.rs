@@ -61,11 +61,6 @@ impl TokenBatch {
         positions
     }
 
-    /// The ids as a tensor `[batch · time]`.
-    pub fn ids_tensor(&self, device: &Device) -> Tensor<1, Int> {
-        indices(self.ids.iter().map(|&id| id as usize), device)
-    }
-
     /// Flat index of the last real token of every row; an empty row gives its first column.
     pub fn last_real(&self) -> Vec<usize> {
         let last = |row: &[bool]| row.iter().rposition(|&real| real).unwrap_or(0);

@@ -7,22 +7,20 @@
 mod build;
 mod underway;
 
-use std::sync::Arc;
-
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor};
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
 
 use crate::device;
-use crate::kernels::Panels;
 
 use super::attention::{Attention, Context, KvCache, LayerCache};
 use super::config::{Activation, Architecture, DecoderConfig};
 use super::fused;
-use super::linear::{Layout, Linear};
+use super::linear::Linear;
 use super::lora::LoraConfig;
 use super::norm::Norm;
 use super::parameters::{Parameters, Visitor};
 use super::rope::Rotary;
+use super::table::Table;
 use super::tokens::{TokenBatch, indices};
 use super::weights::WeightsError;
 
@@ -149,7 +147,7 @@ pub struct Decoder {
     /// Sizes and family.
     pub config: DecoderConfig,
     /// `[vocabulary, hidden]`.
-    pub embedding: Tensor<2>,
+    pub embedding: Table,
     /// Learned positions `[positions, hidden]` (GPT-2).
     pub positions: Option<Tensor<2>>,
     /// Layers.
@@ -157,9 +155,7 @@ pub struct Decoder {
     /// After the last layer.
     pub final_norm: Norm,
     /// Language-model head `[vocabulary, hidden]`; none when tied, or in a classifier.
-    pub head: Option<Tensor<2>>,
-    /// The head, tied or not, laid out for the CPU's kernels; only while it is not trained.
-    pub packed_head: Option<Arc<Panels>>,
+    pub head: Option<Table>,
     /// Dense weights are constants in training.
     pub frozen: bool,
     /// Rotary frequencies, `[head_dim / 2]`; none where positions are learned.
@@ -184,7 +180,7 @@ impl Decoder {
         let keys = &cache.tokens;
         let positions = new_positions(keys, start);
         let rotary = self.rotary(&positions, new.batch);
-        let context = Context::plain(&self.config, keys, start, rotary, &self.embedding.device());
+        let context = Context::plain(&self.config, keys, start, rotary, &self.device());
         let mut x = self.embedded(new, positions);
         for (index, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, &context, Some((&mut cache.layers[index], start)));
@@ -192,9 +188,14 @@ impl Decoder {
         self.final_norm.forward(x)
     }
 
+    /// Where it computes: with autodiff if it is tracked.
+    fn device(&self) -> Device {
+        self.final_norm.weight.device()
+    }
+
     /// What attention over whole sequences needs to know of them.
     fn context(&self, tokens: &TokenBatch) -> Context {
-        let (device, positions) = (self.embedding.device(), tokens.positions());
+        let (device, positions) = (self.device(), tokens.positions());
         if device::is_cpu(&device) {
             return Context::fused(&self.frequencies, &positions, tokens);
         }
@@ -203,14 +204,14 @@ impl Decoder {
     }
 
     fn rotary(&self, positions: &[usize], batch: usize) -> Option<Rotary> {
-        let device = self.embedding.device();
+        let device = self.device();
         (!self.frequencies.is_empty())
             .then(|| Rotary::new(&self.frequencies, positions, batch, &device))
     }
 
     fn embedded(&self, tokens: &TokenBatch, positions: Vec<usize>) -> Tensor<2> {
-        let device = self.embedding.device();
-        let x = self.embedding.clone().select(0, tokens.ids_tensor(&device));
+        let device = self.device();
+        let x = self.embedding.rows(&tokens.ids, &device);
         match &self.positions {
             Some(table) => {
                 let positions = indices(positions.into_iter(), &device);
@@ -222,7 +223,12 @@ impl Decoder {
 
     /// The matrix that turns hidden states into logits, `[vocabulary, hidden]`.
     pub fn head_weight(&self) -> Tensor<2> {
-        self.head.as_ref().unwrap_or(&self.embedding).clone()
+        self.head_table().dense()
+    }
+
+    /// The language-model head: the embedding if it is tied.
+    pub fn head_table(&self) -> &Table {
+        self.head.as_ref().unwrap_or(&self.embedding)
     }
 
     /// Logits of hidden states.
@@ -230,10 +236,7 @@ impl Decoder {
     /// # Shapes
     /// `hidden`: `[n, hidden]`; result `[n, vocabulary]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        match &self.packed_head {
-            Some(head) => fused::linear(hidden, head, None, None),
-            None => hidden.matmul(self.head_weight().transpose()),
-        }
+        self.head_table().logits(hidden)
     }
 
     /// The gradient with respect to hidden states from that with respect to their logits.
@@ -241,10 +244,7 @@ impl Decoder {
     /// # Shapes
     /// `gradient`: `[n, vocabulary]`, without autodiff; result `[n, hidden]`.
     pub fn logits_input_gradient(&self, gradient: Tensor<2>) -> Tensor<2> {
-        match &self.packed_head {
-            Some(head) => fused::transposed(gradient, head),
-            None => gradient.matmul(self.head_weight()),
-        }
+        self.head_table().logits_input_gradient(gradient)
     }
 
     /// The name under which the head's gradient belongs.
@@ -327,14 +327,21 @@ impl Decoder {
         base
     }
 
-    /// Packs every projection and the head for the CPU's kernels; nothing on other devices. Copies made afterwards share
-    /// the packed form. A weight that is trained loses it.
+    /// Packs every projection, embedding and head for the CPU's kernels; nothing on other devices. Copies made afterwards
+    /// share the packed form. A weight that is trained loses it.
     pub fn pack(&mut self) {
         self.projections().into_iter().for_each(Linear::pack);
-        let has_head = self.config.num_labels.is_none();
-        if has_head && self.packed_head.is_none() && device::is_cpu(&self.embedding.device()) {
-            self.packed_head = Some(Arc::new(fused::pack(&self.head_weight(), Layout::OutIn)));
-        }
+        self.tables().for_each(Table::pack);
+    }
+
+    /// Makes every weight dense, to be trained.
+    pub fn unpack(&mut self) {
+        self.projections().into_iter().for_each(Linear::unpack);
+        self.tables().for_each(Table::unpack);
+    }
+
+    fn tables(&mut self) -> impl Iterator<Item = &mut Table> {
+        [&mut self.embedding].into_iter().chain(&mut self.head)
     }
 
     /// The numbers of the layers that carry an adapter, from 0.
@@ -359,16 +366,13 @@ impl Decoder {
 impl Parameters for Decoder {
     fn visit(&mut self, visitor: &mut impl Visitor) {
         let trained = !self.frozen;
-        if trained {
-            self.packed_head = None;
-        }
         let gpt2 = self.config.architecture == Architecture::Gpt2;
         let embedding = if gpt2 {
             "transformer.wte.weight"
         } else {
             "model.embed_tokens.weight"
         };
-        visitor.visit(embedding, trained, &mut self.embedding);
+        self.embedding.visit(embedding, trained, visitor);
         if let Some(positions) = &mut self.positions {
             visitor.visit("transformer.wpe.weight", trained, positions);
         }
@@ -382,7 +386,7 @@ impl Parameters for Decoder {
         }
         self.final_norm.visit(trained, visitor);
         if let Some(head) = &mut self.head {
-            visitor.visit("lm_head.weight", trained, head);
+            head.visit("lm_head.weight", trained, visitor);
         }
     }
 }

@@ -140,8 +140,9 @@ pub fn run(
     observer: &mut dyn Observer,
     stop: &StopFlag,
 ) -> Result<Option<TrainingReport>, JobError> {
-    if let Some(lora) = config.lora() {
-        model.network.decoder.attach_lora(&lora, config.seed)?;
+    match config.lora() {
+        Some(lora) => model.network.decoder.attach_lora(&lora, config.seed)?,
+        None => model.network.decoder.unpack(),
     }
     let checkpoints = Checkpoints::new(place.run.checkpoints(), config.save_total_limit);
     let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);

@@ -153,6 +153,7 @@ pub fn improve(
         if config.use_peft {
             peft::save(
                 policy,
+                None,
                 &text.path.to_string_lossy(),
                 &run.path().join("adapter"),
             )?;

@@ -101,7 +101,7 @@ fn an_adapter_survives_writing_and_reading() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = base("gpt2-tiny");
     peft::load(&mut first, &models().join("gpt2-lora-tiny")).unwrap();
-    peft::save(&first, "gpt2-tiny", folder.path()).unwrap();
+    peft::save(&first, None, "gpt2-tiny", folder.path()).unwrap();
     let mut second = base("gpt2-tiny");
     peft::load(&mut second, folder.path()).unwrap();
     logits_close(&second, "gpt2-lora-tiny");

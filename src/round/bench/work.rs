@@ -58,7 +58,7 @@ impl Bench<'_> {
     /// through them. Attention and the prompts are left out, so the true limit is a little lower.
     fn least(&self, packed: &mut Decoder, rows: usize) -> Option<f64> {
         let machine = self.machine?;
-        let head = packed.packed_head.clone();
+        let head = Some(packed.head_table().panels());
         let projections = packed.projections().into_iter();
         let all = projections.filter_map(|projection| projection.packed.clone());
         let (mut bytes, mut numbers) = (0, 0);
@@ -92,9 +92,9 @@ impl Bench<'_> {
                 ..RewardConfig::default()
             };
             let mut network = RewardModel::on(self.copy(), 0)?.network;
-            if let Some(lora) = config.lora() {
-                network.decoder = network.decoder.base();
-                network.decoder.attach_lora(&lora, 0)?;
+            match config.lora() {
+                Some(lora) => network.decoder.attach_lora(&lora, 0)?,
+                None => network.decoder.unpack(),
             }
             let pair = |index| Pair {
                 winner: tokens(&network.decoder, 2 * index, PAIR_TOKENS),
