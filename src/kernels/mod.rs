@@ -42,6 +42,7 @@
 
 mod attention;
 mod causal;
+mod cores;
 mod exp;
 mod gradients;
 mod isa;
@@ -54,6 +55,7 @@ mod tile;
 
 pub use attention::{HeadCache, attend, lanes_of_head};
 pub use causal::{Attended, Causal, CausalGradients};
+pub use cores::cores;
 pub use exp::exponentials;
 pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use matmul::{Mode, matmul, matmul_part, matmul_transposed};

@@ -10,6 +10,7 @@ use std::thread;
 use burn::tensor::Device;
 
 use crate::device;
+use crate::kernels::cores;
 
 /// Most workers: in training each holds gradients of its own, and large products use the other cores anyway.
 const MAX_WORKERS: usize = 4;
@@ -19,7 +20,7 @@ pub fn workers(device: &Device) -> usize {
     if !device::is_cpu(device) {
         return 1;
     }
-    thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS))
+    cores().min(MAX_WORKERS)
 }
 
 /// Does `work` on consecutive parts of `rows`, one for each worker of `device` at most; the results are in the rows' order.
