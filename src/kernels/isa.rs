@@ -341,12 +341,12 @@ mod tests {
     fn every_instruction_set_transposes() {
         let numbers: [[f32; 16]; 16] = array::from_fn(|i| array::from_fn(|j| (16 * i + j) as f32));
         let expected: [[f32; 16]; 16] = array::from_fn(|i| array::from_fn(|j| numbers[j][i]));
-        let run = |how: fn(Transpose<'_>)| {
+        let run = |how: for<'a> fn(Transpose<'a>)| {
             let mut matrix = numbers;
             how(Transpose(&mut matrix));
             assert_eq!(matrix, expected);
         };
-        run(Transpose::run::<Portable>);
+        run(|work| work.run::<Portable>());
         run(|work| dispatch(work));
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
