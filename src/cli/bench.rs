@@ -41,9 +41,18 @@ pub struct BenchArgs {
     /// Rows sampled together; several figures for several numbers
     #[arg(long, value_name = "ROWS", value_delimiter = ',', default_values_t = [1, 8, 32])]
     pub batch: Vec<usize>,
+    /// Take the most probable token instead of drawing one
+    #[arg(long)]
+    pub greedy: bool,
+    /// Tokens of a reward step's answers, prompts included: winner and loser of every pair in turn
+    #[arg(long, value_name = "TOKENS", value_delimiter = ',', default_values_t = [128; 8])]
+    pub pair_lengths: Vec<usize>,
     /// Measure training of all weights too, not only of LoRA adapters
     #[arg(long)]
     pub full: bool,
+    /// With --full: leave out LoRA adapters
+    #[arg(long, requires = "full")]
+    pub no_lora: bool,
     /// Runs of each kind, after one to warm up; the median counts
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub repeats: usize,
@@ -71,7 +80,7 @@ pub enum What {
     Sampling,
     /// Scores of 8 rows of 96 tokens
     Scoring,
-    /// An update of a reward model on 4 pairs of 128 tokens
+    /// An update of a reward model on 4 pairs of 128 tokens, or of --pair-lengths
     Reward,
     /// A PPO iteration: 8 prompts, 64 new tokens, 4 epochs
     Ppo,
@@ -96,6 +105,7 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
     if args.batch.contains(&0) || args.repeats == 0 {
         bail!("--batch and --repeats must be at least 1");
     }
+    check_pairs(&args.pair_lengths)?;
     let before = args.against.as_ref().map(read).transpose()?;
     let opener = Opener { quiet: args.quiet };
     let device = opener.device(args.device)?;
@@ -103,6 +113,9 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
     let plan = Plan {
         work: args.what.iter().map(|&what| what.into()).collect(),
         batches: args.batch,
+        greedy: args.greedy,
+        pair_lengths: args.pair_lengths,
+        lora: !args.no_lora,
         full: args.full,
         repeats: args.repeats,
     };
@@ -121,6 +134,15 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
         print!("{}", table(&report, before.as_ref()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_pairs(lengths: &[usize]) -> Result<()> {
+    if lengths.len() % 2 == 1 || lengths.contains(&0) {
+        bail!(
+            "--pair-lengths needs a winner's and a loser's tokens for every pair, each at least 1, such as 96,80,64,70 for two pairs"
+        );
+    }
+    Ok(())
 }
 
 fn read(path: &PathBuf) -> Result<Report> {

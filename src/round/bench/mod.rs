@@ -52,7 +52,7 @@ pub enum Work {
     Sampling,
     /// A reward model's scores of 8 rows of 96 tokens.
     Scoring,
-    /// An update of a reward model on 4 pairs of 128 tokens.
+    /// An update of a reward model on a few pairs.
     Reward,
     /// A PPO iteration: 8 prompts of 32 tokens, 64 new tokens, 4 epochs.
     Ppo,
@@ -65,7 +65,13 @@ pub struct Plan {
     pub work: Vec<Work>,
     /// Rows sampled together.
     pub batches: Vec<usize>,
-    /// Training with all weights too, not only with LoRA.
+    /// The most probable token instead of a drawn one.
+    pub greedy: bool,
+    /// Tokens of a reward step's answers, prompts included: winner and loser of every pair in turn.
+    pub pair_lengths: Vec<usize>,
+    /// Training with LoRA.
+    pub lora: bool,
+    /// Training with all weights.
     pub full: bool,
     /// Runs that count.
     pub repeats: usize,
