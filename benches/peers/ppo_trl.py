@@ -5,16 +5,20 @@ Four models, as the trainer wants them: policy, reference, reward and value. Wit
 """
 
 import argparse
+import sys
 import tempfile
-import time
 
 import torch
-import trl.experimental.ppo.ppo_trainer as ppo_trainer
 from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
-from trl.experimental.ppo import PPOConfig, PPOTrainer
 
 import workload
+
+try:
+    import trl.experimental.ppo.ppo_trainer as ppo_trainer
+    from trl.experimental.ppo import PPOConfig, PPOTrainer
+except ImportError as error:
+    sys.exit(f"TRL 1.12 is needed, the last that has PPO; put it on PYTHONPATH (compare.py: --trl112 FOLDER): {error}")
 
 
 def main() -> None:
@@ -22,36 +26,34 @@ def main() -> None:
     parser.add_argument("model", help="model folder")
     parser.add_argument("--peft", action="store_true", help="LoRA of rank 16 on all linear layers of the policy")
     parser.add_argument("--peft-critic", action="store_true", help="the same for the value model")
-    parser.add_argument("--warm-up", type=int, default=1, help="iterations that don't count")
+    parser.add_argument("--warm-up", type=int, default=0, help="iterations that don't count")
     parser.add_argument("--repeats", type=int, default=1, help="iterations that count")
     workload.threads(parser)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
-    starts, rollouts = watch()
+    watch = watched()
     with tempfile.TemporaryDirectory() as folder:
         trainer(arguments, folder).train()
-    starts.append(time.perf_counter())
-    seconds = [end - start for start, end in zip(starts, starts[1:])]
-    assert len(seconds) == arguments.warm_up + arguments.repeats, seconds
-    workload.report(seconds[arguments.warm_up :], workload.PPO_ROWS * workload.NEW_TOKENS, iterations=seconds, rollouts=rollouts)
+    watch.stop()
+    assert len(watch.clock) == arguments.warm_up + arguments.repeats, watch.clock
+    watch.report(arguments.warm_up, workload.PPO_ROWS * workload.NEW_TOKENS)
 
 
-def watch() -> tuple[list[float], list[float]]:
-    """When the iterations start, and seconds of their rollouts: an iteration begins with its rollout."""
-    starts: list[float] = []
-    rollouts: list[float] = []
+def watched() -> workload.Watch:
+    """Times the iterations of the trainer: each begins with its rollout."""
+    watch = workload.Watch()
     generate = ppo_trainer.batch_generation
 
-    def watched(*positional: object, **named: object):
-        starts.append(time.perf_counter())
-        result = generate(*positional, **named)
-        rollouts.append(time.perf_counter() - starts[-1])
-        shape = tuple(result[0].shape)
-        assert shape == (workload.PPO_ROWS, workload.PROMPT_TOKENS + workload.NEW_TOKENS), shape
-        return result
+    def batch_generation(*positional: object, **named: object):
+        if watch.started != (0.0, 0.0):
+            watch.stop()
+        watch.start()
+        rows, logits = generate(*positional, **named)
+        assert rows.shape == (workload.PPO_ROWS, workload.PROMPT_TOKENS + workload.NEW_TOKENS), rows.shape
+        return rows, logits
 
-    ppo_trainer.batch_generation = watched
-    return starts, rollouts
+    ppo_trainer.batch_generation = batch_generation
+    return watch
 
 
 def trainer(arguments: argparse.Namespace, folder: str) -> PPOTrainer:

@@ -2,7 +2,6 @@
 
 import argparse
 import tempfile
-import time
 
 import torch
 from datasets import Dataset
@@ -16,14 +15,13 @@ class Clock(TrainerCallback):
     """Seconds of every update: forward, backward, clipping and optimiser."""
 
     def __init__(self) -> None:
-        self.seconds: list[float] = []
-        self.started = 0.0
+        self.watch = workload.Watch()
 
     def on_step_begin(self, *_: object, **__: object) -> None:
-        self.started = time.perf_counter()
+        self.watch.start()
 
     def on_step_end(self, *_: object, **__: object) -> None:
-        self.seconds.append(time.perf_counter() - self.started)
+        self.watch.stop()
 
 
 def main() -> None:
@@ -39,8 +37,8 @@ def main() -> None:
     clock = Clock()
     with tempfile.TemporaryDirectory() as folder:
         trainer(arguments, lengths, clock, folder).train()
-    assert len(clock.seconds) == arguments.repeats + 1, clock.seconds
-    workload.report(clock.seconds[1:], sum(lengths), first=clock.seconds[0])
+    assert len(clock.watch.clock) == arguments.repeats + 1, clock.watch.clock
+    clock.watch.report(1, sum(lengths))
 
 
 def trainer(arguments: argparse.Namespace, lengths: list[int], clock: Clock, folder: str) -> RewardTrainer:

@@ -3,9 +3,7 @@
 import argparse
 import json
 import os
-import sys
 import threading
-import time
 
 import xllamacpp
 
@@ -20,12 +18,14 @@ def main() -> None:
     parser.add_argument("--vocabulary", type=int, default=49_152, help="number of the model's tokens")
     workload.threads(parser)
     arguments = parser.parse_args()
+    if not os.path.isfile(arguments.gguf):
+        parser.error(f"{arguments.gguf} is missing; make it with prepare.py --converter")
     server = xllamacpp.Server(parameters(arguments))
     prompts = workload.prompts(arguments.vocabulary, arguments.batch)
-    sample(server, prompts)
-    seconds = [sample(server, prompts) for _ in range(arguments.repeats)]
-    workload.report(seconds, arguments.batch * workload.NEW_TOKENS)
-    sys.stdout.flush()
+    watch = workload.Watch()
+    for _ in range(arguments.repeats + 1):
+        watch.time(lambda: sample(server, prompts))
+    watch.report(1, arguments.batch * workload.NEW_TOKENS)
     os._exit(0)  # the server's threads wait for requests
 
 
@@ -43,8 +43,8 @@ def parameters(arguments: argparse.Namespace) -> xllamacpp.CommonParams:
     return made
 
 
-def sample(server: xllamacpp.Server, prompts: list[list[int]]) -> float:
-    """Seconds for all prompts together: a request each, all at once, one slot each."""
+def sample(server: xllamacpp.Server, prompts: list[list[int]]) -> None:
+    """All prompts together: a request each, all at once, one slot each."""
     answers: list[dict | None] = [None] * len(prompts)
 
     def ask(slot: int) -> None:
@@ -55,15 +55,12 @@ def sample(server: xllamacpp.Server, prompts: list[list[int]]) -> float:
         answer = server.handle_completions(request)
         answers[slot] = json.loads(answer) if isinstance(answer, (str, bytes)) else answer
 
-    started = time.perf_counter()
     asking = [threading.Thread(target=ask, args=(slot,)) for slot in range(len(prompts))]
     for thread in asking:
         thread.start()
     for thread in asking:
         thread.join()
-    seconds = time.perf_counter() - started
     check(answers)
-    return seconds
 
 
 def check(answers: list[dict | None]) -> None:

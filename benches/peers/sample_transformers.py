@@ -1,7 +1,6 @@
 """Greedy sampling by transformers' generate(): prompts of 32 tokens, 64 new ones, key-value cache, f32."""
 
 import argparse
-import time
 
 import torch
 from transformers import AutoModelForCausalLM
@@ -26,25 +25,20 @@ def main() -> None:
     model.generation_config.eos_token_id = None  # every answer as long as the others, at no cost per token
     ids = torch.tensor(workload.prompts(model.config.vocab_size, arguments.batch))
     cache = None if arguments.cache == "dynamic" else arguments.cache
-    sample(model, ids, 8, cache)
-    seconds = [timed(model, ids, cache) for _ in range(arguments.repeats)]
-    workload.report(seconds, arguments.batch * workload.NEW_TOKENS)
+    watch = workload.Watch()
+    watch.time(lambda: sample(model, ids, 8, cache))
+    for _ in range(arguments.repeats):
+        watch.time(lambda: sample(model, ids, workload.NEW_TOKENS, cache))
+    watch.report(1, arguments.batch * workload.NEW_TOKENS)
 
 
-def timed(model, ids: torch.Tensor, cache: str | None) -> float:
-    started = time.perf_counter()
-    answers = sample(model, ids, workload.NEW_TOKENS, cache)
-    seconds = time.perf_counter() - started
-    assert answers.shape == (ids.shape[0], workload.PROMPT_TOKENS + workload.NEW_TOKENS), answers.shape
-    return seconds
-
-
-def sample(model, ids: torch.Tensor, count: int, cache: str | None) -> torch.Tensor:
+def sample(model, ids: torch.Tensor, count: int, cache: str | None) -> None:
     with torch.inference_mode():
-        return model.generate(
+        answers = model.generate(
             ids, attention_mask=torch.ones_like(ids), max_new_tokens=count, do_sample=False, use_cache=True,
             cache_implementation=cache, pad_token_id=0,
         )  # fmt: skip
+    assert answers.shape == (ids.shape[0], workload.PROMPT_TOKENS + count), answers.shape
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ import argparse
 import json
 import os
 import resource
-import sys
+import statistics
+import time
+from collections.abc import Callable
 
 PROMPT_TOKENS = 32
 NEW_TOKENS = 64
@@ -45,16 +47,38 @@ def lora(task: str, saved: list[str] | None = None):
     )  # fmt: skip
 
 
+class Watch:
+    """Seconds of runs: by the clock, and of all cores together, which tells whether something else was using them."""
+
+    def __init__(self) -> None:
+        self.clock: list[float] = []
+        self.cores: list[float] = []
+        self.started = (0.0, 0.0)
+
+    def start(self) -> None:
+        self.started = time.perf_counter(), time.process_time()
+
+    def stop(self) -> None:
+        clock, cores = self.started
+        self.clock.append(time.perf_counter() - clock)
+        self.cores.append(time.process_time() - cores)
+
+    def time(self, work: Callable[[], None]) -> None:
+        self.start()
+        work()
+        self.stop()
+
+    def report(self, warm_up: int, tokens_done: int) -> None:
+        """Prints the result, one line of JSON: the median of the runs after `warm_up`, and the tokens of one run in a second."""
+        counted = self.clock[warm_up:]
+        seconds = statistics.median(counted)
+        line = {
+            "seconds": seconds, "tokens_per_second": tokens_done / seconds, "peak_bytes": peak_bytes(), "all": counted,
+            "warm_up": self.clock[:warm_up], "core_seconds": self.cores,
+        }  # fmt: skip
+        print(json.dumps(line), flush=True)
+
+
 def peak_bytes() -> int:
-    """The most memory that this process has held."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-
-
-def report(seconds: list[float], tokens_done: int, **more: object) -> None:
-    """Prints the result, one line of JSON: the median of `seconds` and the tokens of one run in a second."""
-    ordered = sorted(seconds)
-    middle = len(ordered) // 2
-    median = ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
-    line = {"seconds": median, "all": seconds, "tokens_per_second": tokens_done / median, "peak_bytes": peak_bytes()}
-    print(json.dumps(line | more), flush=True)
+    """The most memory that this process has held (Linux counts in kilobytes)."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
