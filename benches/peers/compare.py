@@ -127,7 +127,7 @@ def parse() -> argparse.Namespace:
     keys = [row.key for row in ROWS]
     parser.add_argument("--rows", default=",".join(keys), help="of: %(default)s")
     parser.add_argument("--repeats", type=int, default=5, help="rounds (default: 5)")
-    parser.add_argument("--warm-up", type=int, default=0, help="iterations of TRL's PPO that don't count, before one that does")
+    parser.add_argument("--warm-up", type=int, default=0, help="PPO iterations, ours and TRL's, that don't count, before one that does")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all results there")
     arguments = parser.parse_args()
@@ -178,9 +178,9 @@ def programs(arguments: argparse.Namespace) -> dict[str, Program]:
     ours("ours-reward-full", "rlhf full", f32, "--what", "reward", "--full", "--no-lora", *pairs)
     peer("trl-reward-lora", "TRL 1.16 + PEFT", "reward_trl.py", f32, "--peft", *pairs)
     peer("trl-reward-full", "TRL 1.16", "reward_trl.py", f32, *pairs)
-    ours("ours-ppo-lora", "rlhf LoRA", f32, "--what", "ppo", "--repeats", "1")
-    ours("ours-ppo-full", "rlhf full", f32, "--what", "ppo", "--full", "--no-lora", "--repeats", "1")
     once = ["--warm-up", str(arguments.warm_up), "--repeats", "1"]
+    ours("ours-ppo-lora", "rlhf LoRA", f32, "--what", "ppo", *once)
+    ours("ours-ppo-full", "rlhf full", f32, "--what", "ppo", "--full", "--no-lora", *once)
     trl112 = arguments.trl112.resolve()
     peer("trl-ppo-peft", "TRL 1.12 + PEFT", "ppo_trl.py", f32, "--peft", "--peft-critic", *once, path=trl112)
     peer("trl-ppo-full", "TRL 1.12", "ppo_trl.py", f32, *once, path=trl112)

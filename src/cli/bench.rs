@@ -20,6 +20,7 @@ const EXAMPLES: &str = "\
 Examples:
   rlhf bench                                              the model inside this program
   rlhf bench --model ./smollm2 --what sampling --batch 1,8,32
+  rlhf bench --model ./smollm2 --what reward --pair-lengths 96,80,64,70
   rlhf bench --model ./smollm2 --what ppo --full --save before.json
   rlhf bench --model ./smollm2 --what ppo --full --against before.json";
 
@@ -53,9 +54,12 @@ pub struct BenchArgs {
     /// With --full: leave out LoRA adapters
     #[arg(long, requires = "full")]
     pub no_lora: bool,
-    /// Runs of each kind, after one to warm up; the median counts
+    /// Runs of each kind, after those to warm up; the median counts
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub repeats: usize,
+    /// Runs of each kind that don't count, before those that do
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub warm_up: usize,
     /// Compare with a report that `--save` wrote
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
@@ -117,6 +121,7 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
         pair_lengths: args.pair_lengths,
         lora: !args.no_lora,
         full: args.full,
+        warm_up: args.warm_up,
         repeats: args.repeats,
     };
     let names = [args.model.as_str(), device.name.as_str()];

@@ -75,8 +75,16 @@ fn every_kind_of_work_is_measured_saved_and_compared() {
 #[test]
 fn pairs_of_given_lengths_are_trained_on_without_adapters() {
     let dir = tempfile::tempdir().unwrap();
-    let common = ["bench", "--device", "cpu", "--quiet", "--repeats", "1"];
-    let chosen = ["--what", "sampling,reward", "--batch", "2", "--greedy"];
+    let common = ["bench", "--device", "cpu", "--quiet", "--repeats", "2"];
+    let chosen = [
+        "--what",
+        "sampling,reward",
+        "--batch",
+        "2",
+        "--greedy",
+        "--warm-up",
+        "0",
+    ];
     let pairs = ["--pair-lengths", "12,30,25,8", "--full", "--no-lora"];
     let (code, out, err) = rlhf(
         dir.path(),
@@ -91,6 +99,7 @@ fn pairs_of_given_lengths_are_trained_on_without_adapters() {
         figures[1]["name"],
         "reward step, 2 pairs, 75 tokens, all weights"
     );
+    assert_eq!(figures[1]["all"].as_array().unwrap().len(), 2);
     let number = |key: &str| figures[1][key].as_f64().unwrap();
     let tokens = number("tokens_per_second") * number("seconds");
     assert!((tokens - 75.0).abs() < 1e-6, "{tokens}");

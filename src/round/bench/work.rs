@@ -135,7 +135,7 @@ impl Bench<'_> {
                 critic,
                 critic_init: CriticInit::Zero,
                 batch_size: ROWS,
-                total_episodes: ROWS * (self.plan.repeats + 1),
+                total_episodes: ROWS * (self.plan.warm_up + self.plan.repeats),
                 response_length: NEW_TOKENS,
                 ..PpoConfig::default()
             };
