@@ -99,6 +99,8 @@ def main() -> int:
     arguments = parse()
     rows = [row for row in ROWS if row.key in arguments.rows]
     use_cores(arguments.threads)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
     plan = schedule(rows, programs(arguments))
     about = surroundings(arguments)
     print("\n".join(about), flush=True)
@@ -116,6 +118,11 @@ def main() -> int:
     if arguments.json:
         save(arguments, about, lines, results, failures)
     return verdict(lines)
+
+
+def stop(*_: object) -> None:
+    """Ends what is running and leads to the table, also where a shell in the background has these signals ignored."""
+    raise KeyboardInterrupt
 
 
 def parse() -> argparse.Namespace:
