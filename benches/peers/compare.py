@@ -288,8 +288,9 @@ def wait(process: subprocess.Popen) -> tuple[int, int]:
 
 
 def reason(status: int, errors: str) -> str:
-    said = [line.strip() for line in errors.splitlines() if line.strip()]
-    last = said[-1][:300] if said else "it said nothing"
+    lines = [line.strip() for line in errors.splitlines() if line.strip()] or ["it said nothing"]
+    named = [line for line in lines if re.search(r"error\w*:", line, re.IGNORECASE)]
+    last = (named or lines)[-1][:300]
     if status < 0:
         name = signal.Signals(-status).name
         return f"ended by {name} (out of memory, or over {LIMIT_SECONDS:.0f} s?); last words: {last}"
