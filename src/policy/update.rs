@@ -8,7 +8,7 @@ use crate::algo::ppo::{PolicyBatch, PolicyClip, ValueBatch, policy_loss, value_l
 use crate::algo::ppo_stats::{PolicyStats, ValueStats};
 use crate::model::optimizer::{Optimizer, Update};
 use crate::model::workers::{parts_within, share_out};
-use crate::model::{GradientMap, Parameters};
+use crate::model::{Decoder, GradientMap, Parameters};
 
 use super::actor_critic::{ActorCritic, POLICY};
 use super::experience::{EpisodeTokens, Experience, Measured, pack};
@@ -78,14 +78,7 @@ pub fn update(
     let length = |row: &usize| batch.episodes[*row].tokens();
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(length);
-    // Gradients of adapters are small, and few rows at a time need little memory.
-    let layers = model.policy.blocks.len();
-    let trained = layers - model.policy.constant_layers();
-    let at_once = if model.policy.frozen {
-        TOKENS_AT_ONCE * layers / trained.max(1)
-    } else {
-        usize::MAX
-    };
+    let at_once = tokens_at_once(&model.policy);
     let part = |rows: &[usize]| {
         let (mut sums, mut gradients) = (Sums::default(), GradientMap::default());
         for rows in parts_within(rows, length, at_once) {
@@ -116,6 +109,17 @@ pub fn update(
         applied: step.applied,
         policy: sums.policy,
         value: sums.value,
+    }
+}
+
+/// Tokens that a worker takes at a time. Gradients of adapters are small, and few rows at a time need little memory.
+pub fn tokens_at_once(policy: &Decoder) -> usize {
+    let layers = policy.blocks.len();
+    let trained = layers - policy.constant_layers();
+    if policy.frozen {
+        TOKENS_AT_ONCE * layers / trained.max(1)
+    } else {
+        usize::MAX
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Texts are made-up tokens, so any model folder will do. Every figure is the median of several runs after one that warms up.
 
+mod growth;
 pub mod machine;
 mod work;
 
@@ -13,6 +14,7 @@ use thiserror::Error;
 
 use crate::device;
 use crate::generate::GenerateError;
+use crate::model::footprint::Footprint;
 use crate::model::{LanguageModel, Parameters};
 use crate::policy::rollout::RolloutError;
 use crate::reward::model::RewardError;
@@ -56,6 +58,8 @@ pub enum Work {
     Reward,
     /// A PPO iteration: 8 prompts of 32 tokens, 64 new tokens, 4 epochs.
     Ppo,
+    /// Sampling with 1 to 64 rows, and a forward and backward pass over 64 to 1024 tokens.
+    Growth,
 }
 
 /// What to measure, and how often.
@@ -86,6 +90,9 @@ pub struct Figure {
     pub share: Option<f64>,
     /// Most memory that the process held meanwhile, bytes; only where the system tells (Linux).
     pub peak_bytes: Option<u64>,
+    /// What was expected of it before; only for training on the CPU.
+    #[serde(default)]
+    pub expected_bytes: Option<u64>,
     /// Seconds of the parts, medians.
     pub parts: Vec<(String, f64)>,
 }
@@ -132,10 +139,11 @@ pub fn bench(
     };
     for &work in &plan.work {
         match work {
-            Work::Sampling => bench.sampling()?,
+            Work::Sampling => bench.sampling(&plan.batches)?,
             Work::Scoring => bench.scoring()?,
             Work::Reward => bench.reward()?,
             Work::Ppo => bench.ppo()?,
+            Work::Growth => bench.growth()?,
         }
     }
     let figures = bench.figures;
@@ -163,6 +171,13 @@ struct Bench<'a> {
 type Parts = Vec<(&'static str, f64)>;
 
 impl Bench<'_> {
+    /// Notes what the last figure was expected to need.
+    fn expected(&mut self, footprint: Footprint) {
+        if let (Some(figure), Some(_)) = (self.figures.last_mut(), self.machine) {
+            figure.expected_bytes = Some(footprint.total() as u64);
+        }
+    }
+
     /// Runs `work` once to warm up, then as often as planned, and notes the figure. `least` is what the machine would need, seconds.
     fn measure(
         &mut self,
@@ -196,6 +211,7 @@ impl Bench<'_> {
             tokens_per_second: tokens as f64 / seconds,
             share: least.map(|least| least / seconds),
             peak_bytes: memory::peak(),
+            expected_bytes: None,
             parts: names.iter().enumerate().map(of_part).collect(),
         });
         Ok(())

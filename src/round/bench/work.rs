@@ -1,5 +1,7 @@
 //! The pieces of work that are timed.
 
+use std::time::Instant;
+
 use crate::generate::{Request, SamplerConfig, Settings, generate};
 use crate::model::optimizer::Optimizer;
 use crate::model::{Decoder, LanguageModel, PromptInput};
@@ -8,11 +10,12 @@ use crate::policy::ppo::{Ppo, World};
 use crate::policy::rollout::Prompt;
 use crate::reward::config::RewardConfig;
 use crate::reward::dataset::Pair;
+use crate::reward::job::footprint;
 use crate::reward::model::RewardModel;
 use crate::reward::trainer;
 use crate::run::Silent;
 
-use super::super::improve::{actor_critic, sampling};
+use super::super::improve::{self, actor_critic, sampling};
 use super::{Bench, BenchError};
 
 const PROMPT_TOKENS: usize = 32;
@@ -22,13 +25,13 @@ const PAIRS: usize = 4;
 const PAIR_TOKENS: usize = 128;
 
 impl Bench<'_> {
-    pub(super) fn sampling(&mut self) -> Result<(), BenchError> {
+    pub(super) fn sampling(&mut self, batches: &[usize]) -> Result<(), BenchError> {
         let mut decoder = self.model.decoder.base(); // packed once: a policy is sampled from many times
         let sampler = SamplerConfig {
             max_new_tokens: NEW_TOKENS,
             ..SamplerConfig::default()
         };
-        for &rows in &self.plan.batches {
+        for &rows in batches {
             let request = |row| Request {
                 prompt: tokens(&decoder, row, PROMPT_TOKENS),
                 key: row as u64,
@@ -46,8 +49,10 @@ impl Bench<'_> {
                 rows * NEW_TOKENS,
                 least,
                 || {
+                    let started = Instant::now();
                     generate(&decoder, &requests, settings, &mut ())?;
-                    Ok(Vec::new())
+                    let step = started.elapsed().as_secs_f64() / NEW_TOKENS as f64;
+                    Ok(vec![("a token of every row", step)])
                 },
             )?;
         }
@@ -106,6 +111,12 @@ impl Bench<'_> {
                 source: None,
             };
             let pairs: Vec<Pair> = (0..PAIRS).map(pair).collect();
+            let mut reward = RewardModel {
+                network,
+                ..RewardModel::on(self.copy(), 0)?
+            };
+            let expected = footprint(&mut reward, &pairs, &config);
+            let mut network = reward.network;
             let pairs: Vec<&Pair> = pairs.iter().collect();
             let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
             let name = format!("reward step, {PAIRS} pairs, {}", kind(use_peft));
@@ -114,6 +125,7 @@ impl Bench<'_> {
                 trainer::update(&mut network, &mut optimizer, &pairs, &config, rate);
                 Ok(Vec::new())
             })?;
+            self.expected(expected);
         }
         Ok(())
     }
@@ -165,6 +177,7 @@ impl Bench<'_> {
             sampling: &sampling,
             scorer: &reward,
         };
+        let expected = improve::footprint(&mut ppo, &reward, &prompts);
         let name = format!("PPO iteration, {}", kind(config.use_peft));
         self.measure(&name, ROWS * NEW_TOKENS, None, || {
             let (report, _) = ppo.step(&world, &mut ())?;
@@ -173,7 +186,9 @@ impl Bench<'_> {
                 ("policy, reference and values", report.seconds_scoring),
                 ("update", report.seconds_update),
             ])
-        })
+        })?;
+        self.expected(expected);
+        Ok(())
     }
 
     /// LoRA, and all weights if planned.
@@ -199,7 +214,7 @@ fn kind(use_peft: bool) -> &'static str {
 }
 
 /// Made-up tokens, which differ from row to row.
-fn tokens(decoder: &Decoder, row: usize, count: usize) -> Vec<u32> {
+pub(super) fn tokens(decoder: &Decoder, row: usize, count: usize) -> Vec<u32> {
     let vocabulary = decoder.config.vocab_size;
     (0..count)
         .map(|at| ((row * 7919 + at * 104_729 + 20) % vocabulary) as u32)
