@@ -159,3 +159,44 @@ fn ranks(block: &Block) -> usize {
     let rank = |linear: &Linear| linear.lora.as_ref().map_or(0, |lora| lora.a.dims()[0]);
     block.linears().map(rank).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device;
+    use crate::model::{LanguageModel, LoraConfig};
+
+    /// By hand, from the sizes in `embedded/config.json`: 4 layers, hidden 192, inner 512, vocabulary 2048, f16 that bf16 can't hold.
+    #[test]
+    fn the_terms_are_those_of_the_embedded_model() {
+        let device = device::cpu().device;
+        let mut decoder = LanguageModel::embedded(&device).unwrap().decoder;
+        let lora = LoraConfig {
+            r: 8,
+            alpha: 16.0,
+            target_modules: vec!["all-linear".to_owned()],
+            layers: crate::model::lora::Layers::All,
+        };
+        decoder.attach_lora(&lora, 0).unwrap();
+        let trained = decoder.count().0;
+        assert_eq!(trained, 4 * 8 * (4 * (192 + 192) + 3 * (192 + 512)));
+        let batch = Microbatch {
+            rows: 1,
+            length: 64,
+            at_once: 128,
+            logits: 64 * 2048,
+            chunk: 1000,
+        };
+        let twice = Held::default().and(&decoder).and(&decoder.base());
+        let once = Held::default().and(&decoder);
+        let norms = 4 * 9 * 192;
+        let found = Footprint::new(&once, trained, &decoder, batch);
+        assert_eq!(twice.bytes, found.weights + norms, "what is packed is shared");
+        let packed = 4 * (2048 * 192 + 4 * (4 * 192 * 192 + 3 * 192 * 512));
+        assert_eq!(found.weights, packed + norms + 4 * trained);
+        assert_eq!(found.training, 4 * trained * (2 + 1 + 1));
+        let kept = 4 * (4 * 192 + 4 * 192 + 3 * 512 + 7 * 8);
+        assert_eq!((found.activations, kept), (4 * 64 * kept, 12_512));
+        assert_eq!(found.logits, 4 * 1000 * 3);
+    }
+}

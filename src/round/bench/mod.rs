@@ -128,8 +128,7 @@ pub fn bench(
     observer: &mut dyn Observer,
 ) -> Result<Report, BenchError> {
     let machine = device::is_cpu(device).then(Machine::measure);
-    let mut decoder = model.decoder.clone();
-    let parameters = decoder.count().1;
+    let parameters = model.decoder.base().count().1;
     let mut bench = Bench {
         model,
         plan,
