@@ -49,6 +49,9 @@ pub struct BenchArgs {
     /// Measure training of all weights too, not only of LoRA adapters
     #[arg(long)]
     pub full: bool,
+    /// Put PPO's adapters in this many of the last layers; 0 = all
+    #[arg(long, value_name = "LAYERS", default_value_t = 0)]
+    pub lora_num_layers: usize,
     /// Runs of each kind, after one to warm up; the median counts
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub repeats: usize,
@@ -117,6 +120,7 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
         work: args.what.iter().map(|&what| what.into()).collect(),
         batches: args.batch,
         full: args.full,
+        lora_num_layers: args.lora_num_layers,
         repeats: args.repeats,
     };
     let names = [args.model.as_str(), device.name.as_str()];

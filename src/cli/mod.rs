@@ -37,7 +37,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use color_eyre::{Report, Result};
 
 use crate::config::{ConfigError, trl};
-use crate::run::heap;
+use crate::run::memory;
 use crate::tui::text::sanitise;
 
 /// Exit code after wrong usage or configuration.
@@ -116,7 +116,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
 
 /// Parses `arguments` (the program's name first), runs the command and prints what went wrong.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    heap::share(); // before any thread starts
+    memory::share_heap(); // before any thread starts
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let parsed = command()
         .try_get_matches_from(&arguments)

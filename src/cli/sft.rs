@@ -10,15 +10,15 @@ use color_eyre::eyre::{OptionExt, bail};
 use crate::cli::job::{JobArgs, conclude, exit_code, from_here, how_to_go_on};
 use crate::device;
 use crate::model::footprint::{Footprint, Held, Microbatch};
-use crate::model::{Decoder, LanguageModel, Parameters};
 use crate::model::optimizer::Optimizer;
+use crate::model::{Decoder, LanguageModel, Parameters};
 use crate::policy::config::SftConfig;
 use crate::policy::lm_head::CHUNK_ELEMENTS;
 use crate::policy::sft::{self, Job, Split};
 use crate::policy::sft_data::{self, Example};
 use crate::policy::sft_state::State;
 use crate::run::control::StopFlag;
-use crate::run::{Checkpoints, MetricsLog, Observer as _, RunDirectory};
+use crate::run::{Checkpoints, MetricsLog, Observer as _, RunDirectory, memory};
 
 /// Arguments of `rlhf sft`.
 #[derive(Debug, Args)]
@@ -69,7 +69,8 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
         split.held_out.len()
     ));
     if device::is_cpu(&device) {
-        progress.note(&footprint(&mut model.decoder, &split.train, config).to_string());
+        let footprint = footprint(&mut model.decoder, &split.train, config);
+        progress.note(&footprint.told(memory::available()));
     }
     let inputs: Vec<PathBuf> = [&config.data, &config.eval_data]
         .into_iter()
@@ -132,7 +133,6 @@ fn footprint(decoder: &mut Decoder, rows: &[Example], config: &SftConfig) -> Foo
     let batch = Microbatch {
         rows: config.per_device_train_batch_size.min(rows.len()),
         length,
-        at_once: usize::MAX,
         logits: length * decoder.config.vocab_size,
         chunk: CHUNK_ELEMENTS,
     };

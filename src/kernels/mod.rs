@@ -54,6 +54,7 @@
 
 mod attention;
 mod causal;
+mod cores;
 mod exp;
 mod gradients;
 mod isa;
@@ -66,6 +67,7 @@ mod tile;
 
 pub use attention::{HeadCache, attend, lanes_of_head};
 pub use causal::{Attended, Causal, CausalGradients};
+pub use cores::cores;
 pub use exp::exponentials;
 pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use matmul::{Mode, matmul, matmul_part, matmul_transposed};

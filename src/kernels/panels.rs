@@ -1,9 +1,11 @@
 //! A weight matrix in panels of sixteen outputs, each contiguous: the order in which products read it.
 
+use std::array;
 use std::borrow::Borrow;
 use std::mem::MaybeUninit;
 use std::thread;
 
+use super::cores::cores;
 use super::isa::{Isa, Work, dispatch};
 
 /// Outputs in a panel: one AVX-512 register, or two of AVX2.
@@ -119,7 +121,7 @@ pub(super) enum Storage {
 }
 
 impl Panels {
-    /// Packs a matrix of which `element(input, output)` is at `weight[input · stride.0 + output · stride.1]`:
+    /// Packs, on this thread, a matrix of which `element(input, output)` is at `weight[input · stride.0 + output · stride.1]`:
     /// strides (1, inputs) for PyTorch's `[out, in]`, (outputs, 1) for `[in, out]`.
     ///
     /// # Panics
@@ -130,19 +132,30 @@ impl Panels {
         stride: (usize, usize),
         precision: Precision,
     ) -> Self {
-        Self::pack_from(weight, |&value| value, widths, stride, precision)
+        Self::packed(weight, |&value| value, widths, stride, precision, 1)
     }
 
-    /// The same from numbers in another form, such as a file's bytes; `number` reads one. They are finite.
+    /// The same by all cores, from numbers that may have another form, such as a file's bytes; `number` reads one. They are finite.
     ///
     /// # Panics
     /// If `weight` is too short.
     pub fn pack_from<E: Sync>(
         weight: &[E],
         number: impl Fn(&E) -> f32 + Sync,
+        widths: [usize; 2],
+        stride: (usize, usize),
+        precision: Precision,
+    ) -> Self {
+        Self::packed(weight, number, widths, stride, precision, cores())
+    }
+
+    fn packed<E: Sync>(
+        weight: &[E],
+        number: impl Fn(&E) -> f32 + Sync,
         [inputs, outputs]: [usize; 2],
         stride: (usize, usize),
         precision: Precision,
+        threads: usize,
     ) -> Self {
         let source = Source {
             weight,
@@ -152,8 +165,8 @@ impl Panels {
             stride,
         };
         let storage = match precision {
-            Precision::F32 => Storage::F32(source.packed()),
-            Precision::Bf16 => Storage::Bf16(source.packed()),
+            Precision::F32 => Storage::F32(source.packed(threads)),
+            Precision::Bf16 => Storage::Bf16(source.packed(threads)),
         };
         Self {
             storage,
@@ -237,14 +250,13 @@ struct Source<'a, E, F> {
 }
 
 impl<E: Sync, F: Fn(&E) -> f32 + Sync> Source<'_, E, F> {
-    fn packed<L: Lanes>(&self) -> Vec<L> {
+    fn packed<L: Lanes>(&self, threads: usize) -> Vec<L> {
         let count = self.outputs.div_ceil(WIDTH);
         let length = count * self.inputs;
         let mut lanes = Vec::with_capacity(length);
         let room = &mut lanes.spare_capacity_mut()[..length];
-        let cores = thread::available_parallelism().map_or(1, usize::from);
         let least = MIN_SHARE.div_ceil((self.inputs * WIDTH).max(1));
-        let share = count.div_ceil(cores).max(least).max(1);
+        let share = count.div_ceil(threads).max(least).max(1);
         if share >= count {
             self.fill(0, room);
         } else {
@@ -280,8 +292,18 @@ impl<E: Sync, F: Fn(&E) -> f32 + Sync> Source<'_, E, F> {
         width: usize,
         lanes: &mut [MaybeUninit<L>],
     ) {
-        let mut values = [[0.0; WIDTH]; STRIP];
         let (along, across) = self.stride;
+        if across == 1 && width == WIDTH {
+            for (row, lane) in lanes.iter_mut().enumerate() {
+                let from = output + (input + row) * along;
+                let numbers = &self.weight[from..from + WIDTH];
+                lane.write(L::narrow(array::from_fn(|column| {
+                    (self.number)(&numbers[column])
+                })));
+            }
+            return;
+        }
+        let mut values = [[0.0; WIDTH]; STRIP];
         for column in 0..width {
             let from = (output + column) * across + input * along;
             for (row, values) in values[..lanes.len()].iter_mut().enumerate() {

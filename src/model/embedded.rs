@@ -4,11 +4,11 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
 use super::config::DecoderConfig;
 use super::language_model::{LanguageModel, ModelError, Origin};
 use super::tokenizer_files::TokenizerFiles;
 use super::weights::WeightFiles;
+use burn::tensor::Device;
 
 /// The name that `--model` takes, and where the model says it is.
 pub const NAME: &str = "embedded";
@@ -32,7 +32,14 @@ impl LanguageModel {
             ..TokenizerFiles::default()
         };
         let weights = WeightFiles::from_static(NAME, WEIGHTS)?;
-        Self::from_parts(config, &weights, files, path, Origin::Static(WEIGHTS), device)
+        Self::from_parts(
+            config,
+            &weights,
+            files,
+            path,
+            Origin::Static(WEIGHTS),
+            device,
+        )
     }
 }
 

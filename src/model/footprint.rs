@@ -25,7 +25,7 @@ use super::attention::QueryKeyValue;
 use super::linear::{Layout, Linear};
 use super::parameters::{Parameters, Visitor};
 use super::transformer::{Block, Decoder, Mlp};
-use super::workers::workers;
+use super::workers::{turns, workers};
 
 /// What a process holds before any model.
 const PROGRAM: usize = 70 << 20;
@@ -71,8 +71,6 @@ pub struct Microbatch {
     pub rows: usize,
     /// Tokens of the longest.
     pub length: usize,
-    /// Tokens that a worker takes at a time, at least a row's.
-    pub at_once: usize,
     /// Logits that a worker makes of a row.
     pub logits: usize,
     /// Most logits that a worker makes at a time.
@@ -97,9 +95,11 @@ pub struct Footprint {
 impl Footprint {
     /// For a job that trains `trained` numbers of `decoder` (and perhaps of others like it).
     pub fn new(held: &Held, trained: usize, decoder: &Decoder, batch: Microbatch) -> Self {
-        let workers = workers(&decoder.embedding.device()).min(batch.rows.max(1));
+        let device = decoder.embedding.device();
+        let (most, tokens) = turns(decoder, &device);
+        let workers = workers(&device).min(most).min(batch.rows.max(1));
         let share = batch.rows.div_ceil(workers);
-        let rows = (batch.at_once / batch.length.max(1)).clamp(1, share.max(1));
+        let rows = (tokens / batch.length.max(1)).clamp(1, share.max(1));
         let gradients = if rows < share { 2 } else { 1 };
         let kept = rows * batch.length * numbers_kept(decoder);
         let logits = batch.chunk.min(rows * batch.logits);
@@ -109,6 +109,18 @@ impl Footprint {
             activations: 4 * workers * kept,
             logits: 4 * workers * logits * CHUNKS,
             program: PROGRAM,
+        }
+    }
+
+    /// In words, with what to do if the machine has not got it; the weights are there already.
+    pub fn told(&self, available: Option<u64>) -> String {
+        let more = (self.total() - self.weights) as u64;
+        match available.filter(|&available| available < more) {
+            Some(available) => format!(
+                "{self}; only {} MB are left: lower per_device_train_batch_size, train adapters (use_peft) or close other programs",
+                available >> 20
+            ),
+            None => self.to_string(),
         }
     }
 
@@ -183,7 +195,6 @@ mod tests {
         let batch = Microbatch {
             rows: 1,
             length: 64,
-            at_once: 128,
             logits: 64 * 2048,
             chunk: 1000,
         };
@@ -191,12 +202,32 @@ mod tests {
         let once = Held::default().and(&decoder);
         let norms = 4 * 9 * 192;
         let found = Footprint::new(&once, trained, &decoder, batch);
-        assert_eq!(twice.bytes, found.weights + norms, "what is packed is shared");
+        assert_eq!(
+            twice.bytes,
+            found.weights + norms,
+            "what is packed is shared"
+        );
         let packed = 4 * (2048 * 192 + 4 * (4 * 192 * 192 + 3 * 192 * 512));
         assert_eq!(found.weights, packed + norms + 4 * trained);
         assert_eq!(found.training, 4 * trained * (2 + 1 + 1));
         let kept = 4 * (4 * 192 + 4 * 192 + 3 * 512 + 7 * 8);
         assert_eq!((found.activations, kept), (4 * 64 * kept, 12_512));
         assert_eq!(found.logits, 4 * 1000 * 3);
+    }
+
+    #[test]
+    fn what_is_missing_is_told() {
+        let footprint = Footprint {
+            weights: 500 << 20,
+            training: 100 << 20,
+            activations: 200 << 20,
+            logits: 50 << 20,
+            program: 50 << 20,
+        };
+        let text = "memory: about 900 MB at most (weights 500, training 100, activations 200, logits 50, program 50)";
+        assert_eq!(footprint.told(Some(400 << 20)), text);
+        assert_eq!(footprint.told(None), text);
+        let short = footprint.told(Some(399 << 20));
+        assert!(short.starts_with(text) && short.contains("; only 399 MB are left: lower "));
     }
 }

@@ -72,7 +72,10 @@ pub fn save(
     };
     let (task, saved) = match head {
         Some(head) => {
-            tensors.push(NamedTensor::of(&format!("{PREFIX}{SCORE_WEIGHT}"), &head.weight));
+            tensors.push(NamedTensor::of(
+                &format!("{PREFIX}{SCORE_WEIGHT}"),
+                &head.weight,
+            ));
             ("SEQ_CLS", json!(["score"]))
         }
         None => ("CAUSAL_LM", Value::Null),

@@ -7,8 +7,8 @@
 mod build;
 mod underway;
 
-use burn::tensor::{Device, Tensor};
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
+use burn::tensor::{Device, Tensor};
 
 use crate::device;
 
@@ -113,7 +113,7 @@ pub struct Block {
 
 impl Block {
     /// # Shapes
-    /// `x` and the result: `[batch · new time, hidden]`.
+    /// `x` and the result: `[tokens, hidden]`.
     fn forward(
         &self,
         x: Tensor<2>,
@@ -181,7 +181,7 @@ impl Decoder {
         let positions = new_positions(keys, start);
         let rotary = self.rotary(&positions, new.batch);
         let context = Context::plain(&self.config, keys, start, rotary, &self.device());
-        let mut x = self.embedded(new, positions);
+        let mut x = self.embedded(&new.ids, positions);
         for (index, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, &context, Some((&mut cache.layers[index], start)));
         }
@@ -193,25 +193,15 @@ impl Decoder {
         self.final_norm.weight.device()
     }
 
-    /// What attention over whole sequences needs to know of them.
-    fn context(&self, tokens: &TokenBatch) -> Context {
-        let (device, positions) = (self.device(), tokens.positions());
-        if device::is_cpu(&device) {
-            return Context::fused(&self.frequencies, &positions, tokens);
-        }
-        let rotary = self.rotary(&positions, tokens.batch);
-        Context::plain(&self.config, tokens, 0, rotary, &device)
-    }
-
     fn rotary(&self, positions: &[usize], batch: usize) -> Option<Rotary> {
         let device = self.device();
         (!self.frequencies.is_empty())
             .then(|| Rotary::new(&self.frequencies, positions, batch, &device))
     }
 
-    fn embedded(&self, tokens: &TokenBatch, positions: Vec<usize>) -> Tensor<2> {
+    fn embedded(&self, ids: &[u32], positions: Vec<usize>) -> Tensor<2> {
         let device = self.device();
-        let x = self.embedding.rows(&tokens.ids, &device);
+        let x = self.embedding.rows(ids, &device);
         match &self.positions {
             Some(table) => {
                 let positions = indices(positions.into_iter(), &device);

@@ -7,16 +7,13 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use crate::algo::ppo::{PolicyBatch, PolicyClip, ValueBatch, policy_loss, value_loss};
 use crate::algo::ppo_stats::{PolicyStats, ValueStats};
 use crate::model::optimizer::{Optimizer, Update};
-use crate::model::workers::{parts_within, share_out};
-use crate::model::{Decoder, GradientMap, Parameters};
+use crate::model::workers::share_out_turns;
+use crate::model::{GradientMap, Parameters};
 
 use super::actor_critic::{ActorCritic, POLICY};
 use super::experience::{EpisodeTokens, Experience, Measured, pack};
 use super::kept;
 use super::lm_head::HeadPass;
-
-/// Tokens, pads among them, that a worker takes through all layers and back at a time: enough for its products to be efficient.
-const TOKENS_AT_ONCE: usize = 256;
 
 /// Coefficients of the losses.
 #[derive(Debug, Clone, Copy)]
@@ -74,28 +71,21 @@ pub fn update(
         .iter()
         .map(|&row| batch.episodes[row].response.len())
         .sum();
-    let device = model.policy.embedding.device();
     let length = |row: &usize| batch.episodes[*row].tokens();
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(length);
-    let at_once = tokens_at_once(&model.policy);
-    let part = |rows: &[usize]| {
-        let (mut sums, mut gradients) = (Sums::default(), GradientMap::default());
-        for rows in parts_within(rows, length, at_once) {
-            let (other, of_part) = part_of_update(model, batch, rows, losses, tokens as f64);
-            sums.add(&other);
-            gradients.accumulate(of_part);
-        }
-        (sums, gradients)
-    };
-    let mut sums = Sums::default();
-    let mut gradients = GradientMap::default();
+    let part = |rows: &[usize]| part_of_update(model, batch, rows, losses, tokens as f64);
+    let mut total = Part::default();
     for rows in sorted.chunks(losses.microbatch) {
-        for (other, of_part) in share_out(&device, rows, length, part) {
-            sums.add(&other);
-            gradients.accumulate(of_part);
-        }
+        total.add(share_out_turns(
+            &model.policy,
+            rows,
+            length,
+            part,
+            Part::add,
+        ));
     }
+    let Part { sums, gradients } = total;
     let finite = sums.policy_loss.is_finite() && sums.value_loss.is_finite();
     let step = if finite {
         optimizer.step(model, gradients, learning_rate)
@@ -112,14 +102,17 @@ pub fn update(
     }
 }
 
-/// Tokens that a worker takes at a time. Gradients of adapters are small, and few rows at a time need little memory.
-pub fn tokens_at_once(policy: &Decoder) -> usize {
-    let layers = policy.blocks.len();
-    let trained = layers - policy.constant_layers();
-    if policy.frozen {
-        TOKENS_AT_ONCE * layers / trained.max(1)
-    } else {
-        usize::MAX
+/// What some episodes contribute to a minibatch.
+#[derive(Default)]
+struct Part {
+    sums: Sums,
+    gradients: GradientMap,
+}
+
+impl Part {
+    fn add(&mut self, other: Self) {
+        self.sums.add(&other.sums);
+        self.gradients.accumulate(other.gradients);
     }
 }
 
@@ -147,7 +140,7 @@ fn part_of_update(
     rows: &[usize],
     losses: &LossConfig,
     denominator: f64,
-) -> (Sums, GradientMap) {
+) -> Part {
     let mut sums = Sums::default();
     let episodes: Vec<&EpisodeTokens> = rows.iter().map(|&row| &batch.episodes[row]).collect();
     let (tokens, targets) = pack(&episodes);
@@ -220,7 +213,7 @@ fn part_of_update(
     let total = pass.surrogate(states) + value_loss * losses.vf_coef;
     let mut gradients = tracked.gradients(total.backward());
     pass.add_head_gradient(&model.policy, POLICY, &mut gradients);
-    (sums, gradients)
+    Part { sums, gradients }
 }
 
 fn line(values: &[f32], device: &Device) -> Tensor<2> {

@@ -17,6 +17,7 @@ use crate::run::RunDirectory;
 use crate::run::atomic::{WriteError, write_atomic};
 use crate::run::checkpoint::{Checkpoint, CheckpointError, Checkpoints};
 use crate::run::control::{Observer, StopFlag};
+use crate::run::memory;
 use crate::run::metrics::{MetricsError, MetricsLog};
 
 use super::config::RewardConfig;
@@ -148,7 +149,8 @@ pub fn run(
         None => model.network.decoder.unpack(),
     }
     if device::is_cpu(&model.network.decoder.embedding.device()) {
-        observer.note(&footprint(model, &data.training, config).to_string());
+        let footprint = footprint(model, &data.training, config);
+        observer.note(&footprint.told(memory::available()));
     }
     let checkpoints = Checkpoints::new(place.run.checkpoints(), config.save_total_limit);
     let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
@@ -201,11 +203,10 @@ pub fn run(
 
 /// The memory that an update needs at most, on the CPU.
 pub fn footprint(model: &mut RewardModel, pairs: &[Pair], config: &RewardConfig) -> Footprint {
-    let longest = pairs.iter().map(|p| p.winner.len().max(p.loser.len()));
+    let longest = pairs.iter().map(|p| p.winner.len() + p.loser.len());
     let batch = Microbatch {
-        rows: 2 * config.per_device_train_batch_size.min(pairs.len()),
+        rows: config.per_device_train_batch_size.min(pairs.len()),
         length: longest.max().unwrap_or(0),
-        at_once: usize::MAX,
         logits: 0,
         chunk: 0,
     };

@@ -21,11 +21,11 @@ use crate::policy::lm_head::CHUNK_ELEMENTS;
 use crate::policy::ppo::{Ppo, World};
 use crate::policy::ppo_job::{self, Earlier, Gold, Job, Outcome, PpoError};
 use crate::policy::rollout::{Prompt, RolloutError, Sampling, tokenise};
-use crate::policy::update::tokens_at_once;
 use crate::reward::model::RewardModel;
 use crate::run::RunDirectory;
 use crate::run::checkpoint::{CheckpointError, Checkpoints};
 use crate::run::control::{Observer, StopFlag};
+use crate::run::memory;
 use crate::run::metrics::{MetricsError, MetricsLog, reopen};
 
 /// Why a policy can't be improved.
@@ -115,7 +115,8 @@ pub fn improve(
     let model = actor_critic(decoder, inputs.reward, same_tokens, config, observer)?;
     let mut ppo = Ppo::new(config, model, reference);
     if device::is_cpu(&ppo.reference.embedding.device()) {
-        observer.note(&footprint(&mut ppo, inputs.reward, &prompts).to_string());
+        let footprint = footprint(&mut ppo, inputs.reward, &prompts);
+        observer.note(&footprint.told(memory::available()));
     }
     let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
     let mut earlier = Earlier::default();
@@ -182,7 +183,6 @@ pub fn footprint(ppo: &mut Ppo<'_>, reward: &RewardModel, prompts: &[Prompt]) ->
     let batch = Microbatch {
         rows: (config.batch_size / config.num_mini_batches).min(config.per_device_train_batch_size),
         length: longest.unwrap_or(0) + config.response_length,
-        at_once: tokens_at_once(policy),
         logits: config.response_length * policy.config.vocab_size,
         chunk: CHUNK_ELEMENTS,
     };

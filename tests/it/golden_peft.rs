@@ -73,7 +73,7 @@ fn adapters_of_some_layers_say_which_and_come_back_to_them() {
         layers: Layers::Last(1),
     };
     first.attach_lora(&config, 7).unwrap();
-    peft::save(&first, "llama-tiny", folder.path()).unwrap();
+    peft::save(&first, None, "llama-tiny", folder.path()).unwrap();
     let path = folder.path().join("adapter_config.json");
     let config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
     assert_eq!(config["layers_to_transform"], serde_json::json!([2]));

@@ -460,7 +460,10 @@ fn an_adapter_on_the_policys_weights_is_loaded_beside_the_policy_without_weights
     let mut trunk = policy.decoder.clone();
     let panels = |decoder: &mut Decoder| decoder.projections()[0].packed.clone().unwrap();
     let of_policy = panels(&mut trunk);
-    assert!(Arc::ptr_eq(&panels(&mut shared.network.decoder), &of_policy));
+    assert!(Arc::ptr_eq(
+        &panels(&mut shared.network.decoder),
+        &of_policy
+    ));
     let rows = [vec![5, 6, 7, 8], vec![300, 2]];
     let [own, shared, merged] = [&trained, &shared, &merged].map(|m| m.raw_scores(&rows).unwrap());
     assert_eq!(own, shared);

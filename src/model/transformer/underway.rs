@@ -5,6 +5,9 @@ use std::sync::Arc;
 use burn::tensor::Tensor;
 
 use super::{Block, Decoder};
+use crate::device;
+use crate::model::attention::Context;
+use crate::model::fused;
 use crate::model::tokens::TokenBatch;
 
 /// A forward pass that has come to some layer.
@@ -42,26 +45,76 @@ impl Decoder {
 
     /// A pass up to `layer`.
     pub fn begin(&self, tokens: &TokenBatch, layer: usize) -> Underway {
-        let mut residual = self.embedded(tokens, tokens.positions());
-        if layer > 0 {
-            let context = self.context(tokens);
-            for block in &self.blocks[..layer] {
-                residual = block.forward(residual, &context, None);
-            }
+        let pass = self.pass(tokens);
+        let x = self.embedded(&pass.ids, pass.positions.clone());
+        let x = through(&self.blocks[..layer], x, &pass.context);
+        Underway {
+            residual: pass.with_pads(x),
+            layer,
         }
-        Underway { residual, layer }
     }
 
     /// Hidden states after the final norm of a pass over `tokens`.
     ///
     /// # Shapes
     /// Result: `[batch · time, hidden]`, meaningless at pads.
-    pub fn finish(&self, pass: Underway, tokens: &TokenBatch) -> Tensor<2> {
-        let context = self.context(tokens);
-        let mut x = pass.residual;
-        for block in &self.blocks[pass.layer..] {
-            x = block.forward(x, &context, None);
+    pub fn finish(&self, begun: Underway, tokens: &TokenBatch) -> Tensor<2> {
+        let pass = self.pass(tokens);
+        let x = pass.without_pads(begun.residual);
+        let x = through(&self.blocks[begun.layer..], x, &pass.context);
+        pass.with_pads(self.final_norm.forward(x))
+    }
+
+    fn pass(&self, tokens: &TokenBatch) -> Pass {
+        let (device, padded) = (self.device(), tokens.ids.len());
+        if device::is_cpu(&device) {
+            let packed = tokens.packed();
+            return Pass {
+                context: Context::fused(&self.frequencies, &packed),
+                ids: packed.ids,
+                positions: packed.positions,
+                places: (packed.places.len() < padded).then(|| Arc::new(packed.places)),
+                padded,
+            };
         }
-        self.final_norm.forward(x)
+        let positions = tokens.positions();
+        let rotary = self.rotary(&positions, tokens.batch);
+        Pass {
+            context: Context::plain(&self.config, tokens, 0, rotary, &device),
+            ids: tokens.ids.clone(),
+            positions,
+            places: None,
+            padded,
+        }
+    }
+}
+
+fn through(blocks: &[Block], x: Tensor<2>, context: &Context) -> Tensor<2> {
+    let layer = |x, block: &Block| block.forward(x, context, None);
+    blocks.iter().fold(x, layer)
+}
+
+/// A batch as the layers take it: on the CPU without its pads.
+struct Pass {
+    ids: Vec<u32>,
+    positions: Vec<usize>,
+    context: Context,
+    places: Option<Arc<Vec<usize>>>, // where the tokens stand in the batch, if there are pads that are left out
+    padded: usize,                   // tokens of the batch, pads included
+}
+
+impl Pass {
+    fn without_pads(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.places {
+            Some(places) => fused::gather(x, places),
+            None => x,
+        }
+    }
+
+    fn with_pads(&self, x: Tensor<2>) -> Tensor<2> {
+        match &self.places {
+            Some(places) => fused::spread(x, places, self.padded),
+            None => x,
+        }
     }
 }

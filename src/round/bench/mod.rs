@@ -18,7 +18,7 @@ use crate::model::footprint::Footprint;
 use crate::model::{LanguageModel, Parameters};
 use crate::policy::rollout::RolloutError;
 use crate::reward::model::RewardError;
-use crate::run::Observer;
+use crate::run::{Observer, memory};
 
 use self::machine::Machine;
 use super::improve::ImproveError;
@@ -71,6 +71,8 @@ pub struct Plan {
     pub batches: Vec<usize>,
     /// Training with all weights too, not only with LoRA.
     pub full: bool,
+    /// Of the last layers, for PPO's adapters; 0 for all.
+    pub lora_num_layers: usize,
     /// Runs that count.
     pub repeats: usize,
 }
@@ -228,26 +230,6 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// The most memory that this process has held, from Linux's `/proc`.
-mod memory {
-    use std::fs;
-
-    /// Starts anew; without effect elsewhere.
-    pub fn forget_peak() {
-        let _ = fs::write("/proc/self/clear_refs", "5");
-    }
-
-    /// Bytes since [`forget_peak`].
-    pub fn peak() -> Option<u64> {
-        let status = fs::read_to_string("/proc/self/status").ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))?;
-        let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kilobytes * 1024)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,15 +239,5 @@ mod tests {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(Vec::new()).is_nan());
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn the_peak_grows_with_what_is_held() {
-        memory::forget_peak();
-        let before = memory::peak().unwrap();
-        let held = std::hint::black_box(vec![1_u8; 64 << 20]);
-        assert!(memory::peak().unwrap() >= before + (60 << 20));
-        drop(held);
     }
 }

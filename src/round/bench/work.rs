@@ -144,6 +144,7 @@ impl Bench<'_> {
                 batch_size: ROWS,
                 total_episodes: ROWS * (self.plan.repeats + 1),
                 response_length: NEW_TOKENS,
+                lora_num_layers: self.plan.lora_num_layers,
                 ..PpoConfig::default()
             };
             self.ppo_of(&config)?;
@@ -178,7 +179,10 @@ impl Bench<'_> {
             scorer: &reward,
         };
         let expected = improve::footprint(&mut ppo, &reward, &prompts);
-        let name = format!("PPO iteration, {}", kind(config.use_peft));
+        let name = match (config.use_peft, config.lora_num_layers) {
+            (true, layers) if layers > 0 => format!("PPO iteration, LoRA, last {layers} layers"),
+            (use_peft, _) => format!("PPO iteration, {}", kind(use_peft)),
+        };
         self.measure(&name, ROWS * NEW_TOKENS, None, || {
             let (report, _) = ppo.step(&world, &mut ())?;
             Ok(vec![
