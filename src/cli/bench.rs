@@ -22,6 +22,7 @@ Examples:
   rlhf bench --model ./smollm2 --what sampling --batch 1,8,32
   rlhf bench --model ./llama-1b --from-scratch --what ppo --repeats 1    a size to be tried, without its weights
   rlhf bench --model ./smollm2 --what reward --pair-lengths 96,80,64,70
+  rlhf bench --model ./smollm2 --what growth --repeats 3
   rlhf bench --model ./smollm2 --what ppo --full --save before.json
   rlhf bench --model ./smollm2 --what ppo --full --against before.json";
 
@@ -95,6 +96,9 @@ pub enum What {
     Reward,
     /// A PPO iteration: 8 prompts, 64 new tokens, 4 epochs
     Ppo,
+    /// Sampling with 1, 2, 4 … 64 rows, and a forward and backward pass over 64, 128 … 1024 tokens: seconds and memory should
+    /// grow no faster than the work
+    Growth,
 }
 
 impl From<What> for Work {
@@ -104,6 +108,7 @@ impl From<What> for Work {
             What::Scoring => Self::Scoring,
             What::Reward => Self::Reward,
             What::Ppo => Self::Ppo,
+            What::Growth => Self::Growth,
         }
     }
 }
@@ -195,12 +200,13 @@ fn table(report: &Report, before: Option<&Report>) -> String {
     let width = widest.max().unwrap_or(0).max(32);
     let _ = writeln!(
         text,
-        "\n{:width$}  {:>9}  {:>9}  {:>8}  {:>9}{}",
+        "\n{:width$}  {:>9}  {:>9}  {:>8}  {:>9}  {:>8}{}",
         "",
         "seconds",
         "tokens/s",
         "of limit",
         "peak MB",
+        "expected",
         if before.is_some() {
             "    before   faster"
         } else {
@@ -210,16 +216,15 @@ fn table(report: &Report, before: Option<&Report>) -> String {
     for figure in &report.figures {
         let _ = write!(
             text,
-            "{:width$}  {:>9.3}  {:>9.1}  {:>8}  {:>9}",
+            "{:width$}  {:>9.3}  {:>9.1}  {:>8}  {:>9}  {:>8}",
             figure.name,
             figure.seconds,
             figure.tokens_per_second,
             figure
                 .share
                 .map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share)),
-            figure
-                .peak_bytes
-                .map_or_else(String::new, |bytes| (bytes >> 20).to_string()),
+            megabytes(figure.peak_bytes),
+            megabytes(figure.expected_bytes),
         );
         if let Some(old) = before.and_then(|report| find(report, &figure.name)) {
             let faster = old.seconds / figure.seconds;
@@ -231,6 +236,10 @@ fn table(report: &Report, before: Option<&Report>) -> String {
         }
     }
     text
+}
+
+fn megabytes(bytes: Option<u64>) -> String {
+    bytes.map_or_else(String::new, |bytes| (bytes >> 20).to_string())
 }
 
 fn find<'r>(report: &'r Report, name: &str) -> Option<&'r Figure> {

@@ -4,6 +4,7 @@ pub mod attention;
 pub mod chat_template;
 pub mod config;
 pub mod embedded;
+pub mod footprint;
 pub mod fused;
 pub mod heads;
 pub mod hub;

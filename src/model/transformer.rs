@@ -129,7 +129,7 @@ impl Block {
         self.linears().any(|linear| linear.lora.is_some())
     }
 
-    fn linears(&self) -> impl Iterator<Item = &Linear> {
+    pub(super) fn linears(&self) -> impl Iterator<Item = &Linear> {
         self.attention.linears().chain(self.mlp.linears())
     }
 

@@ -62,8 +62,8 @@ pub fn share_out_turns<T: Sync, R: Send + Default>(
     results.into_iter().fold(R::default(), add)
 }
 
-/// Most workers, and most tokens of a turn.
-fn turns(decoder: &Decoder, device: &Device) -> (usize, usize) {
+/// Most workers of a backward pass, and most tokens of a turn, but for a row that is longer.
+pub fn turns(decoder: &Decoder, device: &Device) -> (usize, usize) {
     if !device::is_cpu(device) {
         return (1, usize::MAX);
     }

@@ -14,7 +14,7 @@ use crate::model::tokens::indices;
 use crate::model::{Decoder, Parameters, TokenBatch};
 
 /// Numbers in one chunk of logits: 32 MB in f32.
-const CHUNK_ELEMENTS: usize = 1 << 23;
+pub const CHUNK_ELEMENTS: usize = 1 << 23;
 
 /// The tokens whose log-probabilities are wanted.
 #[derive(Debug, Clone)]

@@ -2,6 +2,7 @@
 //!
 //! Texts are made-up tokens, so any model folder will do. Every figure is the median of several runs after those that warm up.
 
+mod growth;
 pub mod machine;
 mod work;
 
@@ -13,10 +14,11 @@ use thiserror::Error;
 
 use crate::device;
 use crate::generate::GenerateError;
+use crate::model::footprint::Footprint;
 use crate::model::{LanguageModel, Parameters};
 use crate::policy::rollout::RolloutError;
 use crate::reward::model::RewardError;
-use crate::run::Observer;
+use crate::run::{Observer, memory};
 
 use self::machine::Machine;
 use super::improve::ImproveError;
@@ -56,6 +58,8 @@ pub enum Work {
     Reward,
     /// A PPO iteration: 8 prompts of 32 tokens, 64 new tokens, 4 epochs.
     Ppo,
+    /// Sampling with 1 to 64 rows, and a forward and backward pass over 64 to 1024 tokens.
+    Growth,
 }
 
 /// What to measure, and how often.
@@ -96,6 +100,9 @@ pub struct Figure {
     pub share: Option<f64>,
     /// Most memory that the process held meanwhile, bytes; only where the system tells (Linux).
     pub peak_bytes: Option<u64>,
+    /// What was expected of it before; only for training on the CPU.
+    #[serde(default)]
+    pub expected_bytes: Option<u64>,
     /// Seconds of the parts, medians.
     pub parts: Vec<(String, f64)>,
 }
@@ -131,8 +138,7 @@ pub fn bench(
     observer: &mut dyn Observer,
 ) -> Result<Report, BenchError> {
     let machine = device::is_cpu(device).then(Machine::measure);
-    let mut decoder = model.decoder.clone();
-    let parameters = decoder.count().1;
+    let parameters = model.decoder.base().count().1;
     let mut bench = Bench {
         model,
         plan,
@@ -142,10 +148,11 @@ pub fn bench(
     };
     for &work in &plan.work {
         match work {
-            Work::Sampling => bench.sampling()?,
+            Work::Sampling => bench.sampling(&plan.batches)?,
             Work::Scoring => bench.scoring()?,
             Work::Reward => bench.reward()?,
             Work::Ppo => bench.ppo()?,
+            Work::Growth => bench.growth()?,
         }
     }
     let figures = bench.figures;
@@ -173,6 +180,13 @@ struct Bench<'a> {
 type Parts = Vec<(&'static str, f64)>;
 
 impl Bench<'_> {
+    /// Notes what the last figure was expected to need.
+    fn expected(&mut self, footprint: Footprint) {
+        if let (Some(figure), Some(_)) = (self.figures.last_mut(), self.machine) {
+            figure.expected_bytes = Some(footprint.total() as u64);
+        }
+    }
+
     /// Runs `work` as often as planned, to warm up and then to count, and notes the figure. `least` is what the machine would need, seconds.
     fn measure(
         &mut self,
@@ -207,6 +221,7 @@ impl Bench<'_> {
             tokens_per_second: tokens as f64 / seconds,
             share: least.map(|least| least / seconds),
             peak_bytes: memory::peak(),
+            expected_bytes: None,
             parts: names.iter().enumerate().map(of_part).collect(),
         });
         Ok(())
@@ -224,26 +239,6 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// The most memory that this process has held, from Linux's `/proc`.
-mod memory {
-    use std::fs;
-
-    /// Starts anew; without effect elsewhere.
-    pub fn forget_peak() {
-        let _ = fs::write("/proc/self/clear_refs", "5");
-    }
-
-    /// Bytes since [`forget_peak`].
-    pub fn peak() -> Option<u64> {
-        let status = fs::read_to_string("/proc/self/status").ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))?;
-        let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kilobytes * 1024)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,15 +248,5 @@ mod tests {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(Vec::new()).is_nan());
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn the_peak_grows_with_what_is_held() {
-        memory::forget_peak();
-        let before = memory::peak().unwrap();
-        let held = std::hint::black_box(vec![1_u8; 64 << 20]);
-        assert!(memory::peak().unwrap() >= before + (60 << 20));
-        drop(held);
     }
 }

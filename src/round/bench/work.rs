@@ -1,5 +1,7 @@
 //! The pieces of work that are timed.
 
+use std::time::Instant;
+
 use crate::generate::{Request, SamplerConfig, Settings, generate};
 use crate::model::optimizer::Optimizer;
 use crate::model::{Decoder, LanguageModel, PromptInput};
@@ -8,11 +10,12 @@ use crate::policy::ppo::{Ppo, World};
 use crate::policy::rollout::Prompt;
 use crate::reward::config::RewardConfig;
 use crate::reward::dataset::Pair;
+use crate::reward::job::footprint;
 use crate::reward::model::RewardModel;
 use crate::reward::trainer;
 use crate::run::Silent;
 
-use super::super::improve::{actor_critic, sampling};
+use super::super::improve::{self, actor_critic, sampling};
 use super::{Bench, BenchError};
 
 const PROMPT_TOKENS: usize = 32;
@@ -20,14 +23,14 @@ const NEW_TOKENS: usize = 64;
 const ROWS: usize = 8;
 
 impl Bench<'_> {
-    pub(super) fn sampling(&mut self) -> Result<(), BenchError> {
+    pub(super) fn sampling(&mut self, batches: &[usize]) -> Result<(), BenchError> {
         let mut decoder = self.model.decoder.base(); // packed once: a policy is sampled from many times
         let sampler = SamplerConfig {
             max_new_tokens: NEW_TOKENS,
             greedy: self.plan.greedy,
             ..SamplerConfig::default()
         };
-        for &rows in &self.plan.batches {
+        for &rows in batches {
             let request = |row| Request {
                 prompt: tokens(&decoder, row, PROMPT_TOKENS),
                 key: row as u64,
@@ -46,8 +49,10 @@ impl Bench<'_> {
                 rows * NEW_TOKENS,
                 least,
                 || {
+                    let started = Instant::now();
                     generate(&decoder, &requests, settings, &mut ())?;
-                    Ok(Vec::new())
+                    let step = started.elapsed().as_secs_f64() / NEW_TOKENS as f64;
+                    Ok(vec![("a token of every row", step)])
                 },
             )?;
         }
@@ -108,6 +113,12 @@ impl Bench<'_> {
                 source: None,
             };
             let pairs: Vec<Pair> = (0..count).map(pair).collect();
+            let mut reward = RewardModel {
+                network,
+                ..RewardModel::on(self.copy(), 0)?
+            };
+            let expected = footprint(&mut reward, &pairs, &config);
+            let mut network = reward.network;
             let pairs: Vec<&Pair> = pairs.iter().collect();
             let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
             let name = format!(
@@ -119,6 +130,7 @@ impl Bench<'_> {
                 trainer::update(&mut network, &mut optimizer, &pairs, &config, rate);
                 Ok(Vec::new())
             })?;
+            self.expected(expected);
         }
         Ok(())
     }
@@ -175,6 +187,7 @@ impl Bench<'_> {
             sampling: &sampling,
             scorer: &reward,
         };
+        let expected = improve::footprint(&mut ppo, &reward, &prompts);
         let name = match (config.use_peft, config.lora_num_layers) {
             (true, layers) if layers > 0 => format!("PPO iteration, LoRA, last {layers} layers"),
             (use_peft, _) => format!("PPO iteration, {}", kind(use_peft)),
@@ -186,7 +199,9 @@ impl Bench<'_> {
                 ("policy, reference and values", report.seconds_scoring),
                 ("update", report.seconds_update),
             ])
-        })
+        })?;
+        self.expected(expected);
+        Ok(())
     }
 
     /// With LoRA, with all weights: what is planned.
@@ -210,7 +225,7 @@ fn kind(use_peft: bool) -> &'static str {
 }
 
 /// Made-up tokens, which differ from row to row.
-fn tokens(decoder: &Decoder, row: usize, count: usize) -> Vec<u32> {
+pub(super) fn tokens(decoder: &Decoder, row: usize, count: usize) -> Vec<u32> {
     let vocabulary = decoder.config.vocab_size;
     (0..count)
         .map(|at| ((row * 7919 + at * 104_729 + 20) % vocabulary) as u32)
