@@ -99,7 +99,7 @@ impl Footprint {
         let (most, tokens) = turns(decoder, &device);
         let workers = workers(&device).min(most).min(batch.rows.max(1));
         let share = batch.rows.div_ceil(workers);
-        let rows = (tokens / batch.length.max(1)).clamp(1, share.max(1));
+        let rows = share.div_ceil((share * batch.length).div_ceil(tokens).max(1));
         let gradients = if rows < share { 2 } else { 1 };
         let kept = rows * batch.length * numbers_kept(decoder);
         let logits = batch.chunk.min(rows * batch.logits);

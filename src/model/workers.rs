@@ -17,7 +17,7 @@ use super::transformer::Decoder;
 const DENSE_WORKERS: usize = 4;
 /// Tokens that a worker takes through all layers and back at a time where the weights are frozen: enough for its products to be efficient. One
 /// token's activations take about 8 · hidden + 3 · intermediate numbers in every layer that is trained.
-const FROZEN_TOKENS: usize = 256;
+const FROZEN_TOKENS: usize = 320;
 /// The same where all weights are trained: each turn makes gradients as large as the weights, which should be worth their addition.
 const DENSE_TOKENS: usize = 1024;
 
@@ -55,14 +55,15 @@ pub fn share_out_turns<T: Sync, R: Send + Default>(
         sum
     };
     let of_worker = |rows: &[T]| {
-        let turns = parts_within(rows, &tokens, limit).into_iter();
-        turns.map(&work).fold(R::default(), &add)
+        let turns = rows.iter().map(&tokens).sum::<usize>().div_ceil(limit);
+        let parts = even_parts(rows, turns, &tokens).into_iter();
+        parts.map(&work).fold(R::default(), &add)
     };
     let results = side_by_side(&parts, of_worker);
     results.into_iter().fold(R::default(), add)
 }
 
-/// Most workers of a backward pass, and most tokens of a turn, but for a row that is longer.
+/// Most workers of a backward pass, and most tokens of a turn, more or less: a row is never cut.
 pub fn turns(decoder: &Decoder, device: &Device) -> (usize, usize) {
     if !device::is_cpu(device) {
         return (1, usize::MAX);
@@ -107,12 +108,6 @@ fn even_parts<T>(rows: &[T], count: usize, tokens: impl Fn(&T) -> usize) -> Vec<
         }
     }
     cut(rows, sizes_within(&lengths, high))
-}
-
-/// Consecutive parts of `rows` of at most `limit` tokens, or one row if it is longer.
-fn parts_within<T>(rows: &[T], tokens: impl Fn(&T) -> usize, limit: usize) -> Vec<&[T]> {
-    let lengths: Vec<usize> = rows.iter().map(|row| tokens(row).max(1)).collect();
-    cut(rows, sizes_within(&lengths, limit))
 }
 
 fn cut<T>(rows: &[T], sizes: Vec<usize>) -> Vec<&[T]> {

@@ -7,10 +7,11 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use crate::algo::ppo::{PolicyBatch, PolicyClip, ValueBatch, policy_loss, value_loss};
 use crate::algo::ppo_stats::{PolicyStats, ValueStats};
 use crate::model::optimizer::{Optimizer, Update};
+use crate::model::transformer::Underway;
 use crate::model::workers::share_out_turns;
-use crate::model::{GradientMap, Parameters};
+use crate::model::{GradientMap, Parameters, TokenBatch};
 
-use super::actor_critic::{ActorCritic, POLICY};
+use super::actor_critic::{ActorCritic, Critic, POLICY};
 use super::experience::{EpisodeTokens, Experience, Measured, pack};
 use super::kept;
 use super::lm_head::HeadPass;
@@ -144,76 +145,112 @@ fn part_of_update(
     let mut sums = Sums::default();
     let episodes: Vec<&EpisodeTokens> = rows.iter().map(|&row| &batch.episodes[row]).collect();
     let (tokens, targets) = pack(&episodes);
-    let flat = |from: &[Vec<f32>]| -> Vec<f32> {
-        rows.iter().flat_map(|&row| from[row].clone()).collect()
-    };
-    let old_logprobs = flat(&batch.measured.logprobs);
-    let advantages = flat(&batch.experience.advantages);
-
     let mut tracked = model.tracked();
-    let policy = &tracked.policy;
-    let device = policy.embedding.device();
-    let begun = match model.policy.constant_layers() {
-        0 => policy.begin(&tokens, 0),
-        constant => {
-            let kept = rows
-                .iter()
-                .map(|&row| batch.measured.residuals[row].as_slice());
-            kept::resume(
-                kept,
-                constant,
-                &tokens,
-                policy.config.hidden_size,
-                &model.policy.embedding.device(),
-            )
-        }
-    };
-    let states = targets.states(policy.finish(begun.clone(), &tokens));
+    let begun = begin(model, &tracked, batch, rows, &tokens);
+    let states = targets.states(tracked.policy.finish(begun.clone(), &tokens));
+
+    let (old_logprobs, advantages) = (
+        flat(&batch.measured.logprobs, rows),
+        flat(&batch.experience.advantages, rows),
+    );
     let pass = HeadPass::new(
         &model.policy,
         &states,
         &targets,
         losses.temperature,
         |range, logprobs, _| {
-            let device = logprobs.device();
-            let logprobs = logprobs.autodiff().require_grad();
-            let of = |values: &[f32], device: &Device| line(&values[range.clone()], device);
-            let part = |logprobs: Tensor<2>, device: &Device| PolicyBatch {
-                old_logprobs: of(&old_logprobs, device),
-                advantages: of(&advantages, device),
-                response_mask: all_real(range.len(), device),
-                logprobs,
-            };
-            let tracked = part(logprobs.clone().unsqueeze(), &logprobs.device());
-            let loss = policy_loss(tracked, losses.clip, denominator);
-            sums.policy_loss += scalar(&loss);
-            let plain = part(logprobs.clone().inner().unsqueeze(), &device);
-            sums.policy
-                .merge(&PolicyStats::measure(plain, losses.clip.range));
-            let mut gradients = loss.backward();
-            logprobs
-                .grad_remove(&mut gradients)
-                .unwrap_or_else(|| logprobs.inner().zeros_like())
+            let old = [&old_logprobs[range.clone()], &advantages[range]];
+            sums.add_policy(logprobs, old, losses.clip, denominator)
         },
     );
-
-    let values: Tensor<2> = tracked
-        .values(&begun, &tokens, &targets, states.clone())
-        .unsqueeze();
-    let values = ValueBatch {
-        old_values: line(&flat(&batch.measured.values), &device),
-        returns: line(&flat(&batch.experience.returns), &device),
-        response_mask: all_real(targets.at.len(), &device),
-        values,
-    };
-    sums.value
-        .merge(&ValueStats::measure(values.clone(), losses.cliprange_value));
-    let value_loss = value_loss(values, losses.cliprange_value, denominator);
-    sums.value_loss += scalar(&value_loss);
-    let total = pass.surrogate(states) + value_loss * losses.vf_coef;
-    let mut gradients = tracked.gradients(total.backward());
+    let mut loss = pass.surrogate(states.clone());
+    let mut gradients = GradientMap::default();
+    if matches!(model.critic, Critic::Separate(_)) {
+        // Nothing of the policy's graph is in the critic's: one after the other, they take half the memory.
+        gradients = tracked.gradients(loss.backward());
+        loss = Tensor::zeros([1], &tracked.policy.final_norm.weight.device());
+    }
+    let values = tracked.values(&begun, &tokens, &targets, states);
+    let learnt = [
+        flat(&batch.measured.values, rows),
+        flat(&batch.experience.returns, rows),
+    ];
+    let loss = loss + sums.add_values(values, &learnt, losses, denominator);
+    gradients.accumulate(tracked.gradients(loss.backward()));
     pass.add_head_gradient(&model.policy, POLICY, &mut gradients);
     Part { sums, gradients }
+}
+
+/// The policy's pass up to its first trained layer: what the rollout has kept of it, or its first step.
+fn begin(
+    model: &ActorCritic,
+    tracked: &ActorCritic,
+    batch: Batch<'_>,
+    rows: &[usize],
+    tokens: &TokenBatch,
+) -> Underway {
+    let policy = &model.policy;
+    let constant = policy.constant_layers();
+    if constant == 0 {
+        return tracked.policy.begin(tokens, 0);
+    }
+    let residuals = &batch.measured.residuals;
+    let kept = rows.iter().map(|&row| residuals[row].as_slice());
+    let (hidden, device) = (policy.config.hidden_size, policy.embedding.device());
+    kept::resume(kept, constant, tokens, hidden, &device)
+}
+
+impl Sums {
+    /// Adds some tokens' policy loss and returns its gradient with respect to their log-probabilities.
+    fn add_policy(
+        &mut self,
+        logprobs: Tensor<1>,
+        [old_logprobs, advantages]: [&[f32]; 2],
+        clip: PolicyClip,
+        denominator: f64,
+    ) -> Tensor<1> {
+        let device = logprobs.device();
+        let part = |logprobs: Tensor<1>, device: &Device| PolicyBatch {
+            old_logprobs: line(old_logprobs, device),
+            advantages: line(advantages, device),
+            response_mask: all_real(old_logprobs.len(), device),
+            logprobs: logprobs.unsqueeze(),
+        };
+        let plain = part(logprobs.clone(), &device);
+        self.policy.merge(&PolicyStats::measure(plain, clip.range));
+        let logprobs = logprobs.autodiff().require_grad();
+        let tracked = part(logprobs.clone(), &logprobs.device());
+        let loss = policy_loss(tracked, clip, denominator);
+        self.policy_loss += scalar(&loss);
+        let gradient = logprobs.grad_remove(&mut loss.backward());
+        gradient.unwrap_or_else(|| logprobs.inner().zeros_like())
+    }
+
+    /// Adds some tokens' value loss and returns it times its coefficient.
+    fn add_values(
+        &mut self,
+        values: Tensor<1>,
+        [old_values, returns]: &[Vec<f32>; 2],
+        losses: &LossConfig,
+        denominator: f64,
+    ) -> Tensor<1> {
+        let device = values.device();
+        let batch = ValueBatch {
+            old_values: line(old_values, &device),
+            returns: line(returns, &device),
+            response_mask: all_real(returns.len(), &device),
+            values: values.unsqueeze(),
+        };
+        let range = losses.cliprange_value;
+        self.value.merge(&ValueStats::measure(batch.clone(), range));
+        let loss = value_loss(batch, range, denominator);
+        self.value_loss += scalar(&loss);
+        loss * losses.vf_coef
+    }
+}
+
+fn flat(from: &[Vec<f32>], rows: &[usize]) -> Vec<f32> {
+    rows.iter().flat_map(|&row| from[row].clone()).collect()
 }
 
 fn line(values: &[f32], device: &Device) -> Tensor<2> {
