@@ -12,7 +12,7 @@
 //!
 //! Activations and logits count for every worker. Memory grows with the tokens that are taken through the network at a time, not with
 //! tokens × vocabulary: the head's chunks have a size of their own.
-
+//!
 //! Told and found, on 2 cores, in MiB (`VmHWM`); `rlhf bench` shows both for its own work:
 //!
 //! | job | told | found |
