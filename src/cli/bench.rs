@@ -21,6 +21,7 @@ Examples:
   rlhf bench                                              the model inside this program
   rlhf bench --model ./smollm2 --what sampling --batch 1,8,32
   rlhf bench --model ./llama-1b --from-scratch --what ppo --repeats 1    a size to be tried, without its weights
+  rlhf bench --model ./smollm2 --what reward --pair-lengths 96,80,64,70
   rlhf bench --model ./smollm2 --what growth --repeats 3
   rlhf bench --model ./smollm2 --what ppo --full --save before.json
   rlhf bench --model ./smollm2 --what ppo --full --against before.json";
@@ -46,15 +47,27 @@ pub struct BenchArgs {
     /// Rows sampled together; several figures for several numbers
     #[arg(long, value_name = "ROWS", value_delimiter = ',', default_values_t = [1, 8, 32])]
     pub batch: Vec<usize>,
+    /// Take the most probable token instead of drawing one
+    #[arg(long)]
+    pub greedy: bool,
+    /// Tokens of a reward step's answers, prompts included: winner and loser of every pair in turn
+    #[arg(long, value_name = "TOKENS", value_delimiter = ',', default_values_t = [128; 8])]
+    pub pair_lengths: Vec<usize>,
     /// Measure training of all weights too, not only of LoRA adapters
     #[arg(long)]
     pub full: bool,
     /// Put PPO's adapters in this many of the last layers; 0 = all
     #[arg(long, value_name = "LAYERS", default_value_t = 0)]
     pub lora_num_layers: usize,
-    /// Runs of each kind, after one to warm up; the median counts
+    /// With --full: leave out LoRA adapters
+    #[arg(long, requires = "full")]
+    pub no_lora: bool,
+    /// Runs of each kind, after those to warm up; the median counts
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub repeats: usize,
+    /// Runs of each kind that don't count, before those that do
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub warm_up: usize,
     /// Compare with a report that `--save` wrote
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
@@ -79,7 +92,7 @@ pub enum What {
     Sampling,
     /// Scores of 8 rows of 96 tokens
     Scoring,
-    /// An update of a reward model on 4 pairs of 128 tokens
+    /// An update of a reward model on 4 pairs of 128 tokens, or of --pair-lengths
     Reward,
     /// A PPO iteration: 8 prompts, 64 new tokens, 4 epochs
     Ppo,
@@ -108,6 +121,7 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
     if args.batch.contains(&0) || args.repeats == 0 {
         bail!("--batch and --repeats must be at least 1");
     }
+    check_pairs(&args.pair_lengths)?;
     let before = args.against.as_ref().map(read).transpose()?;
     let opener = Opener { quiet: args.quiet };
     let device = opener.device(args.device)?;
@@ -119,8 +133,12 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
     let plan = Plan {
         work: args.what.iter().map(|&what| what.into()).collect(),
         batches: args.batch,
+        greedy: args.greedy,
+        pair_lengths: args.pair_lengths,
+        lora: !args.no_lora,
         full: args.full,
         lora_num_layers: args.lora_num_layers,
+        warm_up: args.warm_up,
         repeats: args.repeats,
     };
     let names = [args.model.as_str(), device.name.as_str()];
@@ -138,6 +156,15 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
         print!("{}", table(&report, before.as_ref()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_pairs(lengths: &[usize]) -> Result<()> {
+    if lengths.len() % 2 == 1 || lengths.contains(&0) {
+        bail!(
+            "--pair-lengths needs a winner's and a loser's tokens for every pair, each at least 1, such as 96,80,64,70 for two pairs"
+        );
+    }
+    Ok(())
 }
 
 fn read(path: &PathBuf) -> Result<Report> {

@@ -3,10 +3,11 @@
 use std::array;
 use std::borrow::Borrow;
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::thread;
 
 use super::cores::cores;
-use super::isa::{Isa, Work, dispatch};
+use super::isa::{Isa, Work, dispatch, transpose};
 
 /// Outputs in a panel: one AVX-512 register, or two of AVX2.
 pub const WIDTH: usize = 16;
@@ -316,28 +317,34 @@ impl<E: Sync, F: Fn(&E) -> f32 + Sync> Source<'_, E, F> {
     }
 }
 
-/// Unpacks sixteen inputs into panels of the transposed map: for each output the sixteen weights.
-struct Unpack<'a, L> {
-    panels: &'a [L],
+/// Unpacks some inputs and outputs into panels of the transposed map: for each output the sixteen weights.
+struct Transposed<'a, L> {
+    lanes: &'a [L],
     inputs: usize,
-    first: usize,
-    start: usize,
+    panels: Range<usize>,
+    outputs: Range<usize>,
     into: &'a mut [Full],
 }
 
-impl<L: Lanes> Work for Unpack<'_, L> {
+impl<L: Lanes> Work for Transposed<'_, L> {
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let width = WIDTH.min(self.inputs - self.first);
-        for (panel, into) in self.into.chunks_mut(WIDTH).enumerate() {
-            let mut rows = [[0.0; WIDTH]; WIDTH];
-            let from = (self.start / WIDTH + panel) * self.inputs + self.first;
-            for (row, lanes) in rows.iter_mut().zip(&self.panels[from..from + width]) {
-                *row = lanes.widen();
-            }
-            for (output, lanes) in into.iter_mut().enumerate() {
-                for (input, row) in rows.iter().enumerate() {
-                    lanes.0[input] = row[output];
+        let depth = self.outputs.len();
+        // Outputs outside, so that what is read at a time lies together.
+        for output in self.outputs.clone().step_by(WIDTH) {
+            for (index, panel) in self.panels.clone().enumerate() {
+                let first = panel * WIDTH;
+                let from = output / WIDTH * self.inputs + first;
+                let width = WIDTH.min(self.inputs - first);
+                let mut rows = [I::zero(); WIDTH];
+                for (row, lanes) in rows.iter_mut().zip(&self.lanes[from..from + width]) {
+                    *row = lanes.vector::<I>();
+                }
+                transpose::<I>(&mut rows);
+                let at = output - self.outputs.start;
+                let into = &mut self.into[index * depth + at..(index + 1) * depth];
+                for (lanes, column) in into.iter_mut().zip(&rows) {
+                    I::store(*column, &mut lanes.0);
                 }
             }
         }
@@ -345,27 +352,32 @@ impl<L: Lanes> Work for Unpack<'_, L> {
 }
 
 impl Panels {
-    /// Panel `index` of the transposed map, whose outputs are this map's inputs: its lanes for this map's outputs from `start`,
-    /// a multiple of sixteen, on.
+    /// Some panels of the transposed map, whose outputs are this map's inputs, one after the other: their lanes for this map's `outputs`,
+    /// which start at a multiple of sixteen.
     ///
     /// # Panics
-    /// If there are fewer outputs than `into` has entries.
-    pub(super) fn transposed_panel(&self, index: usize, start: usize, into: &mut [Full]) {
-        assert!(start.is_multiple_of(WIDTH) && start + into.len() <= self.outputs);
-        let (inputs, first) = (self.inputs, index * WIDTH);
+    /// If there are fewer outputs, or `into` is too short.
+    pub(super) fn transposed(
+        &self,
+        panels: Range<usize>,
+        outputs: Range<usize>,
+        into: &mut [Full],
+    ) {
+        assert!(outputs.start.is_multiple_of(WIDTH) && outputs.end <= self.outputs);
+        let inputs = self.inputs;
         match &self.storage {
-            Storage::F32(panels) => dispatch(Unpack {
-                panels,
+            Storage::F32(lanes) => dispatch(Transposed {
+                lanes,
                 inputs,
-                first,
-                start,
+                panels,
+                outputs,
                 into,
             }),
-            Storage::Bf16(panels) => dispatch(Unpack {
-                panels,
+            Storage::Bf16(lanes) => dispatch(Transposed {
+                lanes,
                 inputs,
-                first,
-                start,
+                panels,
+                outputs,
                 into,
             }),
         }

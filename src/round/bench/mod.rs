@@ -1,6 +1,6 @@
 //! How fast a model samples, scores and learns here: the numbers behind `rlhf bench`.
 //!
-//! Texts are made-up tokens, so any model folder will do. Every figure is the median of several runs after one that warms up.
+//! Texts are made-up tokens, so any model folder will do. Every figure is the median of several runs after those that warm up.
 
 mod growth;
 pub mod machine;
@@ -54,7 +54,7 @@ pub enum Work {
     Sampling,
     /// A reward model's scores of 8 rows of 96 tokens.
     Scoring,
-    /// An update of a reward model on 4 pairs of 128 tokens.
+    /// An update of a reward model on a few pairs.
     Reward,
     /// A PPO iteration: 8 prompts of 32 tokens, 64 new tokens, 4 epochs.
     Ppo,
@@ -69,10 +69,18 @@ pub struct Plan {
     pub work: Vec<Work>,
     /// Rows sampled together.
     pub batches: Vec<usize>,
-    /// Training with all weights too, not only with LoRA.
+    /// The most probable token instead of a drawn one.
+    pub greedy: bool,
+    /// Tokens of a reward step's answers, prompts included: winner and loser of every pair in turn.
+    pub pair_lengths: Vec<usize>,
+    /// Training with LoRA.
+    pub lora: bool,
+    /// Training with all weights.
     pub full: bool,
     /// Of the last layers, for PPO's adapters; 0 for all.
     pub lora_num_layers: usize,
+    /// Runs before those that count.
+    pub warm_up: usize,
     /// Runs that count.
     pub repeats: usize,
 }
@@ -179,7 +187,7 @@ impl Bench<'_> {
         }
     }
 
-    /// Runs `work` once to warm up, then as often as planned, and notes the figure. `least` is what the machine would need, seconds.
+    /// Runs `work` as often as planned, to warm up and then to count, and notes the figure. `least` is what the machine would need, seconds.
     fn measure(
         &mut self,
         name: &str,
@@ -188,16 +196,17 @@ impl Bench<'_> {
         mut work: impl FnMut() -> Result<Parts, BenchError>,
     ) -> Result<(), BenchError> {
         memory::forget_peak();
-        let repeats = self.plan.repeats.max(1);
+        let warm_up = self.plan.warm_up;
+        let runs = warm_up + self.plan.repeats.max(1);
         let (mut all, mut parts) = (Vec::new(), Vec::new());
-        for run in 0..=repeats {
+        for run in 0..runs {
             let started = Instant::now();
             let of_run = work()?;
-            if run > 0 {
+            if run >= warm_up {
                 all.push(started.elapsed().as_secs_f64());
                 parts.push(of_run);
             }
-            self.observer.phase(name, run + 1, repeats + 1);
+            self.observer.phase(name, run + 1, runs);
         }
         let seconds = median(all.clone());
         let names: Vec<&str> = parts[0].iter().map(|(name, _)| *name).collect();

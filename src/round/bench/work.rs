@@ -21,14 +21,13 @@ use super::{Bench, BenchError};
 const PROMPT_TOKENS: usize = 32;
 const NEW_TOKENS: usize = 64;
 const ROWS: usize = 8;
-const PAIRS: usize = 4;
-const PAIR_TOKENS: usize = 128;
 
 impl Bench<'_> {
     pub(super) fn sampling(&mut self, batches: &[usize]) -> Result<(), BenchError> {
         let mut decoder = self.model.decoder.base(); // packed once: a policy is sampled from many times
         let sampler = SamplerConfig {
             max_new_tokens: NEW_TOKENS,
+            greedy: self.plan.greedy,
             ..SamplerConfig::default()
         };
         for &rows in batches {
@@ -44,8 +43,9 @@ impl Bench<'_> {
                 batch_size: rows,
             };
             let least = self.least(&mut decoder, rows);
+            let kind = if sampler.greedy { ", greedy" } else { "" };
             self.measure(
-                &format!("sampling, batch {rows}"),
+                &format!("sampling, batch {rows}{kind}"),
                 rows * NEW_TOKENS,
                 least,
                 || {
@@ -90,10 +90,12 @@ impl Bench<'_> {
     }
 
     pub(super) fn reward(&mut self) -> Result<(), BenchError> {
+        let lengths = self.plan.pair_lengths.clone();
+        let (count, total) = (lengths.len() / 2, lengths.iter().sum::<usize>());
         for use_peft in self.kinds() {
             let config = RewardConfig {
                 use_peft,
-                per_device_train_batch_size: PAIRS,
+                per_device_train_batch_size: count,
                 ..RewardConfig::default()
             };
             let mut network = RewardModel::on(self.copy(), 0)?.network;
@@ -102,15 +104,15 @@ impl Bench<'_> {
                 None => network.decoder.unpack(),
             }
             let pair = |index| Pair {
-                winner: tokens(&network.decoder, 2 * index, PAIR_TOKENS),
-                loser: tokens(&network.decoder, 2 * index + 1, PAIR_TOKENS),
+                winner: tokens(&network.decoder, 2 * index, lengths[2 * index]),
+                loser: tokens(&network.decoder, 2 * index + 1, lengths[2 * index + 1]),
                 length_difference: 0,
                 tie: false,
                 prompt: String::new(),
                 annotator: None,
                 source: None,
             };
-            let pairs: Vec<Pair> = (0..PAIRS).map(pair).collect();
+            let pairs: Vec<Pair> = (0..count).map(pair).collect();
             let mut reward = RewardModel {
                 network,
                 ..RewardModel::on(self.copy(), 0)?
@@ -119,8 +121,11 @@ impl Bench<'_> {
             let mut network = reward.network;
             let pairs: Vec<&Pair> = pairs.iter().collect();
             let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
-            let name = format!("reward step, {PAIRS} pairs, {}", kind(use_peft));
-            self.measure(&name, 2 * PAIRS * PAIR_TOKENS, None, || {
+            let name = format!(
+                "reward step, {count} pairs, {total} tokens, {}",
+                kind(use_peft)
+            );
+            self.measure(&name, total, None, || {
                 let rate = config.learning_rate;
                 trainer::update(&mut network, &mut optimizer, &pairs, &config, rate);
                 Ok(Vec::new())
@@ -142,7 +147,7 @@ impl Bench<'_> {
                 critic,
                 critic_init: CriticInit::Zero,
                 batch_size: ROWS,
-                total_episodes: ROWS * (self.plan.repeats + 1),
+                total_episodes: ROWS * (self.plan.warm_up + self.plan.repeats),
                 response_length: NEW_TOKENS,
                 lora_num_layers: self.plan.lora_num_layers,
                 ..PpoConfig::default()
@@ -156,8 +161,12 @@ impl Bench<'_> {
         let tokenizer = self.model.text.tokenizer()?;
         let mut reward = RewardModel::on(self.copy(), 0)?;
         let reference = self.model.decoder.base();
-        reward.network.decoder = reference.clone();
-        reward.network.decoder.head = None;
+        if config.use_peft {
+            reward.network.decoder = reference.clone();
+            reward.network.decoder.head = None;
+        } else {
+            reward.network.decoder = reward.network.decoder.base(); // weights of its own, as where all were trained
+        }
         let policy = match config.lora() {
             Some(_) => reference.clone(),
             None => self.model.decoder.clone(),
@@ -195,13 +204,11 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// LoRA, and all weights if planned.
+    /// With LoRA, with all weights: what is planned.
     fn kinds(&self) -> Vec<bool> {
-        if self.plan.full {
-            vec![true, false]
-        } else {
-            vec![true]
-        }
+        let planned = [(true, self.plan.lora), (false, self.plan.full)];
+        let kinds = planned.into_iter().filter(|(_, planned)| *planned);
+        kinds.map(|(use_peft, _)| use_peft).collect()
     }
 
     /// The model once more; it shares the weights.
