@@ -382,7 +382,7 @@ mod tests {
     fn bf16_is_taken_where_it_loses_nothing() {
         let exact = numbers(500, 9); // multiples of 1/128 below 2
         assert_eq!(Precision::lossless(&exact), Precision::Bf16);
-        assert_eq!(Precision::lossless(&[1.0, 0.1]), Precision::F32);
+        assert_eq!(Precision::lossless([1.0, 0.1]), Precision::F32);
         let weight = &exact[..20 * 17];
         let pack = |precision| Panels::pack(weight, [20, 17], (1, 20), precision);
         let (brief, full) = (pack(Precision::Bf16), pack(Precision::F32));

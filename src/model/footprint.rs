@@ -12,6 +12,15 @@
 //!
 //! Activations and logits count for every worker. Memory grows with the tokens that are taken through the network at a time, not with
 //! tokens × vocabulary: the head's chunks have a size of their own.
+//!
+//! Told and found, on 2 cores, in MiB (`VmHWM`); `rlhf bench` shows both for its own work:
+//!
+//! | job | told | found |
+//! |---|---|---|
+//! | PPO iteration of `rlhf bench`, SmolLM2-135M in f32, LoRA of rank 16 | 1252 | 1208 |
+//! | reward step of `rlhf bench`, the same model | 1233 | 1164 |
+//! | `rlhf ppo`, a step of 8 answers of 64 tokens, 1.2 B numbers (the shape of Llama 3.2 1B) in bf16, LoRA, a reward model of that size with weights of its own | 6220 | 6090 |
+//! | `rlhf reward train`, 4 pairs at a time, the same model | 3232 | 3171 |
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -440,10 +440,7 @@ impl Visitor for Read {
     }
 
     fn visit_packed(&mut self, name: &str, panels: &Arc<Panels>, layout: Layout) {
-        let (shape, stride) = layout.stored(panels.inputs(), panels.outputs());
-        let panels = Arc::clone(panels);
-        let values = move || panels.unpack(stride);
-        self.0.push(NamedTensor::new(name, &shape, values));
+        self.0.push(NamedTensor::packed(name, panels, layout));
     }
 }
 

@@ -51,6 +51,11 @@ fn every_kind_of_work_is_measured_saved_and_compared() {
     let sum: f64 = parts.iter().filter_map(|part| part[1].as_f64()).sum();
     let whole = figures[5]["seconds"].as_f64().unwrap();
     assert!(sum <= whole && sum > 0.5 * whole, "{sum} of {whole}");
+    assert!(figures[0]["expected_bytes"].is_null(), "only of training");
+    for (trained, least) in [(3, 80 << 20), (4, 100 << 20), (5, 80 << 20), (6, 100 << 20)] {
+        let expected = figures[trained]["expected_bytes"].as_u64().unwrap();
+        assert!((least..400 << 20).contains(&expected), "{expected}");
+    }
     assert!(report["machine"]["flops_per_second"].as_f64().unwrap() > 1e8);
 
     let one = [

@@ -23,9 +23,10 @@ impl Decoder {
     /// How many of the first layers no training changes, nor the embedding below them: all up to the first adapter over frozen weights.
     pub fn constant_layers(&self) -> usize {
         let first = self.blocks.iter().position(Block::has_lora);
-        match self.frozen {
-            true => first.unwrap_or(self.blocks.len()),
-            false => 0,
+        if self.frozen {
+            first.unwrap_or(self.blocks.len())
+        } else {
+            0
         }
     }
 

@@ -1,7 +1,8 @@
 //! Writing safetensors files.
 
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use burn::tensor::Tensor;
 use half::{bf16, f16};
@@ -11,6 +12,9 @@ use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use super::{WeightsError, format_error};
 use crate::run::atomic::write_atomic_with;
 use crate::run::settings::choices;
+
+use crate::kernels::Panels;
+use crate::model::linear::Layout;
 
 choices! {
     /// Number format of written weights.
@@ -58,14 +62,18 @@ impl SaveDtype {
     }
 }
 
-/// A tensor to write. Its numbers are made when they are written: a file's tensors need not be in memory together.
+/// A tensor to write. Its numbers are made when they are written, perhaps a part at a time: neither a file's tensors nor the rows of
+/// a large one need be in memory together.
 pub struct NamedTensor {
     /// Name in the file.
     pub name: String,
     /// Shape.
     pub shape: Vec<usize>,
-    values: Box<dyn Fn() -> Vec<f32>>,
+    parts: Box<Parts>,
 }
+
+/// Shows the numbers in their order, some at a time.
+type Parts = dyn Fn(&mut dyn FnMut(&[f32]));
 
 impl NamedTensor {
     /// `values` makes the numbers, row-major.
@@ -73,7 +81,28 @@ impl NamedTensor {
         Self {
             name: name.to_owned(),
             shape: shape.to_vec(),
-            values: Box::new(values),
+            parts: Box::new(move |show| show(&values())),
+        }
+    }
+
+    /// A packed weight, in the layout its file has.
+    pub fn packed(name: &str, panels: &Arc<Panels>, layout: Layout) -> Self {
+        let (shape, stride) = layout.stored(panels.inputs(), panels.outputs());
+        let panels = Arc::clone(panels);
+        if layout == Layout::InOut {
+            return Self::new(name, &shape, move || panels.unpack(stride));
+        }
+        let rows = move |show: &mut dyn FnMut(&[f32])| {
+            let mut row = vec![0.0; panels.inputs()];
+            for output in 0..panels.outputs() {
+                panels.row(output, &mut row);
+                show(&row);
+            }
+        };
+        Self {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            parts: Box::new(rows),
         }
     }
 
@@ -88,7 +117,23 @@ impl NamedTensor {
 
     /// Its numbers, row-major.
     pub fn values(&self) -> Vec<f32> {
-        (self.values)()
+        let mut values = Vec::with_capacity(self.shape.iter().product());
+        (self.parts)(&mut |part| values.extend_from_slice(part));
+        values
+    }
+
+    fn write(&self, file: &mut dyn Write, dtype: SaveDtype) -> io::Result<()> {
+        let (mut bytes, mut result) = (Vec::new(), Ok(()));
+        (self.parts)(&mut |part| {
+            for values in part.chunks(AT_ONCE) {
+                if result.is_ok() {
+                    bytes.clear();
+                    dtype.encode(values, &mut bytes);
+                    result = file.write_all(&bytes);
+                }
+            }
+        });
+        result
     }
 }
 
@@ -107,15 +152,9 @@ pub fn write_safetensors(
     let write = |file: &mut dyn Write| {
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(&header)?;
-        let mut bytes = Vec::with_capacity(AT_ONCE * dtype.bytes());
-        for tensor in &tensors {
-            for values in tensor.values().chunks(AT_ONCE) {
-                bytes.clear();
-                dtype.encode(values, &mut bytes);
-                file.write_all(&bytes)?;
-            }
-        }
-        Ok(())
+        tensors
+            .iter()
+            .try_for_each(|tensor| tensor.write(file, dtype))
     };
     write_atomic_with(path, write).map_err(|error| WeightsError::Io {
         path: path.to_owned(),
@@ -149,6 +188,21 @@ mod tests {
     use safetensors::tensor::TensorView;
 
     use super::*;
+    use crate::kernels::Precision;
+
+    #[test]
+    fn a_packed_weight_is_written_as_it_was_stored() {
+        let values: Vec<f32> = (0..51).map(|n| n as f32 / 3.0).collect();
+        for (layout, shape) in [(Layout::OutIn, [17, 3]), (Layout::InOut, [3, 17])] {
+            let (widths, stride) = layout.of(shape);
+            let panels = Panels::pack(&values, widths, stride, Precision::F32);
+            let tensor = NamedTensor::packed("w", &Arc::new(panels), layout);
+            assert_eq!(
+                (tensor.shape.as_slice(), tensor.values()),
+                (&shape[..], values.clone())
+            );
+        }
+    }
 
     #[test]
     fn the_file_is_what_the_safetensors_crate_makes_of_the_same_tensors() {
