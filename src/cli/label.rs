@@ -25,7 +25,7 @@ use crate::feedback::sim::Simulated;
 use crate::feedback::store::session::Session;
 use crate::feedback::store::stamps::Stamps;
 use crate::tui::label::header::duration;
-use crate::tui::label::state::{Ending, Guidelines};
+use crate::tui::label::state::{Ending, Guidelines, Setup};
 use crate::tui::label::{self, Job, LabelError, Report, Supply};
 use crate::tui::text::sanitise;
 
@@ -165,7 +165,10 @@ fn judge(
     (settings, plan): (&LabelConfig, &Plan),
     supply: Option<Supply>,
 ) -> color_eyre::Result<ExitCode> {
-    let setup = screen::setup(annotator, &args.dir, settings)?;
+    let setup = Setup {
+        role: moderate::role(args),
+        ..screen::setup(annotator, &args.dir, settings)?
+    };
     let feedback = args.dir.join("feedback");
     let job = Job {
         feedback: &feedback,

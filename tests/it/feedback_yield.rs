@@ -14,7 +14,7 @@ use rlhf::feedback::store::load::load;
 use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
 
-use crate::tui_person::{Person, project};
+use crate::tui_person::{LIVE, Person, project, prompts};
 
 fn sit_down(host: &str, project: &Path) -> Person {
     let arguments = ["label", "pairs.jsonl", "--annotator", "mia"];
@@ -112,21 +112,8 @@ fn known_answers_come_among_live_pairs() {
         (0..9).map(gold).collect::<String>(),
     )
     .unwrap();
-    let prompts = (0..10).map(|n| format!("{{\"prompt\":\"Name a colour, number {n}.\"}}\n"));
-    fs::write(dir.join("prompts.jsonl"), prompts.collect::<String>()).unwrap();
-    let arguments = [
-        "label",
-        "--live",
-        "--model",
-        "embedded",
-        "--device",
-        "cpu",
-        "--prompts",
-        "prompts.jsonl",
-        "--annotator",
-        "mia",
-    ];
-    let mut mia = Person::start(dir, &arguments, 120, 36);
+    prompts(dir, 10);
+    let mut mia = Person::start(dir, &LIVE, 120, 36);
     let mut done = 0;
     loop {
         let count = format!(" {done}/");

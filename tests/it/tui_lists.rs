@@ -164,8 +164,26 @@ fn the_mouse_focuses_and_scrolls() {
     assert!(stage.app.view.on_prompt);
     stage.press("?");
     at(&mut stage, MouseAction::Wheel(Step::Down), 10, 20);
-    assert_eq!(stage.app.view.page.range().0, 4);
+    let page = stage.app.view.page(&stage.app.screen);
+    assert_eq!(page.range().0, 4);
     assert!(stage.drafts.is_empty());
+}
+
+#[test]
+fn a_long_prompt_is_laid_out_once_however_often_it_is_opened() {
+    let prompt = "A word and another. ".repeat(50_000);
+    let mut stage = Stage::new(setup(), SPLIT, vec![pair(&prompt, "a", "b")]);
+    let rows = |stage: &Stage| {
+        let page = stage.app.view.page(&Screen::Prompt);
+        (page.rows().as_ptr(), page.rows().len(), page.range().0)
+    };
+    let (laid_out, count, top) = rows(stage.press("p"));
+    assert!(count > 10_000 && top == 1, "{count}");
+    stage.press("j j j");
+    assert_eq!(rows(&stage), (laid_out, count, 4));
+    stage.press("p ? ?");
+    assert_eq!(stage.app.screen, Screen::Judging);
+    assert_eq!(rows(stage.press("p")), (laid_out, count, 1));
 }
 
 #[test]
@@ -260,6 +278,9 @@ fn a_text_is_prepared_once_and_not_on_every_key() {
         (Rc::as_ptr(&view.texts(&pair)), rows)
     };
     let before = prepared(&mut stage);
+    let pair = stage.app.pair().unwrap().clone();
+    // Held, so that nothing new can stand in its place.
+    let held = stage.app.view.texts(&pair);
     for keys in [
         "n", "N", "G g j", "? <esc>", ": <esc>", "p <esc>", "/ <esc>",
     ] {
@@ -267,7 +288,8 @@ fn a_text_is_prepared_once_and_not_on_every_key() {
         assert_eq!(prepared(&mut stage), before, "after {keys}");
     }
     stage.press("m");
-    assert_ne!(prepared(&mut stage).0, before.0, "it looks different now");
+    let now = prepared(&mut stage).0;
+    assert_ne!(now, Rc::as_ptr(&held), "it looks different now");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use color_eyre::Result;
 use serde::Serialize;
 
 use super::stats::Question;
-use super::{print, project};
+use super::{print, project, title};
 use crate::feedback::digest::Sha256;
 use crate::feedback::labels::{Folders, Labels};
 use crate::feedback::report::Report;
@@ -128,15 +128,6 @@ fn place(file: &Path, folders: &Folders) -> String {
 fn slashed(path: &Path) -> String {
     let parts: Vec<_> = path.iter().map(OsStr::to_string_lossy).collect();
     parts.join("/")
-}
-
-/// The folder's name, also where the folder is `.`.
-fn title(dir: &Path) -> String {
-    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    let name = dir
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| "labels".into())
 }
 
 /// The files that the report follows from, with their hashes. They are hashed before they are read,

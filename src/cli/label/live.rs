@@ -36,8 +36,8 @@ pub struct LiveArgs {
     pub round: u32,
 }
 
-/// What was sampled for this annotator before, and where more comes from. Each annotator has a batch,
-/// so that no two processes write one file.
+/// What was sampled for this annotator before, and where more comes from. Each annotator has a batch
+/// unless one is named, so that nobody waits for the answers of another.
 ///
 /// # Errors
 /// A model or prompts that cannot be read.
@@ -63,6 +63,7 @@ pub fn open(args: &LabelArgs, annotator: &str) -> color_eyre::Result<(Vec<Item>,
     let source = Source {
         model: opener.open(&name, &chosen.device)?,
         prompts,
+        known: items.iter().map(|item| item.id.clone()).collect(),
         config,
         batch,
         round: live.round,

@@ -20,7 +20,7 @@ const MOST_OF_ENTRY: usize = 500;
 /// Guidelines, help and prompt: a page to scroll.
 pub(super) fn page(app: &App, canvas: &mut Canvas, title: &str) {
     let area = layout::page(app.size);
-    let pane = &app.view.page;
+    let pane = app.view.page(&app.screen);
     let (first, last) = pane.range();
     let range = format!(" lines {first}–{last}/{} ", pane.rows().len());
     canvas.frame(area, &format!(" {title} "), &range, false);
@@ -162,7 +162,8 @@ pub(super) fn locked(app: &App, canvas: &mut Canvas, holder: &str) {
     let text = match app.asked {
         Some(asked) if app.clock.now_ms().saturating_sub(asked) > PATIENCE_MS => format!(
             "{holder}\n\nIt was asked to save and end, and does not answer: it may be suspended \
-             (fg brings it back) or its machine may be gone. End that process, or read only."
+             (fg brings it back), a comment may be open in an editor there, or its machine may be gone. \
+             End that process, or read only."
         ),
         Some(_) => format!("{holder}\n\nIt was asked to save and end. This takes a second or two."),
         None => format!(

@@ -101,7 +101,7 @@ pub(super) fn typed(app: &mut App) {
         Screen::History => return app.history.want(text),
         _ => return,
     }
-    app.view.page.rewrap();
+    app.view.page_mut(&app.screen).rewrap();
     app.fit();
 }
 

@@ -270,7 +270,12 @@ fn settle(app: &mut App, done: Done) {
         app.undone.clear();
     }
     let words = done.decision.describe(app.setup.scale);
-    let what = if done.revision { "changed to" } else { "last" };
+    let what = match done.decision {
+        _ if done.revision => "changed to",
+        Decision::Skip(_) | Decision::Defer => "last",
+        _ if app.setup.role.settles() => "settled",
+        _ => "last",
+    };
     app.message = format!("{what}: {words} · u undo");
     let before = app.today();
     app.done.push(done);

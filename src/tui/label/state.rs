@@ -23,7 +23,7 @@ use crate::tui::text::markdown;
 
 pub use super::pair::Pair;
 pub use super::remarks::Remarks;
-pub use super::setup::{Guidelines, Setup};
+pub use super::setup::{Guidelines, Role, Setup};
 pub use super::work::{Desk, Done, Ending, Revision};
 
 /// What fills the screen or lies over it.
@@ -346,17 +346,12 @@ impl App {
 
     /// The page that is open over the pair, for so many columns.
     fn page(&self, width: usize) -> Option<Document> {
-        let text = match &self.screen {
-            Screen::Guidelines { .. } => {
-                let guidelines = self.setup.guidelines.as_ref()?;
-                return Some(markdown::document(&guidelines.text));
-            }
-            Screen::Help(wanted) => Some(super::palette::help_text(self, wanted)),
-            Screen::Prompt => self.pair().map(|pair| pair.prompt_text()),
-            Screen::Statistics => return Some(super::statistics::document(self, width)),
-            _ => None,
-        };
-        text.map(|text| Document::raw(&text))
+        Some(match &self.screen {
+            Screen::Guidelines { .. } => markdown::document(&self.setup.guidelines.as_ref()?.text),
+            Screen::Help(wanted) => Document::raw(&super::palette::help_text(self, wanted)),
+            Screen::Statistics => super::statistics::document(self, width),
+            _ => return None,
+        })
     }
 
     /// Wraps everything for the current size; called after whatever changed text, size or marks.
@@ -368,8 +363,11 @@ impl App {
             self.view.fit(&pair, &regions);
         }
         let size = inside(super::layout::page(self.size)).as_size();
-        if let Some(page) = self.page(usize::from(size.width)) {
-            self.view.page.fit(size.into(), |width| page.rows(width));
+        if self.screen == Screen::Prompt {
+            self.view.fit_prompt(size.into());
+        } else if let Some(page) = self.page(usize::from(size.width)) {
+            let pane = self.view.page_mut(&self.screen);
+            pane.fit(size.into(), |width| page.rows(width));
         }
     }
 

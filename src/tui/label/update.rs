@@ -281,8 +281,8 @@ pub(super) fn open_page(app: &mut App, screen: Screen) {
         app.hint.push_str("This project has no guidelines.md.");
         return;
     }
+    app.view.turn_to(&screen);
     app.screen = screen;
-    app.view.page = super::pane::Pane::default();
     app.fit();
 }
 
