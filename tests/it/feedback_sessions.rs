@@ -366,7 +366,7 @@ fn live_pairs_appear_when_both_answers_are_on_disk() {
     let mut again = Person::start(dir, &arguments, 120, 36);
     for done in 1..5 {
         again
-            .sees(&[&format!("{done}/"), "Name a colour", "saved"])
+            .sees(&[&format!(" {done}/"), "Name a colour", "saved"])
             .types("3");
     }
     again

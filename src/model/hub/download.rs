@@ -12,24 +12,25 @@ use hf_hub::{Cache, Repo, RepoType};
 use crate::run::Input;
 use crate::run::atomic::write_atomic;
 
-use super::cache::{self, INDEX, Snapshot, WEIGHTS};
-use super::{HubError, HubId, HubSettings, Transfer};
+use super::cache::{self, INDEX, Snapshot, TOKENIZER, WEIGHTS};
+use super::{HubError, HubId, HubSettings, Transfer, Wanted};
 
-/// Small files, fetched before the weights so that a snapshot with weights is whole; only the first
-/// is required.
+/// Small files, fetched before the weights so that a snapshot with weights is whole; a model requires
+/// the first, a tokenizer the third.
 const SIDE_FILES: [&str; 6] = [
     "config.json",
     "generation_config.json",
-    "tokenizer.json",
+    TOKENIZER,
     "tokenizer_config.json",
     "chat_template.jinja",
     // Gain and bias of a reward model made by this program.
     "reward.json",
 ];
 
-/// Downloads what a model needs and records which commit the revision stood for.
+/// Downloads what is wanted of a model and records which commit the revision stood for.
 pub(super) fn download(
     id: &HubId,
+    wanted: Wanted,
     settings: &HubSettings,
     progress: &mut dyn FnMut(Transfer<'_>),
 ) -> Result<Snapshot, HubError> {
@@ -48,7 +49,7 @@ pub(super) fn download(
         settings,
         api: api.map_err(|error| hub_error(id, settings, "anything", error))?,
     };
-    let (commit, files) = job.list()?;
+    let (commit, files) = job.list(wanted)?;
     let folder = cache::model_folder(&settings.cache, id)
         .join("snapshots")
         .join(&commit);
@@ -60,7 +61,9 @@ pub(super) fn download(
     {
         job.fetch(&repo, &commit, file, progress)?;
     }
-    if files.iter().any(|file| file == WEIGHTS) {
+    if wanted == Wanted::Tokenizer {
+        // The weights stay where they are.
+    } else if files.iter().any(|file| file == WEIGHTS) {
         job.fetch(&repo, &commit, WEIGHTS, progress)?;
     } else {
         job.fetch(&repo, &commit, INDEX, progress)?;
@@ -90,9 +93,9 @@ impl Job<'_> {
         ))
     }
 
-    /// The commit that the revision means now, and its files; an error if there is no model among
+    /// The commit that the revision means now, and its files; an error if what is wanted is not among
     /// them.
-    fn list(&self) -> Result<(String, Vec<String>), HubError> {
+    fn list(&self, wanted: Wanted) -> Result<(String, Vec<String>), HubError> {
         let info = self.repo(self.id.revision()).info();
         let info = info.map_err(|error| self.error("the file list", error))?;
         if !cache::is_commit(&info.sha) {
@@ -104,10 +107,13 @@ impl Job<'_> {
             .map(|file| file.rfilename)
             .collect();
         let has = |name: &str| files.iter().any(|file| file == name);
-        let file = match (has("config.json"), has(WEIGHTS) || has(INDEX)) {
-            (true, true) => return Ok((info.sha, files)),
-            (false, _) => "config.json",
-            (true, false) => "model.safetensors (PyTorch .bin and GGUF files are not read)",
+        let file = match (wanted, has("config.json"), has(WEIGHTS) || has(INDEX)) {
+            (Wanted::Tokenizer, ..) if !has(TOKENIZER) => TOKENIZER,
+            (Wanted::Tokenizer, ..) | (Wanted::Model, true, true) => return Ok((info.sha, files)),
+            (Wanted::Model, false, _) => "config.json",
+            (Wanted::Model, true, false) => {
+                "model.safetensors (PyTorch .bin and GGUF files are not read)"
+            }
         };
         let shown: Vec<&str> = files.iter().map(String::as_str).take(20).collect();
         Err(HubError::MissingFile {
