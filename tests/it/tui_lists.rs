@@ -64,6 +64,7 @@ fn the_help_and_the_footer_follow_keys_that_were_moved() {
     assert!(stage.screen().contains("z undo"));
     stage.press("3 u");
     assert!(stage.describe().starts_with("Judging question 2 "));
+    assert_eq!(stage.app.message, "last: A slightly better · z undo");
     stage.press("z");
     assert!(stage.describe().starts_with("Judging question 1 "));
     stage.press("?");
@@ -72,6 +73,36 @@ fn the_help_and_the_footer_follow_keys_that_were_moved() {
             .screen()
             .contains("z         take back the last judgement")
     );
+}
+
+#[test]
+fn no_message_names_a_key_that_was_moved() {
+    let moved = [("comment", "C"), ("quit", "Q"), ("undo", "z")];
+    let moved = moved.map(|(action, key)| (action.to_owned(), key.to_owned()));
+    let moved = Setup {
+        keymap: Keymap::remapped(&moved.into_iter().collect()).unwrap(),
+        ..setup()
+    };
+    let mut stage = Stage::new(moved, SPLIT, pairs(1));
+    stage.event(Event::Paste("7".into(), 1));
+    assert_eq!(
+        stage.app.hint,
+        "Pasted text is ignored here; C opens a comment for it."
+    );
+    stage.press("C").write("why").press("<esc>");
+    assert_eq!(
+        stage.app.hint,
+        "The comment is as it was; C brings back what was typed."
+    );
+    stage.disk_error = Some("No space left");
+    assert!(
+        stage
+            .press("3")
+            .screen()
+            .contains("Quit with Q, fix the cause")
+    );
+    let done = Stage::new(stage.app.setup.clone(), SPLIT, vec![]);
+    assert!(done.screen().contains("z takes back the last judgement"));
 }
 
 #[test]

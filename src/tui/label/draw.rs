@@ -16,7 +16,7 @@ use super::remarks::Remarks;
 use super::scale_row;
 use super::state::{App, Pair, Role, Screen};
 use super::view::View;
-use crate::tui::keys::{Action, GAP};
+use crate::tui::keys::{Action, GAP, Mode};
 use crate::tui::text::{Row, columns, fit, sanitise};
 use crate::tui::theme::Theme;
 
@@ -156,7 +156,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
         _ => over_base(app, &mut canvas, &regions),
     }
     match &app.search {
-        Some(field) => search(&mut canvas, regions.footer, field),
+        Some(field) => search(app, &mut canvas, regions.footer, field),
         None => footer(app, &mut canvas, regions.footer),
     }
 }
@@ -172,12 +172,13 @@ fn over_base(app: &App, canvas: &mut Canvas, regions: &Regions) {
     dialog::over_pair(app, canvas, regions);
 }
 
-fn search(canvas: &mut Canvas, area: Rect, field: &Field) {
+fn search(app: &App, canvas: &mut Canvas, area: Rect, field: &Field) {
     let end = canvas.put(area, 1, "/", canvas.theme.strong());
     let shown = sanitise(&field.shown()).replace('\n', " ");
     let end = canvas.put(area, end, &shown, canvas.theme.text());
-    let keys = "Enter finds · Esc leaves";
-    canvas.put_right(area, end + 2, keys, canvas.theme.faint());
+    let [enter, esc] = [Action::Confirm, Action::Back].map(|action| app.key(Mode::Search, action));
+    let keys = format!("{enter} finds · {esc} leaves");
+    canvas.put_right(area, end + 2, &keys, canvas.theme.faint());
 }
 
 fn footer(app: &App, canvas: &mut Canvas, area: Rect) {

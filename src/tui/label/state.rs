@@ -17,7 +17,7 @@ use crate::feedback::queue::Today;
 use crate::feedback::record::Scale;
 use crate::feedback::report::Report;
 use crate::feedback::store::begun::Begun;
-use crate::tui::keys::{Context, Key, Mode};
+use crate::tui::keys::{Action, Context, Key, Mode};
 use crate::tui::text::document::Document;
 use crate::tui::text::markdown;
 
@@ -105,6 +105,8 @@ pub struct App {
     /// What was begun on pairs that are not on the screen: an undo brought up others, or it was kept
     /// from an earlier session.
     pub begun: Vec<Unsaved>,
+    /// What was typed as a comment on the pair and left with Esc: the comment opens with it again.
+    pub put_away: Option<String>,
     /// Why what is begun could not be kept, until it is.
     pub unkept: Option<String>,
     /// What was begun in other work, such as another batch.
@@ -158,6 +160,7 @@ impl App {
             selected: None,
             remarks: Remarks::default(),
             begun: Vec::new(),
+            put_away: None,
             unkept: None,
             begun_elsewhere: Vec::new(),
             revision: None,
@@ -266,7 +269,10 @@ impl App {
         let choices = match mode {
             Mode::Reason => self.screen.reasons().len(),
             Mode::Flags => self.setup.flags.len(),
-            _ => self.pair().map_or(9, |pair| pair.answers()),
+            _ => {
+                let ranking = self.pair().filter(|pair| pair.is_ranking());
+                ranking.map_or(9, |pair| pair.answers())
+            }
         };
         Context {
             mode,
@@ -277,6 +283,14 @@ impl App {
             flip: self.flips(),
             hand_over: self.setup.hand_over.is_some(),
         }
+    }
+
+    /// The first key of an action where the screen is in this mode, as it is written: a message must
+    /// not name a key that was moved.
+    pub fn key(&self, mode: Mode, action: Action) -> String {
+        let keys = self.setup.keymap.shown_for(&self.context_of(mode), action);
+        let first = keys.as_deref().and_then(|keys| keys.split(' ').next());
+        first.unwrap_or_default().to_owned()
     }
 
     /// The decision under a key, if it is one of the scale's.
