@@ -179,14 +179,12 @@ impl<S: Settings> Job<S> {
         parent: Option<&Path>,
         inputs: &[PathBuf],
     ) -> Result<RunDirectory> {
-        match &self.resume {
-            Some(path) => resume::run(path, inputs),
-            None => {
-                let mut provenance = Provenance::new(kind, &now(), device, start::threads(), seed);
-                provenance.parent = parent.map(Input::read).transpose()?;
-                start::run(self, provenance, inputs)
-            }
+        if let Some(path) = &self.resume {
+            return resume::run(path, inputs);
         }
+        let mut provenance = Provenance::new(kind, &now(), device, start::threads(), seed);
+        provenance.parent = parent.map(Input::read).transpose()?;
+        start::run(self, provenance, inputs)
     }
 }
 

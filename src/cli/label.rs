@@ -227,8 +227,9 @@ pub fn print_report(report: &Report) -> ExitCode {
 }
 
 fn what_is_left(report: &Report) -> String {
-    match report.left.len() {
-        0 => "Nothing is left.".to_owned(),
-        left => format!("{left} left; run the same command to go on."),
+    match (report.left.len(), &report.ending) {
+        (0, _) => "Nothing is left.".to_owned(),
+        (left, Ending::HandOver) => format!("{left} left to the simulated labeller."),
+        (left, _) => format!("{left} left; run the same command to go on."),
     }
 }

@@ -57,7 +57,8 @@ fn commands(app: &App, canvas: &mut Canvas, palette: &Palette) {
     for place in window(palette.cursor, found.len(), room) {
         let command = found[place];
         let here = if place == palette.cursor { '>' } else { ' ' };
-        let (name, keys, help) = (command.name, &command.keys, command.help);
+        let (name, keys) = (command.name, &command.keys);
+        let help = if width < 60 { "" } else { command.help };
         rows.push(fit(&format!("{here} {name:<20}{keys:<10}{help}"), width));
     }
     if found.is_empty() {
