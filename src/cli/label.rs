@@ -219,7 +219,8 @@ pub fn print_report(report: &Report) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ending::Locked(holder) => {
-            eprintln!("error: {}", sanitise(holder));
+            let holder = sanitise(holder);
+            eprintln!("error: {holder}; quit that session first, or use another --annotator");
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,

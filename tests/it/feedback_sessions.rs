@@ -418,6 +418,26 @@ fn two_people_who_judge_live_in_one_batch_get_the_same_pairs_and_write_each_once
 }
 
 #[test]
+fn a_live_batch_is_a_file_in_samples_and_none_of_known_answers() {
+    let project = project(1, "");
+    let dir = project.path();
+    prompts(dir, 1);
+    let refused = |batch: &str| {
+        let arguments = [&LIVE[..], &["--batch", batch]].concat();
+        let (status, said) = Person::start(dir, &arguments, 120, 36).leaves();
+        assert_eq!(status.exit_code(), 1);
+        said
+    };
+    let said = refused("../mine");
+    assert!(
+        said.contains("\"../mine\" is not a valid batch name"),
+        "{said}"
+    );
+    assert!(refused("gold-care").contains("kept for items with a known answer"));
+    assert!(!dir.join("mine.jsonl").exists() && !dir.join("samples").exists());
+}
+
+#[test]
 fn wrong_combinations_are_refused_with_the_reason() {
     let project = project(2, "");
     let error = |arguments: &[&str]| {

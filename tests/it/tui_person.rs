@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 pub const PAIRS: &str = include_str!("../fixtures/tui/pairs.jsonl");
 /// How long a busy machine may take to draw one screen.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 /// After this long nothing more comes from a process that has ended.
 const SILENCE: Duration = Duration::from_secs(1);
 

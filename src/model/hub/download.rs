@@ -50,9 +50,7 @@ pub(super) fn download(
         api: api.map_err(|error| hub_error(id, settings, "anything", error))?,
     };
     let (commit, files) = job.list(wanted)?;
-    let folder = cache::model_folder(&settings.cache, id)
-        .join("snapshots")
-        .join(&commit);
+    let folder = job.folder().join("snapshots").join(&commit);
     let repo = job.repo(&commit);
 
     for file in SIDE_FILES
@@ -61,16 +59,8 @@ pub(super) fn download(
     {
         job.fetch(&repo, &commit, file, progress)?;
     }
-    if wanted == Wanted::Tokenizer {
-        // The weights stay where they are.
-    } else if files.iter().any(|file| file == WEIGHTS) {
-        job.fetch(&repo, &commit, WEIGHTS, progress)?;
-    } else {
-        job.fetch(&repo, &commit, INDEX, progress)?;
-        let index = fs::read(folder.join(INDEX)).map_err(|source| job.cache_error(source))?;
-        for shard in cache::shards(&index)? {
-            job.fetch(&repo, &commit, &shard, progress)?;
-        }
+    if wanted == Wanted::Model {
+        job.weights(&repo, &commit, &files, progress)?;
     }
     job.record(&commit)?;
     Ok(Snapshot { folder, commit })
@@ -121,6 +111,26 @@ impl Job<'_> {
             file,
             found: shown.join(", "),
         })
+    }
+
+    /// Brings the weights: one file, or an index and the shards that it names.
+    fn weights(
+        &self,
+        repo: &ApiRepo,
+        commit: &str,
+        files: &[String],
+        progress: &mut dyn FnMut(Transfer<'_>),
+    ) -> Result<(), HubError> {
+        if files.iter().any(|file| file == WEIGHTS) {
+            return self.fetch(repo, commit, WEIGHTS, progress);
+        }
+        self.fetch(repo, commit, INDEX, progress)?;
+        let index = self.folder().join("snapshots").join(commit).join(INDEX);
+        let index = fs::read(index).map_err(|source| self.cache_error(source))?;
+        for shard in cache::shards(&index)? {
+            self.fetch(repo, commit, &shard, progress)?;
+        }
+        Ok(())
     }
 
     /// Brings one file into the cache, resuming what an earlier attempt left, and checks it.
