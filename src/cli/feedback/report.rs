@@ -9,7 +9,7 @@ use color_eyre::Result;
 use serde::Serialize;
 
 use super::stats::Question;
-use super::{print, project, title};
+use super::{print, project};
 use crate::feedback::digest::Sha256;
 use crate::feedback::labels::{Folders, Labels};
 use crate::feedback::report::Report;
@@ -80,7 +80,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     args.question.put_to(&mut report);
     let disputes = disputes(&Votes::new(&labels), args.examples);
     let about = About {
-        title: args.title.clone().unwrap_or_else(|| title(&args.dir)),
+        title: args.title.clone().unwrap_or_else(|| super::title(&args.dir)),
         written: Stamps::system().now(),
         sources,
         names: args.names,
