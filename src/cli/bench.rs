@@ -20,6 +20,9 @@ const EXAMPLES: &str = "\
 Examples:
   rlhf bench                                              the model inside this program
   rlhf bench --model ./smollm2 --what sampling --batch 1,8,32
+  rlhf bench --model ./llama-1b --from-scratch --what ppo --repeats 1    a size to be tried, without its weights
+  rlhf bench --model ./smollm2 --what reward --pair-lengths 96,80,64,70
+  rlhf bench --model ./smollm2 --what growth --repeats 3
   rlhf bench --model ./smollm2 --what ppo --full --save before.json
   rlhf bench --model ./smollm2 --what ppo --full --against before.json";
 
@@ -30,6 +33,9 @@ pub struct BenchArgs {
     /// Model: a folder, embedded, or a hub id (ORG/NAME)
     #[arg(long, value_name = "MODEL", default_value = "embedded")]
     pub model: String,
+    /// Random weights: the model's folder needs only config.json and the tokenizer's files
+    #[arg(long)]
+    pub from_scratch: bool,
     /// What to measure
     #[arg(
         long,
@@ -41,12 +47,27 @@ pub struct BenchArgs {
     /// Rows sampled together; several figures for several numbers
     #[arg(long, value_name = "ROWS", value_delimiter = ',', default_values_t = [1, 8, 32])]
     pub batch: Vec<usize>,
+    /// Take the most probable token instead of drawing one
+    #[arg(long)]
+    pub greedy: bool,
+    /// Tokens of a reward step's answers, prompts included: winner and loser of every pair in turn
+    #[arg(long, value_name = "TOKENS", value_delimiter = ',', default_values_t = [128; 8])]
+    pub pair_lengths: Vec<usize>,
     /// Measure training of all weights too, not only of LoRA adapters
     #[arg(long)]
     pub full: bool,
-    /// Runs of each kind, after one to warm up; the median counts
+    /// Put PPO's adapters in this many of the last layers; 0 = all
+    #[arg(long, value_name = "LAYERS", default_value_t = 0)]
+    pub lora_num_layers: usize,
+    /// With --full: leave out LoRA adapters
+    #[arg(long, requires = "full")]
+    pub no_lora: bool,
+    /// Runs of each kind, after those to warm up; the median counts
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub repeats: usize,
+    /// Runs of each kind that don't count, before those that do
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub warm_up: usize,
     /// Compare with a report that `--save` wrote
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
@@ -71,10 +92,13 @@ pub enum What {
     Sampling,
     /// Scores of 8 rows of 96 tokens
     Scoring,
-    /// An update of a reward model on 4 pairs of 128 tokens
+    /// An update of a reward model on 4 pairs of 128 tokens, or of --pair-lengths
     Reward,
     /// A PPO iteration: 8 prompts, 64 new tokens, 4 epochs
     Ppo,
+    /// Sampling with 1, 2, 4 … 64 rows, and a forward and backward pass over 64, 128 … 1024 tokens: seconds and memory should
+    /// grow no faster than the work
+    Growth,
 }
 
 impl From<What> for Work {
@@ -84,6 +108,7 @@ impl From<What> for Work {
             What::Scoring => Self::Scoring,
             What::Reward => Self::Reward,
             What::Ppo => Self::Ppo,
+            What::Growth => Self::Growth,
         }
     }
 }
@@ -96,14 +121,24 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
     if args.batch.contains(&0) || args.repeats == 0 {
         bail!("--batch and --repeats must be at least 1");
     }
+    check_pairs(&args.pair_lengths)?;
     let before = args.against.as_ref().map(read).transpose()?;
     let opener = Opener { quiet: args.quiet };
     let device = opener.device(args.device)?;
-    let model = opener.open(&args.model, &device.device)?;
+    let model = if args.from_scratch {
+        opener.open_from_scratch(&args.model, 0, &device.device)?
+    } else {
+        opener.open(&args.model, &device.device)?
+    };
     let plan = Plan {
         work: args.what.iter().map(|&what| what.into()).collect(),
         batches: args.batch,
+        greedy: args.greedy,
+        pair_lengths: args.pair_lengths,
+        lora: !args.no_lora,
         full: args.full,
+        lora_num_layers: args.lora_num_layers,
+        warm_up: args.warm_up,
         repeats: args.repeats,
     };
     let names = [args.model.as_str(), device.name.as_str()];
@@ -121,6 +156,15 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
         print!("{}", table(&report, before.as_ref()));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn check_pairs(lengths: &[usize]) -> Result<()> {
+    if lengths.len() % 2 == 1 || lengths.contains(&0) {
+        bail!(
+            "--pair-lengths needs a winner's and a loser's tokens for every pair, each at least 1, such as 96,80,64,70 for two pairs"
+        );
+    }
+    Ok(())
 }
 
 fn read(path: &PathBuf) -> Result<Report> {
@@ -156,12 +200,13 @@ fn table(report: &Report, before: Option<&Report>) -> String {
     let width = widest.max().unwrap_or(0).max(32);
     let _ = writeln!(
         text,
-        "\n{:width$}  {:>9}  {:>9}  {:>8}  {:>9}{}",
+        "\n{:width$}  {:>9}  {:>9}  {:>8}  {:>9}  {:>8}{}",
         "",
         "seconds",
         "tokens/s",
         "of limit",
         "peak MB",
+        "expected",
         if before.is_some() {
             "    before   faster"
         } else {
@@ -171,16 +216,15 @@ fn table(report: &Report, before: Option<&Report>) -> String {
     for figure in &report.figures {
         let _ = write!(
             text,
-            "{:width$}  {:>9.3}  {:>9.1}  {:>8}  {:>9}",
+            "{:width$}  {:>9.3}  {:>9.1}  {:>8}  {:>9}  {:>8}",
             figure.name,
             figure.seconds,
             figure.tokens_per_second,
             figure
                 .share
                 .map_or_else(String::new, |share| format!("{:.0} %", 100.0 * share)),
-            figure
-                .peak_bytes
-                .map_or_else(String::new, |bytes| (bytes >> 20).to_string()),
+            megabytes(figure.peak_bytes),
+            megabytes(figure.expected_bytes),
         );
         if let Some(old) = before.and_then(|report| find(report, &figure.name)) {
             let faster = old.seconds / figure.seconds;
@@ -192,6 +236,10 @@ fn table(report: &Report, before: Option<&Report>) -> String {
         }
     }
     text
+}
+
+fn megabytes(bytes: Option<u64>) -> String {
+    bytes.map_or_else(String::new, |bytes| (bytes >> 20).to_string())
 }
 
 fn find<'r>(report: &'r Report, name: &str) -> Option<&'r Figure> {

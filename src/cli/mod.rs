@@ -37,6 +37,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use color_eyre::{Report, Result};
 
 use crate::config::{ConfigError, trl};
+use crate::run::memory;
 use crate::tui::text::sanitise;
 
 /// Exit code after wrong usage or configuration.
@@ -115,6 +116,7 @@ fn dispatch(command: Command) -> Result<ExitCode> {
 
 /// Parses `arguments` (the program's name first), runs the command and prints what went wrong.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    memory::share_heap(); // before any thread starts
     let arguments: Vec<OsString> = arguments.into_iter().collect();
     let parsed = command()
         .try_get_matches_from(&arguments)

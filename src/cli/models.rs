@@ -78,6 +78,22 @@ impl Opener {
         }
     }
 
+    /// The same beside a policy: a reward model that is an adapter on the policy's weights shares them.
+    ///
+    /// # Errors
+    /// As [`Opener::open_reward_model`].
+    pub fn open_reward_model_beside(
+        self,
+        model: &str,
+        policy: &LanguageModel,
+        device: &Device,
+    ) -> Result<RewardModel> {
+        match self.find(model)? {
+            LocalModel::Folder { path, .. } => Ok(RewardModel::load_beside(&path, policy, device)?),
+            LocalModel::Embedded => self.open_reward_model(model, device),
+        }
+    }
+
     /// Opens a tokenizer: a model as above, or its `tokenizer.json`.
     ///
     /// # Errors

@@ -79,7 +79,7 @@ pub fn train(
     let (training, held_out) = split(from_here(path), config)?;
     let chosen = opener.device(job.project.device.parse()?)?;
     let policy = opener.open(model, &chosen.device)?;
-    let reward = opener.open_reward_model(reward, &chosen.device)?;
+    let reward = opener.open_reward_model_beside(reward, &policy, &chosen.device)?;
     let mut inputs = vec![path.to_owned()];
     inputs.extend(config.eval_prompts_file.clone());
     inputs.extend(reward.text.folder().map(Path::to_owned));

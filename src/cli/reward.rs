@@ -60,7 +60,8 @@ enum RewardCommand {
   rlhf reward train --resume runs/reward-001
 
 --data takes files of preference pairs in any format that rlhf feedback import reads, and project directories. The
-result is a Hugging Face sequence classifier, runs/reward-<n>/model; how good it is, in runs/reward-<n>/reward_report.json.")]
+result is a Hugging Face sequence classifier, runs/reward-<n>/model; how good it is, in runs/reward-<n>/reward_report.json.
+Adapters (--use-peft) are merged there, and in runs/reward-<n>/adapter by themselves, as PEFT has them.")]
 pub struct TrainArgs {
     #[command(flatten)]
     job: JobArgs<RewardConfig>,

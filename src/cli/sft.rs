@@ -8,14 +8,17 @@ use color_eyre::Result;
 use color_eyre::eyre::{OptionExt, bail};
 
 use crate::cli::job::{JobArgs, conclude, exit_code, from_here, how_to_go_on};
-use crate::model::LanguageModel;
+use crate::device;
+use crate::model::footprint::{Footprint, Held, Microbatch};
 use crate::model::optimizer::Optimizer;
+use crate::model::{Decoder, LanguageModel, Parameters};
 use crate::policy::config::SftConfig;
+use crate::policy::lm_head::CHUNK_ELEMENTS;
 use crate::policy::sft::{self, Job, Split};
-use crate::policy::sft_data;
+use crate::policy::sft_data::{self, Example};
 use crate::policy::sft_state::State;
 use crate::run::control::StopFlag;
-use crate::run::{Checkpoints, MetricsLog, Observer as _, RunDirectory};
+use crate::run::{Checkpoints, MetricsLog, Observer as _, RunDirectory, memory};
 
 /// Arguments of `rlhf sft`.
 #[derive(Debug, Args)]
@@ -54,8 +57,9 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
     } else {
         opener.open(name, &device)?
     };
-    if let Some(lora) = config.lora() {
-        model.decoder.attach_lora(&lora, config.seed)?;
+    match config.lora() {
+        Some(lora) => model.decoder.attach_lora(&lora, config.seed)?,
+        None => model.decoder.unpack(),
     }
     let (split, cut) = read(config, from_here(data), &model)?;
     let mut progress = args.job.progress(config.logging_steps);
@@ -64,6 +68,10 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
         split.train.len(),
         split.held_out.len()
     ));
+    if device::is_cpu(&device) {
+        let footprint = footprint(&mut model.decoder, &split.train, config);
+        progress.note(&footprint.told(memory::available()));
+    }
     let inputs: Vec<PathBuf> = [&config.data, &config.eval_data]
         .into_iter()
         .flatten()
@@ -117,6 +125,19 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
     let outcome = conclude(&run, result, |outcome| outcome.interrupted)?;
     progress.note(&summary(&outcome, &run));
     Ok(exit_code(outcome.interrupted))
+}
+
+/// The memory that an update needs at most, on the CPU.
+fn footprint(decoder: &mut Decoder, rows: &[Example], config: &SftConfig) -> Footprint {
+    let length = rows.iter().map(|row| row.ids.len()).max().unwrap_or(0);
+    let batch = Microbatch {
+        rows: config.per_device_train_batch_size.min(rows.len()),
+        length,
+        logits: length * decoder.config.vocab_size,
+        chunk: CHUNK_ELEMENTS,
+    };
+    let trained = decoder.count().0;
+    Footprint::new(&Held::default().and(decoder), trained, decoder, batch)
 }
 
 fn read(config: &SftConfig, data: &Path, model: &LanguageModel) -> Result<(Split, usize)> {

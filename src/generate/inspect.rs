@@ -77,7 +77,6 @@ fn predictions(decoder: &Decoder, ids: &[u32]) -> Result<Vec<Prediction>, Genera
     }
     check_vocabulary(decoder, ids)?;
     let hidden = decoder.hidden(&TokenBatch::left_padded(&[ids], 0, 0));
-    let head = decoder.head_weight().transpose();
     let vocabulary = decoder.config.vocab_size;
     let mut found = Vec::with_capacity(ids.len());
     for chunk in (0..ids.len() - 1)
@@ -87,7 +86,7 @@ fn predictions(decoder: &Decoder, ids: &[u32]) -> Result<Vec<Prediction>, Genera
         let states = hidden
             .clone()
             .select(0, indices(chunk.iter().copied(), &hidden.device()));
-        let logits: Vec<f32> = states.matmul(head.clone()).into_data().iter().collect();
+        let logits: Vec<f32> = decoder.logits(states).into_data().iter().collect();
         for (&position, row) in chunk.iter().zip(logits.chunks(vocabulary)) {
             found.push(prediction(row, ids[position + 1])?);
         }

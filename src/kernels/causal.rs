@@ -16,9 +16,9 @@ const QUERIES: usize = 32;
 
 /// Keys and values of one key head in one sequence, laid out for every product of attention.
 #[derive(Debug)]
-pub struct Causal<'a> {
+pub struct Causal {
     width: usize,
-    real: &'a [bool],
+    time: usize,
     window: Option<usize>,
     keys: Both,
     values: Both,
@@ -55,36 +55,31 @@ pub struct CausalGradients<'a> {
     pub values: &'a mut [f32],
 }
 
-impl<'a> Causal<'a> {
-    /// `real` says which positions may be attended to, `window` how many of the latest.
+impl Causal {
+    /// Every position attends to itself and those before it, or to the latest `window` of them.
     ///
     /// # Shapes
     /// `keys`, `values`: `[time, width]`.
     ///
     /// # Panics
     /// If the shapes do not agree.
-    pub fn new(
-        keys: &[f32],
-        values: &[f32],
-        width: usize,
-        real: &'a [bool],
-        window: Option<usize>,
-    ) -> Self {
-        assert!(keys.len() == real.len() * width && values.len() == keys.len());
+    pub fn new(keys: &[f32], values: &[f32], width: usize, window: Option<usize>) -> Self {
+        let time = keys.len() / width;
+        assert!(keys.len() == time * width && values.len() == keys.len());
         let both = |vectors| Both {
             across: across(vectors, width),
             along: along(vectors, width),
         };
         Self {
             width,
-            real,
+            time,
             window,
             keys: both(keys),
             values: both(values),
         }
     }
 
-    /// Attention of one query head. A position that sees no other gets 0.
+    /// Attention of one query head.
     ///
     /// # Shapes
     /// `queries`, `out`: `[time, width]`; `log_normalisers`: `[time]`.
@@ -141,10 +136,9 @@ impl<'a> Causal<'a> {
     }
 
     fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
-        let time = self.real.len();
-        (0..time)
+        (0..self.time)
             .step_by(QUERIES)
-            .map(move |start| start..time.min(start + QUERIES))
+            .map(|start| start..self.time.min(start + QUERIES))
     }
 
     /// Where the vectors of some positions lie.
@@ -188,7 +182,7 @@ impl<'a> Causal<'a> {
             row_stride: keys.len(),
             panels: &vectors.along[keys.start..],
             count: self.width.div_ceil(WIDTH),
-            stride: self.real.len().next_multiple_of(WIDTH),
+            stride: self.time.next_multiple_of(WIDTH),
             first: 0,
             out: Out::rows(into, self.width, Mode::Set),
         });
@@ -219,11 +213,6 @@ impl<'a> Causal<'a> {
         let oldest = self.oldest(query);
         row[..oldest - first].fill(f32::NEG_INFINITY);
         row[query + 1 - first..].fill(f32::NEG_INFINITY);
-        for (score, real) in row.iter_mut().zip(&self.real[first..=query]) {
-            if !real {
-                *score = f32::NEG_INFINITY;
-            }
-        }
     }
 }
 
@@ -260,11 +249,6 @@ impl Work for Softmax<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let max = self.row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        if max == f32::NEG_INFINITY {
-            self.row.fill(0.0);
-            *self.log_normaliser = f32::INFINITY; // every weight is 0 again in the backward pass
-            return;
-        }
         for score in self.row.iter_mut() {
             *score = exp::<I>(*score - max);
         }

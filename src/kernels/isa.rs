@@ -6,10 +6,11 @@
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
     __m256, __m512, __m512i, _mm_loadu_si128, _mm256_castsi256_ps, _mm256_cvtepu16_epi32,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_slli_epi32, _mm256_storeu_ps, _mm512_castsi512_ps, _mm512_cvtepu16_epi32,
-    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32,
-    _mm512_storeu_ps,
+    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_permute2f128_ps, _mm256_set1_ps,
+    _mm256_setzero_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    _mm512_add_epi32, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_fmadd_ps, _mm512_loadu_ps,
+    _mm512_permutex2var_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
+    _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps,
 };
 
 /// What differs between instruction sets.
@@ -38,6 +39,9 @@ pub(super) trait Isa {
 
     /// Sixteen times a·b + c.
     fn fused_all(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+
+    /// The numbers of both in turn: a₀ b₀ a₁ b₁ …
+    fn interleave(a: Self::Vector, b: Self::Vector) -> (Self::Vector, Self::Vector);
 
     /// To memory.
     fn store(from: Self::Vector, into: &mut [f32; 16]);
@@ -100,6 +104,19 @@ impl Isa for Avx512 {
     fn fused_all(a: __m512, b: __m512, c: __m512) -> __m512 {
         // SAFETY: as above.
         unsafe { _mm512_fmadd_ps(a, b, c) }
+    }
+
+    #[inline(always)]
+    fn interleave(a: __m512, b: __m512) -> (__m512, __m512) {
+        // SAFETY: as above.
+        unsafe {
+            let first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+            let last = _mm512_add_epi32(first, _mm512_set1_epi32(8));
+            (
+                _mm512_permutex2var_ps(a, first, b),
+                _mm512_permutex2var_ps(a, last, b),
+            )
+        }
     }
 
     #[inline(always)]
@@ -168,6 +185,19 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
+    fn interleave(a: [__m256; 2], b: [__m256; 2]) -> ([__m256; 2], [__m256; 2]) {
+        // SAFETY: as above.
+        let half = |a, b| unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            [
+                _mm256_permute2f128_ps::<0x20>(low, high),
+                _mm256_permute2f128_ps::<0x31>(low, high),
+            ]
+        };
+        (half(a[0], b[0]), half(a[1], b[1]))
+    }
+
+    #[inline(always)]
     fn store(from: [__m256; 2], into: &mut [f32; 16]) {
         // SAFETY: as above; twice eight numbers are written, for which there is room.
         unsafe {
@@ -222,8 +252,36 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
+    fn interleave(a: [f32; 16], b: [f32; 16]) -> ([f32; 16], [f32; 16]) {
+        let mut pair = ([0.0; 16], [0.0; 16]);
+        for lane in 0..8 {
+            (pair.0[2 * lane], pair.0[2 * lane + 1]) = (a[lane], b[lane]);
+            (pair.1[2 * lane], pair.1[2 * lane + 1]) = (a[8 + lane], b[8 + lane]);
+        }
+        pair
+    }
+
+    #[inline(always)]
     fn store(from: [f32; 16], into: &mut [f32; 16]) {
         *into = from;
+    }
+}
+
+/// Sixteen vectors of sixteen numbers, rows and columns exchanged. Each of the four rounds moves every number from the eight-bit address (row,
+/// column) to that address rotated by one bit.
+#[inline(always)]
+pub(super) fn transpose<I: Isa>(rows: &mut [I::Vector; 16]) {
+    let mut between = [I::zero(); 16];
+    shuffle::<I>(rows, &mut between);
+    shuffle::<I>(&between, rows);
+    shuffle::<I>(rows, &mut between);
+    shuffle::<I>(&between, rows);
+}
+
+#[inline(always)]
+fn shuffle<I: Isa>(from: &[I::Vector; 16], into: &mut [I::Vector; 16]) {
+    for row in 0..8 {
+        (into[2 * row], into[2 * row + 1]) = I::interleave(from[row], from[row + 8]);
     }
 }
 
@@ -258,4 +316,43 @@ fn with_avx512(work: impl Work) {
 #[target_feature(enable = "avx2,fma")]
 fn with_avx2(work: impl Work) {
     work.run::<Avx2>();
+}
+
+#[cfg(test)]
+mod tests {
+    use std::array;
+
+    use super::*;
+
+    struct Transpose<'a>(&'a mut [[f32; 16]; 16]);
+
+    impl Work for Transpose<'_> {
+        #[inline(always)]
+        fn run<I: Isa>(self) {
+            let mut rows = array::from_fn(|row| I::load(&self.0[row]));
+            transpose::<I>(&mut rows);
+            for (row, into) in rows.into_iter().zip(self.0) {
+                I::store(row, into);
+            }
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_transposes() {
+        let numbers: [[f32; 16]; 16] = array::from_fn(|i| array::from_fn(|j| (16 * i + j) as f32));
+        let expected: [[f32; 16]; 16] = array::from_fn(|i| array::from_fn(|j| numbers[j][i]));
+        let run = |how: for<'a> fn(Transpose<'a>)| {
+            let mut matrix = numbers;
+            how(Transpose(&mut matrix));
+            assert_eq!(matrix, expected);
+        };
+        run(|work| work.run::<Portable>());
+        run(|work| dispatch(work));
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the machine has the instructions.
+            #[allow(unsafe_code)]
+            run(|work| unsafe { with_avx2(work) });
+        }
+    }
 }

@@ -88,9 +88,7 @@ pub fn matmul_transposed(dy: &[f32], weight: &Panels, dx: &mut [f32], mode: Mode
         let mode = if start == 0 { mode } else { Mode::Add };
         for first in (0..panels).step_by(PANELS_AT_ONCE) {
             let count = PANELS_AT_ONCE.min(panels - first);
-            for (index, into) in scratch.chunks_mut(part.len()).take(count).enumerate() {
-                weight.transposed_panel(first + index, part.start, into);
-            }
+            weight.transposed(first..first + count, part.clone(), &mut scratch);
             dispatch(Rows {
                 x: &dy[part.start..],
                 depth: part.len(),

@@ -1,10 +1,13 @@
 //! A weight matrix in panels of sixteen outputs, each contiguous: the order in which products read it.
 
+use std::array;
+use std::borrow::Borrow;
+use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::thread;
 
-use half::bf16;
-
-use super::isa::{Isa, Work, dispatch};
+use super::cores::cores;
+use super::isa::{Isa, Work, dispatch, transpose};
 
 /// Outputs in a panel: one AVX-512 register, or two of AVX2.
 pub const WIDTH: usize = 16;
@@ -24,9 +27,9 @@ pub enum Precision {
 
 impl Precision {
     /// The smallest that loses nothing: checkpoints released in bf16 are kept in it.
-    pub fn lossless(values: &[f32]) -> Self {
+    pub fn lossless(values: impl IntoIterator<Item: Borrow<f32>>) -> Self {
         let brief = |value: &f32| value.to_bits().trailing_zeros() >= 16;
-        if values.iter().all(brief) {
+        if values.into_iter().all(|value| brief(value.borrow())) {
             Self::Bf16
         } else {
             Self::F32
@@ -36,15 +39,13 @@ impl Precision {
 
 /// One input's weights for the outputs of a panel.
 pub(super) trait Lanes: Copy + Send + Sync {
-    const ZERO: Self;
-
     /// As the numbers to compute with.
     fn widen(&self) -> [f32; WIDTH];
 
     /// The same in registers.
     fn vector<I: Isa>(&self) -> I::Vector;
 
-    /// The nearest that can be kept.
+    /// The nearest that can be kept to numbers that are finite.
     fn narrow(values: [f32; WIDTH]) -> Self;
 }
 
@@ -64,8 +65,6 @@ impl Full {
 pub(super) struct Brief([u16; WIDTH]);
 
 impl Lanes for Full {
-    const ZERO: Self = Self::ZERO;
-
     #[inline(always)]
     fn widen(&self) -> [f32; WIDTH] {
         self.0
@@ -83,8 +82,6 @@ impl Lanes for Full {
 }
 
 impl Lanes for Brief {
-    const ZERO: Self = Self([0; WIDTH]);
-
     #[inline(always)]
     fn widen(&self) -> [f32; WIDTH] {
         self.0.map(|bits| f32::from_bits(u32::from(bits) << 16))
@@ -97,8 +94,15 @@ impl Lanes for Brief {
 
     #[inline(always)]
     fn narrow(values: [f32; WIDTH]) -> Self {
-        Self(values.map(|value| bf16::from_f32(value).to_bits()))
+        Self(values.map(nearest_half))
     }
+}
+
+/// The upper half of a finite number, rounded to the nearest, ties to even: as `half` does it, but without a branch.
+#[inline(always)]
+fn nearest_half(value: f32) -> u16 {
+    let bits = value.to_bits();
+    ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) as u16
 }
 
 /// A weight of a linear map, packed.
@@ -118,26 +122,52 @@ pub(super) enum Storage {
 }
 
 impl Panels {
-    /// Packs a matrix of which `element(input, output)` is at `weight[input · stride.0 + output · stride.1]`:
+    /// Packs, on this thread, a matrix of which `element(input, output)` is at `weight[input · stride.0 + output · stride.1]`:
     /// strides (1, inputs) for PyTorch's `[out, in]`, (outputs, 1) for `[in, out]`.
     ///
     /// # Panics
     /// If `weight` is too short.
     pub fn pack(
         weight: &[f32],
-        [inputs, outputs]: [usize; 2],
+        widths: [usize; 2],
         stride: (usize, usize),
         precision: Precision,
     ) -> Self {
+        Self::packed(weight, |&value| value, widths, stride, precision, 1)
+    }
+
+    /// The same by all cores, from numbers that may have another form, such as a file's bytes; `number` reads one. They are finite.
+    ///
+    /// # Panics
+    /// If `weight` is too short.
+    pub fn pack_from<E: Sync>(
+        weight: &[E],
+        number: impl Fn(&E) -> f32 + Sync,
+        widths: [usize; 2],
+        stride: (usize, usize),
+        precision: Precision,
+    ) -> Self {
+        Self::packed(weight, number, widths, stride, precision, cores())
+    }
+
+    fn packed<E: Sync>(
+        weight: &[E],
+        number: impl Fn(&E) -> f32 + Sync,
+        [inputs, outputs]: [usize; 2],
+        stride: (usize, usize),
+        precision: Precision,
+        threads: usize,
+    ) -> Self {
         let source = Source {
             weight,
+            number,
             inputs,
             outputs,
             stride,
         };
         let storage = match precision {
-            Precision::F32 => Storage::F32(source.packed()),
-            Precision::Bf16 => Storage::Bf16(source.packed()),
+            Precision::F32 => Storage::F32(source.packed(threads)),
+            Precision::Bf16 => Storage::Bf16(source.packed(threads)),
         };
         Self {
             storage,
@@ -167,6 +197,20 @@ impl Panels {
         weight
     }
 
+    /// The weights of one output: a row of an embedding table `[vocabulary, hidden]`.
+    ///
+    /// # Panics
+    /// If there is no such output, or `into` is shorter than there are inputs.
+    pub fn row(&self, output: usize, into: &mut [f32]) {
+        assert!(output < self.outputs);
+        let (from, lane) = (output / WIDTH * self.inputs, output % WIDTH);
+        let panel = from..from + self.inputs;
+        match &self.storage {
+            Storage::F32(lanes) => column(&lanes[panel], lane, into),
+            Storage::Bf16(lanes) => column(&lanes[panel], lane, into),
+        }
+    }
+
     /// Inputs of the map.
     pub fn inputs(&self) -> usize {
         self.inputs
@@ -191,34 +235,48 @@ impl Panels {
     }
 }
 
-struct Source<'a> {
-    weight: &'a [f32],
+/// Number `lane` of every input.
+fn column<L: Lanes>(panel: &[L], lane: usize, into: &mut [f32]) {
+    for (value, lanes) in into[..panel.len()].iter_mut().zip(panel) {
+        *value = lanes.widen()[lane];
+    }
+}
+
+struct Source<'a, E, F> {
+    weight: &'a [E],
+    number: F,
     inputs: usize,
     outputs: usize,
     stride: (usize, usize),
 }
 
-impl Source<'_> {
-    fn packed<L: Lanes>(&self) -> Vec<L> {
+impl<E: Sync, F: Fn(&E) -> f32 + Sync> Source<'_, E, F> {
+    fn packed<L: Lanes>(&self, threads: usize) -> Vec<L> {
         let count = self.outputs.div_ceil(WIDTH);
-        let mut lanes = vec![L::ZERO; count * self.inputs];
-        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let length = count * self.inputs;
+        let mut lanes = Vec::with_capacity(length);
+        let room = &mut lanes.spare_capacity_mut()[..length];
         let least = MIN_SHARE.div_ceil((self.inputs * WIDTH).max(1));
-        let share = count.div_ceil(cores).max(least).max(1);
+        let share = count.div_ceil(threads).max(least).max(1);
         if share >= count {
-            self.fill(0, &mut lanes);
-            return lanes;
+            self.fill(0, room);
+        } else {
+            thread::scope(|scope| {
+                for (index, part) in room.chunks_mut(share * self.inputs).enumerate() {
+                    scope.spawn(move || self.fill(index * share, part));
+                }
+            });
         }
-        thread::scope(|scope| {
-            for (index, part) in lanes.chunks_mut(share * self.inputs).enumerate() {
-                scope.spawn(move || self.fill(index * share, part));
-            }
-        });
+        // SAFETY: `fill` has written every one of the first `length` lanes, for which there is room.
+        #[allow(unsafe_code)]
+        unsafe {
+            lanes.set_len(length);
+        }
         lanes
     }
 
     /// Fills the panels from `first` on.
-    fn fill<L: Lanes>(&self, first: usize, lanes: &mut [L]) {
+    fn fill<L: Lanes>(&self, first: usize, lanes: &mut [MaybeUninit<L>]) {
         for (index, panel) in lanes.chunks_mut(self.inputs.max(1)).enumerate() {
             let start = (first + index) * WIDTH;
             let width = WIDTH.min(self.outputs - start);
@@ -228,43 +286,65 @@ impl Source<'_> {
         }
     }
 
-    fn fill_strip<L: Lanes>(&self, input: usize, output: usize, width: usize, lanes: &mut [L]) {
-        let mut values = [[0.0; WIDTH]; STRIP];
+    fn fill_strip<L: Lanes>(
+        &self,
+        input: usize,
+        output: usize,
+        width: usize,
+        lanes: &mut [MaybeUninit<L>],
+    ) {
         let (along, across) = self.stride;
+        if across == 1 && width == WIDTH {
+            for (row, lane) in lanes.iter_mut().enumerate() {
+                let from = output + (input + row) * along;
+                let numbers = &self.weight[from..from + WIDTH];
+                lane.write(L::narrow(array::from_fn(|column| {
+                    (self.number)(&numbers[column])
+                })));
+            }
+            return;
+        }
+        let mut values = [[0.0; WIDTH]; STRIP];
         for column in 0..width {
             let from = (output + column) * across + input * along;
             for (row, values) in values[..lanes.len()].iter_mut().enumerate() {
-                values[column] = self.weight[from + row * along];
+                values[column] = (self.number)(&self.weight[from + row * along]);
             }
         }
         for (lane, values) in lanes.iter_mut().zip(values) {
-            *lane = L::narrow(values);
+            lane.write(L::narrow(values));
         }
     }
 }
 
-/// Unpacks sixteen inputs into panels of the transposed map: for each output the sixteen weights.
-struct Unpack<'a, L> {
-    panels: &'a [L],
+/// Unpacks some inputs and outputs into panels of the transposed map: for each output the sixteen weights.
+struct Transposed<'a, L> {
+    lanes: &'a [L],
     inputs: usize,
-    first: usize,
-    start: usize,
+    panels: Range<usize>,
+    outputs: Range<usize>,
     into: &'a mut [Full],
 }
 
-impl<L: Lanes> Work for Unpack<'_, L> {
+impl<L: Lanes> Work for Transposed<'_, L> {
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let width = WIDTH.min(self.inputs - self.first);
-        for (panel, into) in self.into.chunks_mut(WIDTH).enumerate() {
-            let mut rows = [[0.0; WIDTH]; WIDTH];
-            let from = (self.start / WIDTH + panel) * self.inputs + self.first;
-            for (row, lanes) in rows.iter_mut().zip(&self.panels[from..from + width]) {
-                *row = lanes.widen();
-            }
-            for (output, lanes) in into.iter_mut().enumerate() {
-                for (input, row) in rows.iter().enumerate() {
-                    lanes.0[input] = row[output];
+        let depth = self.outputs.len();
+        // Outputs outside, so that what is read at a time lies together.
+        for output in self.outputs.clone().step_by(WIDTH) {
+            for (index, panel) in self.panels.clone().enumerate() {
+                let first = panel * WIDTH;
+                let from = output / WIDTH * self.inputs + first;
+                let width = WIDTH.min(self.inputs - first);
+                let mut rows = [I::zero(); WIDTH];
+                for (row, lanes) in rows.iter_mut().zip(&self.lanes[from..from + width]) {
+                    *row = lanes.vector::<I>();
+                }
+                transpose::<I>(&mut rows);
+                let at = output - self.outputs.start;
+                let into = &mut self.into[index * depth + at..(index + 1) * depth];
+                for (lanes, column) in into.iter_mut().zip(&rows) {
+                    I::store(*column, &mut lanes.0);
                 }
             }
         }
@@ -272,27 +352,32 @@ impl<L: Lanes> Work for Unpack<'_, L> {
 }
 
 impl Panels {
-    /// Panel `index` of the transposed map, whose outputs are this map's inputs: its lanes for this map's outputs from `start`,
-    /// a multiple of sixteen, on.
+    /// Some panels of the transposed map, whose outputs are this map's inputs, one after the other: their lanes for this map's `outputs`,
+    /// which start at a multiple of sixteen.
     ///
     /// # Panics
-    /// If there are fewer outputs than `into` has entries.
-    pub(super) fn transposed_panel(&self, index: usize, start: usize, into: &mut [Full]) {
-        assert!(start.is_multiple_of(WIDTH) && start + into.len() <= self.outputs);
-        let (inputs, first) = (self.inputs, index * WIDTH);
+    /// If there are fewer outputs, or `into` is too short.
+    pub(super) fn transposed(
+        &self,
+        panels: Range<usize>,
+        outputs: Range<usize>,
+        into: &mut [Full],
+    ) {
+        assert!(outputs.start.is_multiple_of(WIDTH) && outputs.end <= self.outputs);
+        let inputs = self.inputs;
         match &self.storage {
-            Storage::F32(panels) => dispatch(Unpack {
-                panels,
+            Storage::F32(lanes) => dispatch(Transposed {
+                lanes,
                 inputs,
-                first,
-                start,
+                panels,
+                outputs,
                 into,
             }),
-            Storage::Bf16(panels) => dispatch(Unpack {
-                panels,
+            Storage::Bf16(lanes) => dispatch(Transposed {
+                lanes,
                 inputs,
-                first,
-                start,
+                panels,
+                outputs,
                 into,
             }),
         }

@@ -3,6 +3,7 @@
 //! Vaswani et al. 2017, eq. 1; grouped queries as Ainslie et al. 2023. Query heads that share a key head are folded into
 //! the time axis, so keys and values are never copied per query head.
 
+use std::slice;
 use std::sync::Arc;
 
 use burn::tensor::activation::softmax;
@@ -14,7 +15,7 @@ use super::linear::Linear;
 use super::norm::Norm;
 use super::parameters::Visitor;
 use super::rope::{Rotary, angles};
-use super::tokens::TokenBatch;
+use super::tokens::{PackedTokens, TokenBatch};
 
 /// Added to a score that must not be attended to; finite, so that a row of pads stays finite.
 const MASKED: f32 = -1e9;
@@ -49,42 +50,31 @@ pub struct Attention {
 
 /// What attention needs to know of the tokens, made once for all layers of a forward pass.
 #[derive(Debug)]
-pub struct Context {
-    /// Rows.
-    pub batch: usize,
-    /// New tokens in a row.
-    pub time: usize,
-    form: Form,
-}
-
-#[derive(Debug)]
-enum Form {
+pub enum Context {
+    /// For the CPU's own operation.
     Fused(Arc<Sequences>),
+    /// For burn's operations.
     Plain(Box<Plain>),
 }
 
 /// What the plain operations need.
 #[derive(Debug)]
-struct Plain {
+pub struct Plain {
+    batch: usize,
+    time: usize, // new tokens in a row
     rotary: Option<Rotary>,
     bias: Tensor<5>,                   // [batch, 1, 1, time, keys]
     windowed: Vec<(usize, Tensor<5>)>, // the same for each window in use
 }
 
 impl Context {
-    /// For the CPU's own operation, over whole sequences at `positions`.
-    pub fn fused(frequencies: &[f64], positions: &[usize], tokens: &TokenBatch) -> Self {
-        let sequences = Sequences {
-            batch: tokens.batch,
-            time: tokens.time,
-            real: tokens.mask.clone(),
-            angles: (!frequencies.is_empty()).then(|| angles(frequencies, positions)),
-        };
-        Self {
-            batch: tokens.batch,
-            time: tokens.time,
-            form: Form::Fused(Arc::new(sequences)),
-        }
+    /// For the CPU's own operation, over whole rows without pads.
+    pub fn fused(frequencies: &[f64], tokens: &PackedTokens) -> Self {
+        let rotates = !frequencies.is_empty();
+        Self::Fused(Arc::new(Sequences {
+            starts: tokens.starts.clone(),
+            angles: rotates.then(|| angles(frequencies, &tokens.positions)),
+        }))
     }
 
     /// `keys` says for each row which of the key slots hold real tokens; the new tokens are the slots from `start` on.
@@ -102,15 +92,13 @@ impl Context {
         windows.dedup();
         windows.retain(|&w| w < keys.time); // a window as long as the row limits nothing
         let windowed = windows.into_iter().map(|w| (w, bias(Some(w)))).collect();
-        Self {
+        Self::Plain(Box::new(Plain {
             batch: keys.batch,
             time,
-            form: Form::Plain(Box::new(Plain {
-                rotary,
-                bias: bias(None),
-                windowed,
-            })),
-        }
+            rotary,
+            bias: bias(None),
+            windowed,
+        }))
     }
 }
 
@@ -277,7 +265,7 @@ impl Attention {
     /// Attends from the new tokens to all real tokens before them.
     ///
     /// # Shapes
-    /// `x`: `[batch · time, hidden]`; result the same.
+    /// `x`: `[tokens, hidden]`; result the same.
     pub fn forward(
         &self,
         x: Tensor<2>,
@@ -285,8 +273,8 @@ impl Attention {
         cache: Option<(&mut LayerCache, usize)>,
     ) -> Tensor<2> {
         let projected = self.project(x);
-        let mixed = match &context.form {
-            Form::Fused(sequences) => {
+        let mixed = match context {
+            Context::Fused(sequences) => {
                 let heads = Heads {
                     queries: self.heads,
                     keys: self.kv_heads,
@@ -295,7 +283,7 @@ impl Attention {
                 };
                 fused::attention(projected, sequences, heads)
             }
-            Form::Plain(plain) => self.attend(projected, context, plain, cache),
+            Context::Plain(plain) => self.attend(projected, plain, cache),
         };
         self.output.forward(mixed)
     }
@@ -304,11 +292,10 @@ impl Attention {
     fn attend(
         &self,
         [query, key, value]: [Tensor<2>; 3],
-        context: &Context,
         plain: &Plain,
         cache: Option<(&mut LayerCache, usize)>,
     ) -> Tensor<2> {
-        let (batch, time) = (context.batch, context.time);
+        let (batch, time) = (plain.batch, plain.time);
         let apart = |x: Tensor<2>, heads: usize| {
             let width = x.dims()[1] / heads;
             x.reshape([batch, time, heads, width]).swap_dims(1, 2)
@@ -346,7 +333,7 @@ impl Attention {
             .reshape([batch * time, self.heads * width])
     }
 
-    /// Queries, keys and values, `[batch · time, heads · head_dim]` each.
+    /// Queries, keys and values, `[tokens, heads · head_dim]` each.
     fn project(&self, x: Tensor<2>) -> [Tensor<2>; 3] {
         let [query, key, value] = match &self.qkv {
             QueryKeyValue::Split(projections) => {
@@ -375,6 +362,15 @@ impl Attention {
     }
 
     /// Every projection, for adapters.
+    pub fn linears(&self) -> impl Iterator<Item = &Linear> {
+        let into: &[Linear] = match &self.qkv {
+            QueryKeyValue::Split(projections) => projections.as_slice(),
+            QueryKeyValue::Fused(projection) => slice::from_ref(projection),
+        };
+        into.iter().chain([&self.output])
+    }
+
+    /// The same, to be changed.
     pub fn projections(&mut self) -> Vec<&mut Linear> {
         let mut all: Vec<&mut Linear> = match &mut self.qkv {
             QueryKeyValue::Split(projections) => projections.iter_mut().collect(),

@@ -4,15 +4,11 @@
 
 use std::path::Path;
 
-use burn::tensor::Device;
-use sha2::{Digest, Sha256};
-
-use crate::run::hash::hex;
-
 use super::config::DecoderConfig;
-use super::language_model::{LanguageModel, ModelError};
+use super::language_model::{LanguageModel, ModelError, Origin};
 use super::tokenizer_files::TokenizerFiles;
 use super::weights::WeightFiles;
+use burn::tensor::Device;
 
 /// The name that `--model` takes, and where the model says it is.
 pub const NAME: &str = "embedded";
@@ -35,9 +31,15 @@ impl LanguageModel {
             tokenizer_config: Some(TOKENIZER_CONFIG.to_vec()),
             ..TokenizerFiles::default()
         };
-        let mut weights = WeightFiles::from_static(NAME, WEIGHTS)?;
-        let hash = hex(&Sha256::digest(WEIGHTS));
-        Self::from_parts(config, &mut weights, files, path, hash, device)
+        let weights = WeightFiles::from_static(NAME, WEIGHTS)?;
+        Self::from_parts(
+            config,
+            &weights,
+            files,
+            path,
+            Origin::Static(WEIGHTS),
+            device,
+        )
     }
 }
 

@@ -43,7 +43,7 @@ impl ScalarHead {
 
     /// Takes `score.weight` from a classifier's file.
     pub fn from_source(
-        source: &mut dyn TensorSource,
+        source: &dyn TensorSource,
         hidden: usize,
         device: &Device,
     ) -> Result<Self, WeightsError> {

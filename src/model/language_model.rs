@@ -1,9 +1,14 @@
 //! A language model: decoder, tokenizer and chat template, as one Hugging Face folder holds them.
 
+use std::collections::BTreeMap;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
 
 use burn::tensor::{Device, Tensor};
 use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::kernels::Panels;
@@ -12,8 +17,7 @@ use crate::run::hash::{self, HashError};
 
 use super::chat_template::{ChatTemplate, ChatTemplateError};
 use super::config::{ConfigError, DecoderConfig};
-use super::fused;
-use super::heads::{ScalarHead, ScalarModel};
+use super::heads::{SCORE_WEIGHT, ScalarHead, ScalarModel};
 use super::linear::Layout;
 use super::parameters::{Parameters, Visitor};
 use super::scorer::PromptInput;
@@ -81,6 +85,17 @@ pub enum ModelError {
     },
 }
 
+/// Where a model's weights came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The files of the model's folder.
+    Files,
+    /// This file, which is part of the program.
+    Static(&'static [u8]),
+    /// They were drawn at random.
+    Random,
+}
+
 /// Everything of a model but its weights: how text becomes tokens, where it came from.
 #[derive(Debug, Clone)]
 pub struct ModelText {
@@ -90,8 +105,8 @@ pub struct ModelText {
     pub chat_template: Option<ChatTemplate>,
     /// Bytes to write beside exported weights.
     pub files: TokenizerFiles,
-    /// SHA-256 of the weight files: the identity of a checkpoint.
-    pub weights_sha256: String,
+    /// Where the weights came from.
+    pub origin: Origin,
     /// Folder, or `embedded`.
     pub path: PathBuf,
 }
@@ -100,6 +115,19 @@ impl ModelText {
     /// Where the model's files are; none for the embedded one.
     pub fn folder(&self) -> Option<&Path> {
         self.path.is_dir().then_some(self.path.as_path())
+    }
+
+    /// SHA-256 over the weight files in the order of their names, which are read for it: the identity of a checkpoint. None for
+    /// random weights.
+    ///
+    /// # Errors
+    /// If a file can't be read.
+    pub fn weights_sha256(&self) -> Result<Option<String>, ModelError> {
+        match self.origin {
+            Origin::Files => Ok(Some(hash_weights(&self.path)?)),
+            Origin::Static(bytes) => Ok(Some(hash::hex(&Sha256::digest(bytes)))),
+            Origin::Random => Ok(None),
+        }
     }
 
     /// The tokenizer.
@@ -143,20 +171,20 @@ impl ModelText {
     fn read(folder: &Path, config: &DecoderConfig) -> Result<Self, ModelError> {
         let files = match TokenizerFiles::read(folder) {
             Err(TokenizerError::Missing { .. }) => {
-                return Ok(Self::bare(folder, hash_weights(folder)?));
+                return Ok(Self::bare(folder));
             }
             other => other?,
         };
-        Self::new(files, folder, hash_weights(folder)?, config)
+        Self::new(files, folder, Origin::Files, config)
     }
 
-    fn bare(path: &Path, weights_sha256: String) -> Self {
+    fn bare(path: &Path) -> Self {
         let files = TokenizerFiles::default();
         Self {
             tokenizer: None,
             chat_template: None,
             files,
-            weights_sha256,
+            origin: Origin::Files,
             path: path.to_owned(),
         }
     }
@@ -164,7 +192,7 @@ impl ModelText {
     fn new(
         files: TokenizerFiles,
         path: &Path,
-        weights_sha256: String,
+        origin: Origin,
         config: &DecoderConfig,
     ) -> Result<Self, ModelError> {
         let raw = serde_json::to_vec(&config.raw).unwrap_or_default();
@@ -175,7 +203,7 @@ impl ModelText {
             tokenizer: Some(tokenizer),
             chat_template,
             files,
-            weights_sha256,
+            origin,
             path: path.to_owned(),
         })
     }
@@ -210,32 +238,32 @@ impl LanguageModel {
         if config.num_labels.is_some() {
             return Err(ModelError::IsClassifier(folder.to_owned()));
         }
-        let text = ModelText::read(folder, &config)?;
-        let decoder = Decoder::from_source(config, &mut WeightFiles::open(folder)?, device)?;
+        let files = WeightFiles::open(folder)?;
+        let (decoder, text) = open(folder, config, &files, device)?;
         Ok(Self { decoder, text })
     }
 
     /// A model with random weights: `folder` holds `config.json` and tokenizer files.
     pub fn random(folder: &Path, seed: u64, device: &Device) -> Result<Self, ModelError> {
         let config = DecoderConfig::read(folder)?;
-        let mut source = RandomWeights {
+        let source = RandomWeights {
             seed,
             layers: config.num_hidden_layers,
         };
         let files = TokenizerFiles::read(folder)?;
-        Self::from_parts(config, &mut source, files, folder, String::new(), device)
+        Self::from_parts(config, &source, files, folder, Origin::Random, device)
     }
 
     /// Makes a model from parts: fresh weights, or files inside the binary.
     pub fn from_parts(
         config: DecoderConfig,
-        source: &mut dyn TensorSource,
+        source: &dyn TensorSource,
         files: TokenizerFiles,
         path: &Path,
-        weights_sha256: String,
+        origin: Origin,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        let text = ModelText::new(files, path, weights_sha256, &config)?;
+        let text = ModelText::new(files, path, origin, &config)?;
         Ok(Self {
             decoder: Decoder::from_source(config, source, device)?,
             text,
@@ -260,7 +288,7 @@ pub fn save_language_model(
         "architectures".into(),
         json!([decoder.config.architecture.causal_lm_class()]),
     );
-    write_folder(folder, &tensors(&mut decoder.merged()), config, text, dtype)
+    write_folder(folder, &merged(decoder), config, text, dtype)
 }
 
 /// Loads a `*ForSequenceClassification` folder with one label.
@@ -268,22 +296,37 @@ pub fn load_scalar_model(
     folder: &Path,
     device: &Device,
 ) -> Result<(ScalarModel, ModelText), ModelError> {
+    let config = scalar_config(folder)?;
+    let files = WeightFiles::open(folder)?;
+    let (decoder, text) = open(folder, config, &files, device)?;
+    let head = ScalarHead::from_source(&files, decoder.config.hidden_size, device)?;
+    Ok((ScalarModel { decoder, head }, text))
+}
+
+/// The same folder's configuration, head and text on `trunk`, whose weights are shared: the folder's own stay on the disk.
+pub fn scalar_model_on(
+    folder: &Path,
+    trunk: &Decoder,
+) -> Result<(ScalarModel, ModelText), ModelError> {
+    let config = scalar_config(folder)?;
+    let text = ModelText::read(folder, &config)?;
+    let mut decoder = trunk.base();
+    let (files, hidden) = (WeightFiles::open(folder)?, decoder.config.hidden_size);
+    let head = ScalarHead::from_source(&files, hidden, &decoder.embedding.device())?;
+    (decoder.config, decoder.head) = (config, None);
+    Ok((ScalarModel { decoder, head }, text))
+}
+
+fn scalar_config(folder: &Path) -> Result<DecoderConfig, ModelError> {
     let config = DecoderConfig::read(folder)?;
     match config.num_labels {
-        Some(1) => {}
-        Some(labels) => {
-            return Err(ModelError::Labels {
-                path: folder.to_owned(),
-                labels,
-            });
-        }
-        None => return Err(ModelError::NotClassifier(folder.to_owned())),
+        Some(1) => Ok(config),
+        Some(labels) => Err(ModelError::Labels {
+            path: folder.to_owned(),
+            labels,
+        }),
+        None => Err(ModelError::NotClassifier(folder.to_owned())),
     }
-    let text = ModelText::read(folder, &config)?;
-    let mut files = WeightFiles::open(folder)?;
-    let decoder = Decoder::from_source(config, &mut files, device)?;
-    let head = ScalarHead::from_source(&mut files, decoder.config.hidden_size, device)?;
-    Ok((ScalarModel { decoder, head }, text))
 }
 
 /// Writes a `*ForSequenceClassification` folder with one label.
@@ -297,22 +340,21 @@ pub fn save_scalar_model(
     folder: &Path,
     dtype: SaveDtype,
 ) -> Result<(), ModelError> {
-    let mut dense = ScalarModel {
-        decoder: model.decoder.merged(),
-        head: model.head.clone(),
-    };
-    dense.decoder.head = None;
+    let mut trunk = model.decoder.clone();
+    trunk.head = None;
+    let mut tensors = merged(&trunk);
+    tensors.push(NamedTensor::of(SCORE_WEIGHT, &model.head.weight));
     let class = format!(
         "{}ForSequenceClassification",
-        dense.decoder.config.architecture.class_prefix()
+        trunk.config.architecture.class_prefix()
     );
-    let mut config = dense.decoder.config.raw.clone();
+    let mut config = trunk.config.raw.clone();
     config.insert("architectures".into(), json!([class]));
     config.insert("id2label".into(), json!({"0": "LABEL_0"}));
     config.insert("label2id".into(), json!({"LABEL_0": 0}));
     config.insert("num_labels".into(), json!(1));
     config.insert("pad_token_id".into(), json!(pad_token_id));
-    write_folder(folder, &tensors(&mut dense), config, text, dtype)
+    write_folder(folder, &tensors, config, text, dtype)
 }
 
 fn write_folder(
@@ -346,7 +388,44 @@ fn write_folder(
     write_atomic(&path, &bytes).map_err(|e| io(&path)(e.source))
 }
 
-/// Every tensor of a model, by name, on the host.
+/// Weights and text of a folder. The tokenizer's file takes as long as the weights, so another thread reads it meanwhile.
+fn open(
+    folder: &Path,
+    config: DecoderConfig,
+    files: &WeightFiles,
+    device: &Device,
+) -> Result<(Decoder, ModelText), ModelError> {
+    thread::scope(|scope| {
+        let of_text = config.clone();
+        let text = scope.spawn(move || ModelText::read(folder, &of_text));
+        let decoder = Decoder::from_source(config, files, device);
+        let text = text.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        Ok((decoder?, text))
+    })
+}
+
+/// Every tensor of a decoder with its adapters merged into the weights, each when it is asked for.
+fn merged(decoder: &Decoder) -> Vec<NamedTensor> {
+    let mut plain = decoder.clone();
+    plain.frozen = true; // so that what is packed stays packed
+    let mut adapted = BTreeMap::new();
+    for projection in plain.projections() {
+        if projection.lora.is_some() {
+            adapted.insert(format!("{}.weight", projection.name), projection.clone());
+            projection.lora = None;
+        }
+    }
+    let merge = |tensor: NamedTensor| match adapted.remove(&tensor.name) {
+        None => tensor,
+        Some(projection) => NamedTensor::new(&tensor.name, &tensor.shape, move || {
+            let data = projection.merged().into_data().convert::<f32>();
+            data.try_into_vec().unwrap_or_default()
+        }),
+    };
+    tensors(&mut plain).into_iter().map(merge).collect()
+}
+
+/// Every tensor of a model, by name.
 pub fn tensors(model: &mut impl Parameters) -> Vec<NamedTensor> {
     let mut read = Read(Vec::new());
     model.visit(&mut read);
@@ -357,17 +436,14 @@ struct Read(Vec<NamedTensor>);
 
 impl Visitor for Read {
     fn visit<const D: usize>(&mut self, name: &str, _trained: bool, tensor: &mut Tensor<D>) {
-        let shape = tensor.dims().to_vec();
-        let values = tensor.clone().into_data().iter::<f32>().collect();
-        self.0.push(NamedTensor {
-            name: name.to_owned(),
-            shape,
-            values,
-        });
+        self.0.push(NamedTensor::of(name, tensor));
     }
 
-    fn visit_packed(&mut self, name: &str, panels: &Panels, layout: Layout) {
-        self.visit(name, false, &mut fused::unpack(panels, layout));
+    fn visit_packed(&mut self, name: &str, panels: &Arc<Panels>, layout: Layout) {
+        let (shape, stride) = layout.stored(panels.inputs(), panels.outputs());
+        let panels = Arc::clone(panels);
+        let values = move || panels.unpack(stride);
+        self.0.push(NamedTensor::new(name, &shape, values));
     }
 }
 

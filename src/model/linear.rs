@@ -20,6 +20,24 @@ pub enum Layout {
     InOut,
 }
 
+impl Layout {
+    /// The shape of a map's weight, and how far apart its elements lie along inputs and outputs.
+    pub fn stored(self, inputs: usize, outputs: usize) -> ([usize; 2], (usize, usize)) {
+        match self {
+            Self::OutIn => ([outputs, inputs], (1, inputs)),
+            Self::InOut => ([inputs, outputs], (outputs, 1)),
+        }
+    }
+
+    /// `[inputs, outputs]` of a weight of this shape, and how far apart its elements lie along each.
+    pub fn of(self, [rows, columns]: [usize; 2]) -> ([usize; 2], (usize, usize)) {
+        match self {
+            Self::OutIn => ([columns, rows], (1, columns)),
+            Self::InOut => ([rows, columns], (columns, 1)),
+        }
+    }
+}
+
 /// y = xW + b, plus s·(xA)B when there is an adapter; then only the adapter is trained.
 #[derive(Debug, Clone)]
 pub struct Linear {
@@ -81,8 +99,8 @@ impl Linear {
         }
     }
 
-    /// Lets the packed weight go.
-    fn unpack(&mut self) {
+    /// Makes the weight dense again, to be trained.
+    pub fn unpack(&mut self) {
         self.weight = Some(self.dense());
         self.packed = None;
     }
@@ -108,13 +126,19 @@ impl Linear {
 
     /// Adds the adapter's update into the weight and drops the adapter. The weight is dense afterwards.
     pub fn merge(&mut self) {
-        self.unpack();
-        if let Some(lora) = self.lora.take() {
-            let delta = match self.layout {
-                Layout::OutIn => lora.delta(),
-                Layout::InOut => lora.delta().transpose(),
-            };
-            self.weight = Some(self.dense() + delta);
+        self.weight = Some(self.merged());
+        (self.packed, self.lora) = (None, None);
+    }
+
+    /// The weight with the adapter's update in it, as stored.
+    pub fn merged(&self) -> Tensor<2> {
+        let update = self.lora.as_ref().map(|lora| match self.layout {
+            Layout::OutIn => lora.delta(),
+            Layout::InOut => lora.delta().transpose(),
+        });
+        match update {
+            Some(update) => self.dense() + update,
+            None => self.dense(),
         }
     }
 

@@ -17,6 +17,49 @@ pub struct LoraConfig {
     pub alpha: f64,
     /// Last parts of the projections' names (`q_proj`, `c_attn` …), or `all-linear`.
     pub target_modules: Vec<String>,
+    /// In which layers.
+    pub layers: Layers,
+}
+
+/// Layers of a decoder, counted from 0 at the embedding.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Layers {
+    /// Every one.
+    #[default]
+    All,
+    /// This many, from the last down.
+    Last(usize),
+    /// Those of PEFT's `layers_to_transform`.
+    These(Vec<usize>),
+}
+
+impl Layers {
+    /// The last `count`, where 0 stands for all.
+    pub fn last(count: usize) -> Self {
+        if count == 0 {
+            Self::All
+        } else {
+            Self::Last(count)
+        }
+    }
+
+    /// Is `layer` among them, of a decoder of `count`?
+    pub fn contains(&self, layer: usize, count: usize) -> bool {
+        match self {
+            Self::All => true,
+            Self::Last(last) => layer + last >= count,
+            Self::These(layers) => layers.contains(&layer),
+        }
+    }
+
+    /// The smallest number of layers that a decoder must have.
+    pub fn needed(&self) -> usize {
+        match self {
+            Self::All => 0,
+            Self::Last(last) => *last,
+            Self::These(layers) => layers.iter().max().map_or(0, |layer| layer + 1),
+        }
+    }
 }
 
 impl LoraConfig {

@@ -5,6 +5,7 @@
 //! others build on (policy, reference, critic, reward model over one trunk) is in memory once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use burn::tensor::{Gradients, Tensor};
 
@@ -18,7 +19,7 @@ pub trait Visitor {
     fn visit<const D: usize>(&mut self, name: &str, trained: bool, tensor: &mut Tensor<D>);
 
     /// A weight that exists only packed; it is not trained.
-    fn visit_packed(&mut self, name: &str, panels: &Panels, layout: Layout) {
+    fn visit_packed(&mut self, name: &str, panels: &Arc<Panels>, layout: Layout) {
         let _ = (name, panels, layout);
     }
 }
@@ -92,7 +93,7 @@ impl<V: Visitor> Visitor for Prefixed<'_, V> {
             .visit(&format!("{}{name}", self.prefix), trained, tensor);
     }
 
-    fn visit_packed(&mut self, name: &str, panels: &Panels, layout: Layout) {
+    fn visit_packed(&mut self, name: &str, panels: &Arc<Panels>, layout: Layout) {
         self.inner
             .visit_packed(&format!("{}{name}", self.prefix), panels, layout);
     }
@@ -141,7 +142,7 @@ impl Visitor for Count {
         self.trained += if trained { count } else { 0 };
     }
 
-    fn visit_packed(&mut self, _name: &str, panels: &Panels, _layout: Layout) {
+    fn visit_packed(&mut self, _name: &str, panels: &Arc<Panels>, _layout: Layout) {
         self.total += panels.inputs() * panels.outputs();
     }
 }

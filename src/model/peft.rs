@@ -10,8 +10,9 @@ use thiserror::Error;
 
 use crate::run::atomic::{WriteError, write_atomic};
 
+use super::heads::{SCORE_WEIGHT, ScalarHead};
 use super::linear::Linear;
-use super::lora::{Lora, LoraConfig};
+use super::lora::{Layers, Lora, LoraConfig};
 use super::transformer::Decoder;
 use super::weights::{
     NamedTensor, SaveDtype, TensorSource, WeightFiles, WeightsError, write_safetensors,
@@ -44,26 +45,46 @@ pub enum PeftError {
     NoAdapter,
 }
 
-/// Writes the decoder's adapter into `folder`; `base` is the model it belongs to, as PEFT's `base_model_name_or_path`.
-pub fn save(decoder: &Decoder, base: &str, folder: &Path) -> Result<(), PeftError> {
+/// Writes the decoder's adapter into `folder`, with the head of a reward model; `base` is the model it belongs to, as PEFT's
+/// `base_model_name_or_path`.
+pub fn save(
+    decoder: &Decoder,
+    head: Option<&ScalarHead>,
+    base: &str,
+    folder: &Path,
+) -> Result<(), PeftError> {
     let mut decoder = decoder.clone();
     let gpt2 = decoder.config.architecture == Architecture::Gpt2;
     let (mut tensors, mut targets, mut shape) = (Vec::new(), Vec::new(), None);
+    let adapted = decoder.adapted_layers();
+    let layers = (adapted.len() < decoder.blocks.len()).then_some(adapted);
     for Linear { name, lora, .. } in decoder.projections() {
         let Some(lora) = lora else { continue };
-        tensors.push(named(name, "lora_A", &lora.a));
-        tensors.push(named(name, "lora_B", &lora.b));
+        for (part, tensor) in [("lora_A", &lora.a), ("lora_B", &lora.b)] {
+            let name = format!("{PREFIX}{name}.{part}.weight");
+            tensors.push(NamedTensor::of(&name, tensor));
+        }
         targets.push(name.rsplit('.').next().unwrap_or_default().to_owned());
         shape = Some((lora.a.dims()[0], lora.scale));
     }
     let Some((r, scale)) = shape else {
         return Err(PeftError::NoAdapter);
     };
+    let (task, saved) = match head {
+        Some(head) => {
+            tensors.push(NamedTensor::of(
+                &format!("{PREFIX}{SCORE_WEIGHT}"),
+                &head.weight,
+            ));
+            ("SEQ_CLS", json!(["score"]))
+        }
+        None => ("CAUSAL_LM", Value::Null),
+    };
     targets.sort();
     targets.dedup();
     let config = json!({
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
+        "task_type": task,
         "base_model_name_or_path": base,
         "r": r,
         "lora_alpha": scale * r as f64,
@@ -71,7 +92,8 @@ pub fn save(decoder: &Decoder, base: &str, folder: &Path) -> Result<(), PeftErro
         "bias": "none",
         "fan_in_fan_out": gpt2,
         "target_modules": targets,
-        "modules_to_save": null,
+        "layers_to_transform": layers,
+        "modules_to_save": saved,
         "inference_mode": true,
     });
     std::fs::create_dir_all(folder).map_err(WriteError::at(folder))?;
@@ -83,21 +105,13 @@ pub fn save(decoder: &Decoder, base: &str, folder: &Path) -> Result<(), PeftErro
     Ok(())
 }
 
-fn named(path: &str, part: &str, tensor: &burn::tensor::Tensor<2>) -> NamedTensor {
-    NamedTensor {
-        name: format!("{PREFIX}{path}.{part}.weight"),
-        shape: tensor.dims().to_vec(),
-        values: tensor.to_data().iter::<f32>().collect(),
-    }
-}
-
 /// Puts the adapter of `folder` on the decoder, which is frozen.
 ///
 /// # Errors
 /// For an adapter of another kind or of another model.
 pub fn load(decoder: &mut Decoder, folder: &Path) -> Result<(), PeftError> {
     let config = read_config(&folder.join(CONFIG))?;
-    let mut files = WeightFiles::open_file(&folder.join(WEIGHTS))?;
+    let files = WeightFiles::open_file(&folder.join(WEIGHTS))?;
     let device = decoder.embedding.device();
     decoder.attach_lora(&config, 0)?;
     for projection in decoder.projections() {
@@ -140,7 +154,6 @@ fn read_config(path: &Path) -> Result<LoraConfig, PeftError> {
         "use_rslora",
         "rank_pattern",
         "alpha_pattern",
-        "layers_to_transform",
         "target_parameters",
     ] {
         if !is_off(key) {
@@ -176,5 +189,20 @@ fn read_config(path: &Path) -> Result<LoraConfig, PeftError> {
         r: r as usize,
         alpha,
         target_modules: targets,
+        layers: layers(json.get("layers_to_transform")).map_err(fail)?,
+    })
+}
+
+/// PEFT writes a list, one number, or nothing for all.
+fn layers(value: Option<&Value>) -> Result<Layers, String> {
+    let layer = |value: &Value| value.as_u64().map(|layer| layer as usize);
+    let found = match value {
+        None | Some(Value::Null) => return Ok(Layers::All),
+        Some(Value::Array(layers)) => layers.iter().map(layer).collect(),
+        Some(one) => layer(one).map(|layer| vec![layer]),
+    };
+    found.map(Layers::These).ok_or_else(|| {
+        let found = value.unwrap_or(&Value::Null);
+        format!("layers_to_transform: expected numbers of layers, found {found}")
     })
 }

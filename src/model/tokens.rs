@@ -61,9 +61,22 @@ impl TokenBatch {
         positions
     }
 
-    /// The ids as a tensor `[batch · time]`.
-    pub fn ids_tensor(&self, device: &Device) -> Tensor<1, Int> {
-        indices(self.ids.iter().map(|&id| id as usize), device)
+    /// The batch without its pads.
+    pub fn packed(&self) -> PackedTokens {
+        let mut starts = vec![0];
+        let mut places = Vec::with_capacity(self.mask.len());
+        for row in 0..self.batch {
+            let all = row * self.time..(row + 1) * self.time;
+            places.extend(all.filter(|&place| self.mask[place]));
+            starts.push(places.len());
+        }
+        let positions = starts.windows(2).flat_map(|row| 0..row[1] - row[0]);
+        PackedTokens {
+            ids: places.iter().map(|&place| self.ids[place]).collect(),
+            positions: positions.collect(),
+            starts,
+            places,
+        }
     }
 
     /// Flat index of the last real token of every row; an empty row gives its first column.
@@ -73,6 +86,19 @@ impl TokenBatch {
             .map(|b| b * self.time + last(&self.mask[b * self.time..(b + 1) * self.time]))
             .collect()
     }
+}
+
+/// Rows of any length, one after the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedTokens {
+    /// All tokens.
+    pub ids: Vec<u32>,
+    /// The number of tokens before each in its row.
+    pub positions: Vec<usize>,
+    /// Where each row starts, and where the last ends.
+    pub starts: Vec<usize>,
+    /// Flat index of each token in the padded batch.
+    pub places: Vec<usize>,
 }
 
 fn longest(rows: &[&[u32]]) -> usize {
@@ -107,6 +133,15 @@ mod tests {
         assert_eq!(left.ids, [7, 8, 9, 0, 0, 5]);
         assert_eq!(left.positions(), [0, 1, 2, 0, 0, 0]);
         assert_eq!(left.last_real(), [2, 5]);
+    }
+
+    #[test]
+    fn a_packed_batch_has_the_real_tokens_only() {
+        let left = TokenBatch::left_padded(&[&[7, 8, 9], &[], &[5, 6]], 0, 0).packed();
+        assert_eq!(left.ids, [7, 8, 9, 5, 6]);
+        assert_eq!(left.positions, [0, 1, 2, 0, 1]);
+        assert_eq!(left.starts, [0, 3, 3, 5]);
+        assert_eq!(left.places, [0, 1, 2, 7, 8]);
     }
 
     #[test]

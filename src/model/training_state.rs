@@ -48,20 +48,12 @@ pub fn save(
                  name,
                  shape,
                  values,
-             }| NamedTensor {
-                name,
-                shape,
-                values,
-            },
+             }| NamedTensor::new(&name, &shape, move || values.clone()),
         )
         .collect();
     // Two f32 hold the counter exactly far beyond any number of updates.
     let values = vec![(updates >> 20) as f32, (updates & 0xf_ffff) as f32];
-    moments.push(NamedTensor {
-        name: UPDATES.to_owned(),
-        shape: vec![2],
-        values,
-    });
+    moments.push(NamedTensor::new(UPDATES, &[2], move || values.clone()));
     Ok(write_safetensors(
         &folder.join(OPTIMIZER),
         &moments,
@@ -76,7 +68,7 @@ pub fn load(
     optimizer: &mut Optimizer,
 ) -> Result<(), StateError> {
     load_trained(&folder.join(TRAINED), model)?;
-    let mut files = WeightFiles::open_file(&folder.join(OPTIMIZER))?;
+    let files = WeightFiles::open_file(&folder.join(OPTIMIZER))?;
     let counter = files.take(UPDATES, &[2])?;
     let updates = (counter[0] as u64) << 20 | counter[1] as u64;
     let names: Vec<String> = files
@@ -122,12 +114,7 @@ struct Trained(Vec<NamedTensor>);
 impl Visitor for Trained {
     fn visit<const D: usize>(&mut self, name: &str, trained: bool, tensor: &mut Tensor<D>) {
         if trained {
-            let values = tensor.to_data().iter::<f32>().collect();
-            self.0.push(NamedTensor {
-                name: name.to_owned(),
-                shape: tensor.dims().to_vec(),
-                values,
-            });
+            self.0.push(NamedTensor::of(name, tensor));
         }
     }
 }

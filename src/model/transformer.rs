@@ -5,25 +5,26 @@
 //! in [`heads`](super::heads).
 
 mod build;
+mod underway;
 
-use std::sync::Arc;
-
-use burn::tensor::Tensor;
 use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
+use burn::tensor::{Device, Tensor};
 
 use crate::device;
-use crate::kernels::Panels;
 
-use super::attention::{Attention, Context, KvCache};
+use super::attention::{Attention, Context, KvCache, LayerCache};
 use super::config::{Activation, Architecture, DecoderConfig};
 use super::fused;
-use super::linear::{Layout, Linear};
+use super::linear::Linear;
 use super::lora::LoraConfig;
 use super::norm::Norm;
 use super::parameters::{Parameters, Visitor};
 use super::rope::Rotary;
+use super::table::Table;
 use super::tokens::{TokenBatch, indices};
 use super::weights::WeightsError;
+
+pub use underway::Underway;
 
 /// The feed-forward block.
 #[derive(Debug, Clone)]
@@ -65,6 +66,13 @@ impl Mlp {
         }
     }
 
+    fn linears(&self) -> &[Linear] {
+        match self {
+            Self::Gated { projections, .. } => projections.as_slice(),
+            Self::Plain { projections, .. } => projections.as_slice(),
+        }
+    }
+
     fn projections(&mut self) -> &mut [Linear] {
         match self {
             Self::Gated { projections, .. } => projections.as_mut_slice(),
@@ -103,6 +111,34 @@ pub struct Block {
     pub mlp: Mlp,
 }
 
+impl Block {
+    /// # Shapes
+    /// `x` and the result: `[tokens, hidden]`.
+    fn forward(
+        &self,
+        x: Tensor<2>,
+        context: &Context,
+        cache: Option<(&mut LayerCache, usize)>,
+    ) -> Tensor<2> {
+        let normed = self.attention_norm.forward(x.clone());
+        let x = x + self.attention.forward(normed, context, cache);
+        x.clone() + self.mlp.forward(self.mlp_norm.forward(x))
+    }
+
+    fn has_lora(&self) -> bool {
+        self.linears().any(|linear| linear.lora.is_some())
+    }
+
+    pub(super) fn linears(&self) -> impl Iterator<Item = &Linear> {
+        self.attention.linears().chain(self.mlp.linears())
+    }
+
+    fn projections(&mut self) -> impl Iterator<Item = &mut Linear> {
+        let attention = self.attention.projections().into_iter();
+        attention.chain(self.mlp.projections())
+    }
+}
+
 /// A decoder without its heads' chunking: tokens in, hidden states out.
 ///
 /// Copies share storage. With adapters attached or `frozen` set, the dense weights are not trained.
@@ -111,7 +147,7 @@ pub struct Decoder {
     /// Sizes and family.
     pub config: DecoderConfig,
     /// `[vocabulary, hidden]`.
-    pub embedding: Tensor<2>,
+    pub embedding: Table,
     /// Learned positions `[positions, hidden]` (GPT-2).
     pub positions: Option<Tensor<2>>,
     /// Layers.
@@ -119,9 +155,7 @@ pub struct Decoder {
     /// After the last layer.
     pub final_norm: Norm,
     /// Language-model head `[vocabulary, hidden]`; none when tied, or in a classifier.
-    pub head: Option<Tensor<2>>,
-    /// The head, tied or not, laid out for the CPU's kernels; only while it is not trained.
-    pub packed_head: Option<Arc<Panels>>,
+    pub head: Option<Table>,
     /// Dense weights are constants in training.
     pub frozen: bool,
     /// Rotary frequencies, `[head_dim / 2]`; none where positions are learned.
@@ -134,7 +168,7 @@ impl Decoder {
     /// # Shapes
     /// Result: `[batch · time, hidden]`, meaningless at pads.
     pub fn hidden(&self, tokens: &TokenBatch) -> Tensor<2> {
-        self.run(tokens, 0, tokens, None)
+        self.finish(self.begin(tokens, 0), tokens)
     }
 
     /// Hidden states of new tokens that follow those in `cache`, which grows by them.
@@ -143,50 +177,48 @@ impl Decoder {
     /// `new`: the next columns of every row in the cache; result `[batch · new time, hidden]`.
     pub fn extend(&self, new: &TokenBatch, cache: &mut KvCache) -> Tensor<2> {
         let start = cache.append(new);
-        let keys = cache.tokens.clone();
-        self.run(new, start, &keys, Some(cache))
-    }
-
-    fn run(
-        &self,
-        new: &TokenBatch,
-        start: usize,
-        keys: &TokenBatch,
-        mut cache: Option<&mut KvCache>,
-    ) -> Tensor<2> {
-        let device = self.embedding.device();
+        let keys = &cache.tokens;
         let positions = new_positions(keys, start);
-        let context = if cache.is_none() && device::is_cpu(&device) {
-            Context::fused(&self.frequencies, &positions, keys)
-        } else {
-            let rotary = (!self.frequencies.is_empty())
-                .then(|| Rotary::new(&self.frequencies, &positions, new.batch, &device));
-            Context::plain(&self.config, keys, start, rotary, &device)
-        };
-        let mut x = self.embedding.clone().select(0, new.ids_tensor(&device));
-        if let Some(table) = &self.positions {
-            x = x + table
-                .clone()
-                .select(0, indices(positions.into_iter(), &device));
-        }
+        let rotary = self.rotary(&positions, new.batch);
+        let context = Context::plain(&self.config, keys, start, rotary, &self.device());
+        let mut x = self.embedded(&new.ids, positions);
         for (index, block) in self.blocks.iter().enumerate() {
-            let layer_cache = cache
-                .as_mut()
-                .map(|cache| (&mut cache.layers[index], start));
-            let attended = block.attention.forward(
-                block.attention_norm.forward(x.clone()),
-                &context,
-                layer_cache,
-            );
-            x = x + attended;
-            x = x.clone() + block.mlp.forward(block.mlp_norm.forward(x));
+            x = block.forward(x, &context, Some((&mut cache.layers[index], start)));
         }
         self.final_norm.forward(x)
     }
 
+    /// Where it computes: with autodiff if it is tracked.
+    fn device(&self) -> Device {
+        self.final_norm.weight.device()
+    }
+
+    fn rotary(&self, positions: &[usize], batch: usize) -> Option<Rotary> {
+        let device = self.device();
+        (!self.frequencies.is_empty())
+            .then(|| Rotary::new(&self.frequencies, positions, batch, &device))
+    }
+
+    fn embedded(&self, ids: &[u32], positions: Vec<usize>) -> Tensor<2> {
+        let device = self.device();
+        let x = self.embedding.rows(ids, &device);
+        match &self.positions {
+            Some(table) => {
+                let positions = indices(positions.into_iter(), &device);
+                x + table.clone().select(0, positions)
+            }
+            None => x,
+        }
+    }
+
     /// The matrix that turns hidden states into logits, `[vocabulary, hidden]`.
     pub fn head_weight(&self) -> Tensor<2> {
-        self.head.as_ref().unwrap_or(&self.embedding).clone()
+        self.head_table().dense()
+    }
+
+    /// The language-model head: the embedding if it is tied.
+    pub fn head_table(&self) -> &Table {
+        self.head.as_ref().unwrap_or(&self.embedding)
     }
 
     /// Logits of hidden states.
@@ -194,10 +226,7 @@ impl Decoder {
     /// # Shapes
     /// `hidden`: `[n, hidden]`; result `[n, vocabulary]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
-        match &self.packed_head {
-            Some(head) => fused::linear(hidden, head, None, None),
-            None => hidden.matmul(self.head_weight().transpose()),
-        }
+        self.head_table().logits(hidden)
     }
 
     /// The gradient with respect to hidden states from that with respect to their logits.
@@ -205,10 +234,7 @@ impl Decoder {
     /// # Shapes
     /// `gradient`: `[n, vocabulary]`, without autodiff; result `[n, hidden]`.
     pub fn logits_input_gradient(&self, gradient: Tensor<2>) -> Tensor<2> {
-        match &self.packed_head {
-            Some(head) => fused::transposed(gradient, head),
-            None => gradient.matmul(self.head_weight()),
-        }
+        self.head_table().logits_input_gradient(gradient)
     }
 
     /// The name under which the head's gradient belongs.
@@ -232,10 +258,20 @@ impl Decoder {
     pub fn attach_lora(&mut self, config: &LoraConfig, seed: u64) -> Result<(), WeightsError> {
         let device = self.embedding.device();
         self.frozen = true;
+        let layers = self.blocks.len();
+        if config.layers.needed() > layers {
+            return Err(WeightsError::TooFewLayers {
+                wanted: config.layers.needed(),
+                layers,
+            });
+        }
         let mut attached = 0;
-        for projection in self.projections() {
-            projection.attach_lora(config, seed, &device);
-            attached += usize::from(projection.lora.is_some());
+        let blocks = self.blocks.iter_mut().enumerate();
+        for (_, block) in blocks.filter(|(layer, _)| config.layers.contains(*layer, layers)) {
+            for projection in block.projections() {
+                projection.attach_lora(config, seed, &device);
+                attached += usize::from(projection.lora.is_some());
+            }
         }
         if attached == 0 {
             let targets = config.target_modules.join(", ");
@@ -281,45 +317,52 @@ impl Decoder {
         base
     }
 
-    /// Packs every projection and the head for the CPU's kernels; nothing on other devices. Copies made afterwards share
-    /// the packed form. A weight that is trained loses it.
+    /// Packs every projection, embedding and head for the CPU's kernels; nothing on other devices. Copies made afterwards
+    /// share the packed form. A weight that is trained loses it.
     pub fn pack(&mut self) {
         self.projections().into_iter().for_each(Linear::pack);
-        let has_head = self.config.num_labels.is_none();
-        if has_head && self.packed_head.is_none() && device::is_cpu(&self.embedding.device()) {
-            self.packed_head = Some(Arc::new(fused::pack(&self.head_weight(), Layout::OutIn)));
-        }
+        self.tables().for_each(Table::pack);
+    }
+
+    /// Makes every weight dense, to be trained.
+    pub fn unpack(&mut self) {
+        self.projections().into_iter().for_each(Linear::unpack);
+        self.tables().for_each(Table::unpack);
+    }
+
+    fn tables(&mut self) -> impl Iterator<Item = &mut Table> {
+        [&mut self.embedding].into_iter().chain(&mut self.head)
+    }
+
+    /// The numbers of the layers that carry an adapter, from 0.
+    pub fn adapted_layers(&self) -> Vec<usize> {
+        let blocks = self.blocks.iter().enumerate();
+        let adapted = blocks.filter(|(_, block)| block.has_lora());
+        adapted.map(|(layer, _)| layer).collect()
     }
 
     /// Does any projection carry an adapter?
-    pub fn has_lora(&mut self) -> bool {
-        self.projections().iter().any(|p| p.lora.is_some())
+    pub fn has_lora(&self) -> bool {
+        self.blocks.iter().any(Block::has_lora)
     }
 
     /// Every projection of every layer.
     pub fn projections(&mut self) -> Vec<&mut Linear> {
-        let mut all = Vec::new();
-        for block in &mut self.blocks {
-            all.extend(block.attention.projections());
-            all.extend(block.mlp.projections());
-        }
-        all
+        let blocks = self.blocks.iter_mut();
+        blocks.flat_map(Block::projections).collect()
     }
 }
 
 impl Parameters for Decoder {
     fn visit(&mut self, visitor: &mut impl Visitor) {
         let trained = !self.frozen;
-        if trained {
-            self.packed_head = None;
-        }
         let gpt2 = self.config.architecture == Architecture::Gpt2;
         let embedding = if gpt2 {
             "transformer.wte.weight"
         } else {
             "model.embed_tokens.weight"
         };
-        visitor.visit(embedding, trained, &mut self.embedding);
+        self.embedding.visit(embedding, trained, visitor);
         if let Some(positions) = &mut self.positions {
             visitor.visit("transformer.wpe.weight", trained, positions);
         }
@@ -333,7 +376,7 @@ impl Parameters for Decoder {
         }
         self.final_norm.visit(trained, visitor);
         if let Some(head) = &mut self.head {
-            visitor.visit("lm_head.weight", trained, head);
+            head.visit("lm_head.weight", trained, visitor);
         }
     }
 }

@@ -9,13 +9,18 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use half::{bf16, f16};
 use memmap2::Mmap;
 use safetensors::SafeTensors;
-use safetensors::tensor::{Dtype, TensorView};
+use safetensors::tensor::Dtype;
 use thiserror::Error;
+
+use crate::kernels::{Panels, Precision};
+
+use super::linear::Layout;
 
 pub use self::random::RandomWeights;
 use self::shards::shards;
@@ -118,12 +123,35 @@ pub enum WeightsError {
         /// Projections of the first layer.
         known: String,
     },
+    /// Adapters for layers that aren't there.
+    #[error(
+        "adapters are wanted in {wanted} layers, but the model has {layers}; lower lora_num_layers"
+    )]
+    TooFewLayers {
+        /// At least so many.
+        wanted: usize,
+        /// So many there are.
+        layers: usize,
+    },
 }
 
-/// Where a model's tensors come from.
-pub trait TensorSource {
+/// Where a model's tensors come from. Several threads may ask at the same time.
+pub trait TensorSource: Sync {
     /// The values of a tensor, row-major; `shape` is what the configuration expects.
-    fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError>;
+    fn take(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError>;
+
+    /// The same, laid out for the CPU's kernels.
+    fn take_packed(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        layout: Layout,
+    ) -> Result<Panels, WeightsError> {
+        let values = self.take(name, &shape)?;
+        let (widths, stride) = layout.of(shape);
+        let precision = Precision::lossless(&values);
+        Ok(Panels::pack(&values, widths, stride, precision))
+    }
 }
 
 /// Bytes of one safetensors file.
@@ -160,8 +188,16 @@ impl Bytes {
 /// Safetensors files opened for reading.
 pub struct WeightFiles {
     files: Vec<(PathBuf, Bytes)>,
-    /// Tensor name → index of its file.
-    names: BTreeMap<String, usize>,
+    tensors: BTreeMap<String, Place>,
+}
+
+/// Where a tensor lies.
+struct Place {
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    /// In the file.
+    bytes: Range<usize>,
 }
 
 impl WeightFiles {
@@ -207,71 +243,177 @@ impl WeightFiles {
     }
 
     fn index(files: Vec<(PathBuf, Bytes)>) -> Result<Self, WeightsError> {
-        let mut names = BTreeMap::new();
-        for (index, (path, bytes)) in files.iter().enumerate() {
-            for name in parse(path, bytes.as_slice())?.names() {
-                names.insert(name.to_owned(), index);
+        let mut tensors = BTreeMap::new();
+        for (file, (path, bytes)) in files.iter().enumerate() {
+            let bytes = bytes.as_slice();
+            let parsed =
+                SafeTensors::deserialize(bytes).map_err(|e| format_error(path, bytes, &e))?;
+            for (name, view) in parsed.iter() {
+                let start = view.data().as_ptr().addr() - bytes.as_ptr().addr();
+                let place = Place {
+                    file,
+                    dtype: view.dtype(),
+                    shape: view.shape().to_vec(),
+                    bytes: start..start + view.data().len(),
+                };
+                tensors.insert(name.to_owned(), place);
             }
         }
-        Ok(Self { files, names })
+        Ok(Self { files, tensors })
     }
 
     /// All tensor names.
     pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.names.keys().map(String::as_str)
+        self.tensors.keys().map(String::as_str)
     }
 
     /// The shape of a tensor, if it is there.
     pub fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        let (path, bytes) = self.files.get(*self.names.get(name)?)?;
-        let tensors = parse(path, bytes.as_slice()).ok()?;
-        tensors.tensor(name).ok().map(|view| view.shape().to_vec())
+        self.tensors.get(name).map(|place| place.shape.clone())
     }
 
-    /// The name under which a file holds `name`: base models are saved without the `model.` or `transformer.` prefix.
-    fn find(&self, name: &str) -> Option<(&str, usize)> {
+    /// The tensor that a file holds under `name`: base models are saved without the `model.` or `transformer.` prefix.
+    fn find(&self, name: &str, shape: &[usize]) -> Result<Stored<'_>, WeightsError> {
         let bare = name.split_once('.').map_or(name, |(_, rest)| rest);
-        [name, bare]
+        let found = [name, bare]
             .iter()
-            .find_map(|n| self.names.get_key_value(*n))
-            .map(|(n, &i)| (n.as_str(), i))
+            .find_map(|name| self.tensors.get_key_value(*name));
+        let Some((name, place)) = found else {
+            return Err(self.missing(name, shape));
+        };
+        let (path, file) = &self.files[place.file];
+        if place.shape != shape {
+            return Err(WeightsError::Shape {
+                path: path.clone(),
+                name: name.clone(),
+                expected: shape.to_vec(),
+                found: place.shape.clone(),
+            });
+        }
+        Ok(Stored {
+            path,
+            name,
+            dtype: place.dtype,
+            bytes: &file.as_slice()[place.bytes.clone()],
+            file,
+        })
+    }
+
+    fn missing(&self, name: &str, shape: &[usize]) -> WeightsError {
+        let path = self.files.first().map(|(path, _)| path.clone());
+        let mut found: Vec<&str> = self.names().take(4).collect();
+        found.push("…");
+        WeightsError::Missing {
+            path: path.unwrap_or_default(),
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            found: found.join(", "),
+        }
     }
 }
 
 impl TensorSource for WeightFiles {
-    fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
-        let Some((stored, index)) = self.find(name) else {
-            let path = self
-                .files
-                .first()
-                .map(|(path, _)| path.clone())
-                .unwrap_or_default();
-            let mut found: Vec<&str> = self.names.keys().take(4).map(String::as_str).collect();
-            found.push("…");
-            let (name, shape) = (name.to_owned(), shape.to_vec());
-            return Err(WeightsError::Missing {
-                path,
-                name,
-                shape,
-                found: found.join(", "),
-            });
-        };
-        let (path, bytes) = &self.files[index];
-        let tensors = parse(path, bytes.as_slice())?;
-        let view = tensors
-            .tensor(stored)
-            .map_err(|e| format_error(path, bytes.as_slice(), &e))?;
-        if view.shape() != shape {
-            return Err(WeightsError::Shape {
-                path: path.clone(),
-                name: stored.to_owned(),
-                expected: shape.to_vec(),
-                found: view.shape().to_vec(),
-            });
-        }
-        let values = decode(path, stored, &view)?;
-        bytes.forget(view.data());
+    fn take(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+        let stored = self.find(name, shape)?;
+        let values = match stored.dtype {
+            Dtype::F32 => stored.values(f32::from_le_bytes),
+            Dtype::F16 => stored.values(half_number),
+            Dtype::BF16 => stored.values(brief_number),
+            other => Err(stored.unknown(other)),
+        }?;
+        stored.file.forget(stored.bytes);
         Ok(values)
+    }
+
+    fn take_packed(
+        &self,
+        name: &str,
+        shape: [usize; 2],
+        layout: Layout,
+    ) -> Result<Panels, WeightsError> {
+        let stored = self.find(name, &shape)?;
+        let layout = layout.of(shape);
+        let panels = match stored.dtype {
+            Dtype::F32 => stored.packed(f32::from_le_bytes, layout),
+            Dtype::F16 => stored.packed(half_number, layout),
+            Dtype::BF16 => stored.packed(brief_number, layout),
+            other => Err(stored.unknown(other)),
+        }?;
+        stored.file.forget(stored.bytes);
+        Ok(panels)
+    }
+}
+
+fn half_number(bytes: [u8; 2]) -> f32 {
+    f16::from_le_bytes(bytes).to_f32()
+}
+
+fn brief_number(bytes: [u8; 2]) -> f32 {
+    bf16::from_le_bytes(bytes).to_f32()
+}
+
+/// A tensor in its file.
+struct Stored<'a> {
+    path: &'a Path,
+    name: &'a str,
+    dtype: Dtype,
+    bytes: &'a [u8],
+    file: &'a Bytes,
+}
+
+impl Stored<'_> {
+    fn values<const N: usize>(
+        &self,
+        number: impl Fn([u8; N]) -> f32,
+    ) -> Result<Vec<f32>, WeightsError> {
+        self.check(&number)?;
+        let elements = self.bytes.as_chunks::<N>().0;
+        Ok(elements.iter().map(|element| number(*element)).collect())
+    }
+
+    /// Straight from the file's bytes: the dense matrix never exists beside its packed form.
+    fn packed<const N: usize>(
+        &self,
+        number: impl Fn([u8; N]) -> f32 + Sync,
+        (widths, stride): ([usize; 2], (usize, usize)),
+    ) -> Result<Panels, WeightsError> {
+        self.check(&number)?;
+        let elements = self.bytes.as_chunks::<N>().0;
+        let number = |element: &[u8; N]| number(*element);
+        let precision = Precision::lossless(elements.iter().map(number));
+        Ok(Panels::pack_from(
+            elements, number, widths, stride, precision,
+        ))
+    }
+
+    /// Every value must be finite.
+    fn check<const N: usize>(&self, number: impl Fn([u8; N]) -> f32) -> Result<(), WeightsError> {
+        const AT_ONCE: usize = 4096; // without an exit in the innermost loop, so that it takes several at a time
+        let elements = self.bytes.as_chunks::<N>().0;
+        let damaged = |part: &[[u8; N]]| {
+            let strange = |bad, element: &[u8; N]| bad | !number(*element).is_finite();
+            part.iter().fold(false, strange)
+        };
+        let Some(part) = elements.chunks(AT_ONCE).position(damaged) else {
+            return Ok(());
+        };
+        let mut rest = elements.iter().enumerate().skip(part * AT_ONCE);
+        let bad = rest.find(|(_, element)| !number(**element).is_finite());
+        let (index, value) = bad.map_or((0, f32::NAN), |(index, e)| (index, number(*e)));
+        Err(WeightsError::NotFinite {
+            path: self.path.to_owned(),
+            name: self.name.to_owned(),
+            index,
+            value,
+        })
+    }
+
+    fn unknown(&self, dtype: Dtype) -> WeightsError {
+        WeightsError::Dtype {
+            path: self.path.to_owned(),
+            name: self.name.to_owned(),
+            dtype: format!("{dtype:?}"),
+        }
     }
 }
 
@@ -285,56 +427,11 @@ fn map_file(path: &Path) -> std::io::Result<Mmap> {
     }
 }
 
-fn parse<'a>(path: &Path, bytes: &'a [u8]) -> Result<SafeTensors<'a>, WeightsError> {
-    SafeTensors::deserialize(bytes).map_err(|e| format_error(path, bytes, &e))
-}
-
 fn format_error(path: &Path, bytes: &[u8], reason: &dyn std::fmt::Display) -> WeightsError {
     let (path, reason) = (path.to_owned(), reason.to_string());
     WeightsError::Format {
         path,
         reason,
         bytes: bytes.len() as u64,
-    }
-}
-
-fn decode(path: &Path, name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, WeightsError> {
-    let bytes = view.data();
-    let values: Vec<f32> = match view.dtype() {
-        Dtype::F32 => bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| f32::from_le_bytes(*b))
-            .collect(),
-        Dtype::F16 => bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| f16::from_le_bytes(*b).to_f32())
-            .collect(),
-        Dtype::BF16 => bytes
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| bf16::from_le_bytes(*b).to_f32())
-            .collect(),
-        other => {
-            let (path, name) = (path.to_owned(), name.to_owned());
-            return Err(WeightsError::Dtype {
-                path,
-                name,
-                dtype: format!("{other:?}"),
-            });
-        }
-    };
-    match values.iter().position(|v| !v.is_finite()) {
-        None => Ok(values),
-        Some(index) => Err(WeightsError::NotFinite {
-            path: path.to_owned(),
-            name: name.to_owned(),
-            index,
-            value: values[index],
-        }),
     }
 }

@@ -1,8 +1,7 @@
-//! Rows of a forward pass, shared out among the cores.
+//! Rows of a forward or backward pass, shared out among the cores.
 //!
-//! burn's CPU backend uses every core for large matrix products only; all else (attention, norms, element-wise operations, the products of a
-//! small model) runs on one. So each core takes some of the rows through the whole network and back. Losses are sums over rows, so their
-//! gradients add up; they are added in the rows' order, so the result depends on the number of workers but never on their timing.
+//! On the CPU every operation runs on one core, so each core takes some of the rows through the whole network and back. Losses are sums over
+//! rows, so their gradients add up; they are added in the rows' order, so the result depends on the number of workers but never on their timing.
 
 use std::panic::resume_unwind;
 use std::thread;
@@ -10,22 +9,26 @@ use std::thread;
 use burn::tensor::Device;
 
 use crate::device;
+use crate::kernels::cores;
 
-/// Most workers: in training each holds gradients of its own, and large products use the other cores anyway.
-const MAX_WORKERS: usize = 4;
+use super::transformer::Decoder;
 
-/// How many workers a forward pass on `device` is shared among: the cores of the CPU, or one for a GPU, which is parallel itself.
+/// Most workers where all weights are trained: each holds gradients as large as the weights.
+const DENSE_WORKERS: usize = 4;
+/// Tokens that a worker takes through all layers and back at a time where the weights are frozen: enough for its products to be efficient. One
+/// token's activations take about 8 · hidden + 3 · intermediate numbers in every layer that is trained.
+const FROZEN_TOKENS: usize = 256;
+/// The same where all weights are trained: each turn makes gradients as large as the weights, which should be worth their addition.
+const DENSE_TOKENS: usize = 1024;
+
+/// How many workers a pass on `device` is shared among: the cores of the CPU, or one for a GPU, which is parallel itself.
 pub fn workers(device: &Device) -> usize {
-    if !device::is_cpu(device) {
-        return 1;
-    }
-    thread::available_parallelism().map_or(1, |cores| cores.get().min(MAX_WORKERS))
+    if device::is_cpu(device) { cores() } else { 1 }
 }
 
 /// Does `work` on consecutive parts of `rows`, one for each worker of `device` at most; the results are in the rows' order.
 ///
-/// A part is padded to its longest row, so the parts are cut where their padded sizes come out most even; `tokens` is a row's length.
-/// Rows in the order of their lengths waste least.
+/// The parts are cut where their sizes come out most even; `tokens` is a row's length.
 pub fn share_out<T: Sync, R: Send>(
     device: &Device,
     rows: &[T],
@@ -33,6 +36,43 @@ pub fn share_out<T: Sync, R: Send>(
     work: impl Fn(&[T]) -> R + Sync,
 ) -> Vec<R> {
     side_by_side(&even_parts(rows, workers(device), tokens), work)
+}
+
+/// Forward and backward: `work` on parts of `rows` that are small enough for their activations, the results put together by `add` in
+/// the rows' order. A GPU takes all rows at once.
+pub fn share_out_turns<T: Sync, R: Send + Default>(
+    decoder: &Decoder,
+    rows: &[T],
+    tokens: impl Fn(&T) -> usize + Sync,
+    work: impl Fn(&[T]) -> R + Sync,
+    add: impl Fn(&mut R, R) + Sync,
+) -> R {
+    let device = decoder.embedding.device();
+    let (most, limit) = turns(decoder, &device);
+    let parts = even_parts(rows, workers(&device).min(most), &tokens);
+    let add = |mut sum, part| {
+        add(&mut sum, part);
+        sum
+    };
+    let of_worker = |rows: &[T]| {
+        let turns = parts_within(rows, &tokens, limit).into_iter();
+        turns.map(&work).fold(R::default(), &add)
+    };
+    let results = side_by_side(&parts, of_worker);
+    results.into_iter().fold(R::default(), add)
+}
+
+/// Most workers of a backward pass, and most tokens of a turn, but for a row that is longer.
+pub fn turns(decoder: &Decoder, device: &Device) -> (usize, usize) {
+    if !device::is_cpu(device) {
+        return (1, usize::MAX);
+    }
+    if !decoder.frozen {
+        return (DENSE_WORKERS, DENSE_TOKENS);
+    }
+    let layers = decoder.blocks.len();
+    let trained = layers - decoder.constant_layers();
+    (usize::MAX, FROZEN_TOKENS * layers / trained.max(1))
 }
 
 /// Does `work` on every part at the same time, each on a thread of its own.
@@ -53,11 +93,11 @@ pub fn side_by_side<T: Sync, R: Send>(parts: &[&[T]], work: impl Fn(&[T]) -> R +
     })
 }
 
-/// Consecutive parts of `rows`, at most `count`: those whose largest padded size is the smallest possible.
+/// Consecutive parts of `rows`, at most `count`: those whose largest size is the smallest possible.
 fn even_parts<T>(rows: &[T], count: usize, tokens: impl Fn(&T) -> usize) -> Vec<&[T]> {
     let lengths: Vec<usize> = rows.iter().map(|row| tokens(row).max(1)).collect();
     let longest = lengths.iter().copied().max().unwrap_or(1);
-    let (mut low, mut high) = (longest, longest * rows.len().max(1));
+    let (mut low, mut high) = (longest, lengths.iter().sum::<usize>().max(1));
     while low < high {
         let limit = low.midpoint(high);
         if sizes_within(&lengths, limit).len() <= count.max(1) {
@@ -69,8 +109,8 @@ fn even_parts<T>(rows: &[T], count: usize, tokens: impl Fn(&T) -> usize) -> Vec<
     cut(rows, sizes_within(&lengths, high))
 }
 
-/// Consecutive parts of `rows` whose padded sizes are at most `limit` tokens, or one row if it is longer.
-pub fn parts_within<T>(rows: &[T], tokens: impl Fn(&T) -> usize, limit: usize) -> Vec<&[T]> {
+/// Consecutive parts of `rows` of at most `limit` tokens, or one row if it is longer.
+fn parts_within<T>(rows: &[T], tokens: impl Fn(&T) -> usize, limit: usize) -> Vec<&[T]> {
     let lengths: Vec<usize> = rows.iter().map(|row| tokens(row).max(1)).collect();
     cut(rows, sizes_within(&lengths, limit))
 }
@@ -85,16 +125,16 @@ fn cut<T>(rows: &[T], sizes: Vec<usize>) -> Vec<&[T]> {
     sizes.into_iter().map(&mut take).collect()
 }
 
-/// How many rows each part has if every part takes rows until its padded size would exceed `limit`, which no row exceeds alone.
+/// How many rows each part has if every part takes rows until its size would exceed `limit`.
 fn sizes_within(lengths: &[usize], limit: usize) -> Vec<usize> {
     let mut sizes = Vec::new();
-    let (mut size, mut longest) = (0, 0);
+    let (mut size, mut tokens) = (0, 0_usize);
     for &length in lengths {
-        if size > 0 && longest.max(length).saturating_mul(size + 1) > limit {
+        if size > 0 && tokens + length > limit {
             sizes.push(size);
-            (size, longest) = (0, 0);
+            (size, tokens) = (0, 0);
         }
-        (size, longest) = (size + 1, longest.max(length));
+        (size, tokens) = (size + 1, tokens + length);
     }
     sizes.push(size);
     sizes
@@ -118,8 +158,8 @@ mod tests {
     }
 
     #[test]
-    fn parts_have_even_padded_sizes_rather_than_even_numbers_of_rows() {
-        // 4 · 30 and 2 · 60 tokens; three rows each would be 3 · 20 and 3 · 60.
+    fn parts_have_even_sizes_rather_than_even_numbers_of_rows() {
+        // 80 and 110 tokens; three rows each would be 50 and 140.
         let rows = [10, 20, 20, 30, 50, 60];
         let parts = even_parts(&rows, 2, |&row| row);
         assert_eq!(parts, [&rows[..4], &rows[4..]]);

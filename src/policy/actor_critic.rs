@@ -3,7 +3,10 @@
 use burn::tensor::Tensor;
 
 use crate::model::parameters::{Prefixed, Visitor};
+use crate::model::transformer::Underway;
 use crate::model::{Decoder, Parameters, ScalarHead, ScalarModel, TokenBatch};
+
+use super::lm_head::Targets;
 
 /// Prefix of the policy's parameter names in optimiser and checkpoint.
 pub const POLICY: &str = "policy.";
@@ -32,12 +35,25 @@ impl ActorCritic {
     /// The value before each target token.
     ///
     /// # Shapes
-    /// `states`: the policy's hidden states there, `[targets, hidden]`; result `[targets]`.
-    pub fn values(&self, tokens: &TokenBatch, at: &[usize], states: Tensor<2>) -> Tensor<1> {
-        match &self.critic {
-            Critic::Separate(model) => model.at(tokens, at),
-            Critic::Shared(head) => head.forward(states),
-        }
+    /// `pass`: the policy's over `tokens`, up to some layer; `states`: its hidden states at the targets, `[targets, hidden]`; result
+    /// `[targets]`.
+    pub fn values(
+        &self,
+        pass: &Underway,
+        tokens: &TokenBatch,
+        targets: &Targets,
+        states: Tensor<2>,
+    ) -> Tensor<1> {
+        let model = match &self.critic {
+            Critic::Shared(head) => return head.forward(states),
+            Critic::Separate(model) => model,
+        };
+        let hidden = if model.decoder.shares(&self.policy, pass.layer) {
+            model.decoder.finish(pass.clone(), tokens)
+        } else {
+            model.decoder.hidden(tokens)
+        };
+        model.head.forward(targets.states(hidden))
     }
 }
 

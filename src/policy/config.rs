@@ -8,6 +8,7 @@ use std::path::PathBuf;
 
 use crate::algo::adamw::{AdamWConfig, EpsilonPlacement};
 use crate::model::LoraConfig;
+use crate::model::lora::Layers;
 use crate::model::weights::SaveDtype;
 use crate::run::optimizer::{AdamEpsilonPlacement, LrSchedulerType, warmup_updates};
 use crate::run::settings::{InvalidSetting, check, choices, settings};
@@ -75,6 +76,8 @@ settings! {
         pub lora_alpha: f64 = 32.0,
         /// Linear layers that get an adapter, by name; `all-linear` = all in the blocks.
         pub lora_target_modules: Vec<String> = vec!["all-linear".to_owned()],
+        /// The last layers, this many, that get adapters; 0 = all. What lies below them is constant, so PPO computes it once for a rollout.
+        pub lora_num_layers: usize = 0,
         /// Seed of everything random: initial weights, split, order.
         pub seed: u64 = 42,
     }
@@ -98,6 +101,7 @@ impl SftConfig {
             r: self.lora_r,
             alpha: self.lora_alpha,
             target_modules: self.lora_target_modules.clone(),
+            layers: Layers::last(self.lora_num_layers),
         })
     }
 
@@ -266,6 +270,8 @@ settings! {
         pub lora_alpha: f64 = 32.0,
         /// Linear layers that get an adapter, by name; `all-linear` = all in the blocks.
         pub lora_target_modules: Vec<String> = vec!["all-linear".to_owned()],
+        /// The last layers, this many, that get adapters; 0 = all. What lies below them is constant, so PPO computes it once for a rollout.
+        pub lora_num_layers: usize = 0,
         /// Steps between evaluations on held-out prompts; 0 = only at the end.
         pub eval_steps: usize = 5,
         /// Held-out prompts per evaluation, always the same ones.
@@ -301,6 +307,7 @@ impl PpoConfig {
             r: self.lora_r,
             alpha: self.lora_alpha,
             target_modules: self.lora_target_modules.clone(),
+            layers: Layers::last(self.lora_num_layers),
         })
     }
 

@@ -11,6 +11,7 @@ use crate::model::workers::share_out;
 use crate::model::{Decoder, TokenBatch};
 
 use super::actor_critic::ActorCritic;
+use super::kept;
 use super::lm_head::{self, Targets};
 
 /// Ragged rows, one per episode.
@@ -38,6 +39,8 @@ pub struct Measured {
     pub values: Rows,
     /// Entropy of π(·|s).
     pub entropies: Rows,
+    /// The policy's residual stream at its first trained layer, `[tokens · hidden]` of each episode; empty rows where every layer is trained.
+    pub residuals: Rows,
 }
 
 impl EpisodeTokens {
@@ -53,6 +56,7 @@ impl Measured {
         self.ref_logprobs.extend(other.ref_logprobs);
         self.values.extend(other.values);
         self.entropies.extend(other.entropies);
+        self.residuals.extend(other.residuals);
     }
 
     /// Undoes a sort: row `i` goes to place `order[i]`.
@@ -69,6 +73,7 @@ impl Measured {
             ref_logprobs: unsorted(self.ref_logprobs),
             values: unsorted(self.values),
             entropies: unsorted(self.entropies),
+            residuals: unsorted(self.residuals),
         }
     }
 }
@@ -159,10 +164,18 @@ fn measure_part(
     temperature: f64,
 ) -> Measured {
     let (tokens, targets) = pack(episodes);
-    let states = lm_head::target_states(&model.policy, &tokens, &targets);
+    let constant = model.policy.constant_layers();
+    let pass = model.policy.begin(&tokens, constant);
+    let hidden = model.policy.finish(pass.clone(), &tokens);
+    let states = targets.states(hidden);
     let known = lm_head::logprobs(&model.policy, &states, &targets.labels, temperature);
-    let values = model.values(&tokens, &targets.at, states).into_data();
-    let ref_states = lm_head::target_states(reference, &tokens, &targets);
+    let values = model.values(&pass, &tokens, &targets, states).into_data();
+    let ref_hidden = if reference.shares(&model.policy, constant) {
+        reference.finish(pass.clone(), &tokens)
+    } else {
+        reference.hidden(&tokens)
+    };
+    let ref_states = targets.states(ref_hidden);
     let of_reference = lm_head::logprobs(reference, &ref_states, &targets.labels, temperature);
     let lengths: Vec<usize> = episodes.iter().map(|e| e.response.len()).collect();
     Measured {
@@ -170,6 +183,7 @@ fn measure_part(
         ref_logprobs: rows(&of_reference.logprobs, &lengths),
         values: rows(&values.iter::<f32>().collect::<Vec<_>>(), &lengths),
         entropies: rows(&known.entropies, &lengths),
+        residuals: kept::keep(&pass, &tokens),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::tokens::indices;
 use crate::model::{Decoder, Parameters, TokenBatch};
 
 /// Numbers in one chunk of logits: 32 MB in f32.
-const CHUNK_ELEMENTS: usize = 1 << 23;
+pub const CHUNK_ELEMENTS: usize = 1 << 23;
 
 /// The tokens whose log-probabilities are wanted.
 #[derive(Debug, Clone)]
@@ -23,6 +23,14 @@ pub struct Targets {
     pub at: Vec<usize>,
     /// The tokens.
     pub labels: Vec<u32>,
+}
+
+impl Targets {
+    /// Of hidden states of all tokens `[batch · time, hidden]` those that predict the targets, `[targets, hidden]`.
+    pub fn states(&self, hidden: Tensor<2>) -> Tensor<2> {
+        let at = indices(self.at.iter().copied(), &hidden.device());
+        hidden.select(0, at)
+    }
 }
 
 /// Log-probability and entropy of each target, in nats.
@@ -68,19 +76,12 @@ pub struct HeadPass {
     head_gradient: Option<Tensor<2>>,
 }
 
-/// The tracked hidden states that predict the targets, `[targets, hidden]`.
-pub fn target_states(tracked: &Decoder, tokens: &TokenBatch, targets: &Targets) -> Tensor<2> {
-    let hidden = tracked.hidden(tokens);
-    let at = indices(targets.at.iter().copied(), &hidden.device());
-    hidden.select(0, at)
-}
-
 impl HeadPass {
     /// Forward and backward through the head. `loss` gets a range of targets, their log-probabilities and their entropies, all
     /// without history, and returns ∂L/∂logp; it is called once per chunk, in order.
     ///
     /// # Shapes
-    /// `states`: `[targets, hidden]`, from [`target_states`].
+    /// `states`: `[targets, hidden]`, tracked, from [`Targets::states`].
     pub fn new(
         model: &Decoder,
         states: &Tensor<2>,
@@ -135,7 +136,7 @@ pub fn gradients(
     loss: impl FnMut(Range<usize>, Tensor<1>, Tensor<1>) -> Tensor<1>,
 ) -> GradientMap {
     let mut tracked = model.tracked();
-    let states = target_states(&tracked, tokens, targets);
+    let states = targets.states(tracked.hidden(tokens));
     let pass = HeadPass::new(model, &states, targets, temperature, loss);
     let mut gradients = tracked.gradients(pass.surrogate(states).backward());
     pass.add_head_gradient(model, "", &mut gradients);

@@ -4,6 +4,7 @@ pub mod actor_critic;
 pub mod best;
 pub mod config;
 pub mod experience;
+pub mod kept;
 pub mod lm_head;
 pub mod ppo;
 pub mod ppo_job;

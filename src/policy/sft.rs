@@ -16,7 +16,7 @@ use thiserror::Error as ThisError;
 
 use crate::algo::schedule::Schedule;
 use crate::model::optimizer::{Optimizer, Update};
-use crate::model::workers::share_out;
+use crate::model::workers::{share_out, share_out_turns};
 use crate::model::{Decoder, GradientMap, TokenBatch};
 use crate::run::control::{Observer, StopFlag};
 use crate::run::metrics::{MetricsError, MetricsLog};
@@ -239,17 +239,20 @@ fn loss_and_gradients(
 ) -> (f64, usize, GradientMap) {
     let learnt = rows.iter().map(|row| targets_of(row)).sum::<usize>().max(1) as f64;
     let tokens = rows.iter().map(|row| row.ids.len()).sum();
-    let device = decoder.embedding.device();
     let part = |rows: &[&Example]| part_of_loss(decoder, rows, learnt);
-    let mut gradients = GradientMap::default();
-    let mut loss = 0.0;
+    let add = |sum: &mut (f64, GradientMap), part: (f64, GradientMap)| {
+        sum.0 += part.0;
+        sum.1.accumulate(part.1);
+    };
+    let mut total = Default::default();
     for rows in rows.chunks(microbatch) {
-        for (part, of_part) in share_out(&device, rows, |row| row.ids.len(), part) {
-            loss += part;
-            gradients.accumulate(of_part);
-        }
+        let length = |row: &&Example| row.ids.len();
+        add(
+            &mut total,
+            share_out_turns(decoder, rows, length, part, add),
+        );
     }
-    (loss, tokens, gradients)
+    (total.0, tokens, total.1)
 }
 
 /// What `rows` contribute to the loss over `learnt` tokens.
@@ -301,7 +304,7 @@ pub fn mean_loss(decoder: &Decoder, rows: &[Example], microbatch: usize) -> f64 
             |row| row.ids.len(),
             |rows| {
                 let (batch, targets) = pack(rows);
-                let states = lm_head::target_states(decoder, &batch, &targets);
+                let states = targets.states(decoder.hidden(&batch));
                 lm_head::logprobs(decoder, &states, &targets.labels, 1.0).logprobs
             },
         );

@@ -7,15 +7,13 @@ use burn::tensor::{Bool, Device, Tensor, TensorData};
 use crate::algo::ppo::{PolicyBatch, PolicyClip, ValueBatch, policy_loss, value_loss};
 use crate::algo::ppo_stats::{PolicyStats, ValueStats};
 use crate::model::optimizer::{Optimizer, Update};
-use crate::model::workers::{parts_within, share_out};
+use crate::model::workers::share_out_turns;
 use crate::model::{GradientMap, Parameters};
 
 use super::actor_critic::{ActorCritic, POLICY};
 use super::experience::{EpisodeTokens, Experience, Measured, pack};
-use super::lm_head::{self, HeadPass};
-
-/// Tokens, pads among them, that a worker takes through the network and back at a time: enough for its products to be efficient.
-const TOKENS_AT_ONCE: usize = 256;
+use super::kept;
+use super::lm_head::HeadPass;
 
 /// Coefficients of the losses.
 #[derive(Debug, Clone, Copy)]
@@ -73,33 +71,21 @@ pub fn update(
         .iter()
         .map(|&row| batch.episodes[row].response.len())
         .sum();
-    let device = model.policy.embedding.device();
     let length = |row: &usize| batch.episodes[*row].tokens();
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(length);
-    // Gradients of adapters are small, and few rows at a time need little memory.
-    let at_once = if model.policy.frozen {
-        TOKENS_AT_ONCE
-    } else {
-        usize::MAX
-    };
-    let part = |rows: &[usize]| {
-        let (mut sums, mut gradients) = (Sums::default(), GradientMap::default());
-        for rows in parts_within(rows, length, at_once) {
-            let (other, of_part) = part_of_update(model, batch, rows, losses, tokens as f64);
-            sums.add(&other);
-            gradients.accumulate(of_part);
-        }
-        (sums, gradients)
-    };
-    let mut sums = Sums::default();
-    let mut gradients = GradientMap::default();
+    let part = |rows: &[usize]| part_of_update(model, batch, rows, losses, tokens as f64);
+    let mut total = Part::default();
     for rows in sorted.chunks(losses.microbatch) {
-        for (other, of_part) in share_out(&device, rows, length, part) {
-            sums.add(&other);
-            gradients.accumulate(of_part);
-        }
+        total.add(share_out_turns(
+            &model.policy,
+            rows,
+            length,
+            part,
+            Part::add,
+        ));
     }
+    let Part { sums, gradients } = total;
     let finite = sums.policy_loss.is_finite() && sums.value_loss.is_finite();
     let step = if finite {
         optimizer.step(model, gradients, learning_rate)
@@ -113,6 +99,20 @@ pub fn update(
         applied: step.applied,
         policy: sums.policy,
         value: sums.value,
+    }
+}
+
+/// What some episodes contribute to a minibatch.
+#[derive(Default)]
+struct Part {
+    sums: Sums,
+    gradients: GradientMap,
+}
+
+impl Part {
+    fn add(&mut self, other: Self) {
+        self.sums.add(&other.sums);
+        self.gradients.accumulate(other.gradients);
     }
 }
 
@@ -140,7 +140,7 @@ fn part_of_update(
     rows: &[usize],
     losses: &LossConfig,
     denominator: f64,
-) -> (Sums, GradientMap) {
+) -> Part {
     let mut sums = Sums::default();
     let episodes: Vec<&EpisodeTokens> = rows.iter().map(|&row| &batch.episodes[row]).collect();
     let (tokens, targets) = pack(&episodes);
@@ -151,7 +151,24 @@ fn part_of_update(
     let advantages = flat(&batch.experience.advantages);
 
     let mut tracked = model.tracked();
-    let states = lm_head::target_states(&tracked.policy, &tokens, &targets);
+    let policy = &tracked.policy;
+    let device = policy.embedding.device();
+    let begun = match model.policy.constant_layers() {
+        0 => policy.begin(&tokens, 0),
+        constant => {
+            let kept = rows
+                .iter()
+                .map(|&row| batch.measured.residuals[row].as_slice());
+            kept::resume(
+                kept,
+                constant,
+                &tokens,
+                policy.config.hidden_size,
+                &model.policy.embedding.device(),
+            )
+        }
+    };
+    let states = targets.states(policy.finish(begun.clone(), &tokens));
     let pass = HeadPass::new(
         &model.policy,
         &states,
@@ -181,9 +198,8 @@ fn part_of_update(
     );
 
     let values: Tensor<2> = tracked
-        .values(&tokens, &targets.at, states.clone())
+        .values(&begun, &tokens, &targets, states.clone())
         .unsqueeze();
-    let device = values.device();
     let values = ValueBatch {
         old_values: line(&flat(&batch.measured.values), &device),
         returns: line(&flat(&batch.experience.returns), &device),
@@ -197,7 +213,7 @@ fn part_of_update(
     let total = pass.surrogate(states) + value_loss * losses.vf_coef;
     let mut gradients = tracked.gradients(total.backward());
     pass.add_head_gradient(&model.policy, POLICY, &mut gradients);
-    (sums, gradients)
+    Part { sums, gradients }
 }
 
 fn line(values: &[f32], device: &Device) -> Tensor<2> {

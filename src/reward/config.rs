@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use crate::algo::adamw::{AdamWConfig, EpsilonPlacement};
 use crate::model::LoraConfig;
+use crate::model::lora::Layers;
 use crate::model::weights::SaveDtype;
 use crate::run::optimizer::{LrSchedulerType, warmup_updates};
 use crate::run::settings::{InvalidSetting, check, settings};
@@ -73,6 +74,8 @@ settings! {
         pub lora_alpha: f64 = 32.0,
         /// Linear layers that get an adapter, by name; `all-linear` = all in the blocks.
         pub lora_target_modules: Vec<String> = vec!["all-linear".to_owned()],
+        /// The last layers, this many, that get adapters; 0 = all. What lies below them is constant, so PPO computes it once for a rollout.
+        pub lora_num_layers: usize = 0,
         /// Seed of everything random: the head, the split, the order.
         pub seed: u64 = 42,
     }
@@ -96,6 +99,7 @@ impl RewardConfig {
             r: self.lora_r,
             alpha: self.lora_alpha,
             target_modules: self.lora_target_modules.clone(),
+            layers: Layers::last(self.lora_num_layers),
         })
     }
 

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error as ThisError;
 
+use crate::device;
+use crate::model::Parameters;
+use crate::model::footprint::{Footprint, Held, Microbatch};
 use crate::model::optimizer::Optimizer;
 use crate::model::training_state::{self, StateError};
 use crate::model::weights::WeightsError;
@@ -14,6 +17,7 @@ use crate::run::RunDirectory;
 use crate::run::atomic::{WriteError, write_atomic};
 use crate::run::checkpoint::{Checkpoint, CheckpointError, Checkpoints};
 use crate::run::control::{Observer, StopFlag};
+use crate::run::memory;
 use crate::run::metrics::{MetricsError, MetricsLog};
 
 use super::config::RewardConfig;
@@ -140,8 +144,13 @@ pub fn run(
     observer: &mut dyn Observer,
     stop: &StopFlag,
 ) -> Result<Option<TrainingReport>, JobError> {
-    if let Some(lora) = config.lora() {
-        model.network.decoder.attach_lora(&lora, config.seed)?;
+    match config.lora() {
+        Some(lora) => model.network.decoder.attach_lora(&lora, config.seed)?,
+        None => model.network.decoder.unpack(),
+    }
+    if device::is_cpu(&model.network.decoder.embedding.device()) {
+        let footprint = footprint(model, &data.training, config);
+        observer.note(&footprint.told(memory::available()));
     }
     let checkpoints = Checkpoints::new(place.run.checkpoints(), config.save_total_limit);
     let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
@@ -190,6 +199,20 @@ pub fn run(
     let bytes = serde_json::to_vec_pretty(&report).unwrap_or_default();
     write_atomic(&place.run.path().join(REPORT), &bytes)?;
     Ok(Some(report))
+}
+
+/// The memory that an update needs at most, on the CPU.
+pub fn footprint(model: &mut RewardModel, pairs: &[Pair], config: &RewardConfig) -> Footprint {
+    let longest = pairs.iter().map(|p| p.winner.len() + p.loser.len());
+    let batch = Microbatch {
+        rows: config.per_device_train_batch_size.min(pairs.len()),
+        length: longest.max().unwrap_or(0),
+        logits: 0,
+        chunk: 0,
+    };
+    let trained = model.network.count().0;
+    let decoder = &model.network.decoder;
+    Footprint::new(&Held::default().and(decoder), trained, decoder, batch)
 }
 
 /// Normalises scores on training responses.

@@ -10,7 +10,8 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::language_model::{load_scalar_model, save_scalar_model};
+use crate::model::language_model::{load_scalar_model, save_scalar_model, scalar_model_on};
+use crate::model::peft::{self, PeftError};
 use crate::model::tokenizer::TokenizerError;
 use crate::model::weights::SaveDtype;
 use crate::model::workers::share_out;
@@ -22,6 +23,11 @@ use crate::run::atomic::{WriteError, write_atomic};
 
 /// Rows scored in one forward pass hold at most this many tokens, padding included.
 const BATCH_TOKENS: usize = 2048;
+
+/// Beside the weights: the scale of the scores.
+const SCALE: &str = "reward.json";
+/// Beside the folder: the adapter that its weights were made with.
+const ADAPTER: &str = "adapter";
 
 /// Why scoring fails.
 #[derive(Debug, Error)]
@@ -43,6 +49,9 @@ pub enum RewardError {
     /// A file can't be written.
     #[error(transparent)]
     Write(#[from] WriteError),
+    /// The adapter beside the folder.
+    #[error(transparent)]
+    Adapter(#[from] PeftError),
     /// A text that doesn't fit.
     #[error("prompt and response have {tokens} tokens; the reward model reads at most {limit}")]
     TooLong {
@@ -105,6 +114,23 @@ struct RewardFile {
     #[serde(flatten)]
     scale: Scale,
     pad_token_id: u32,
+    /// The weights that the adapter in `../adapter` makes these of: then both can be in memory for the room of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    base_sha256: Option<String>,
+}
+
+impl RewardFile {
+    fn read(folder: &Path) -> Result<Option<Self>, RewardError> {
+        let path = folder.join(SCALE);
+        let Ok(bytes) = std::fs::read(&path) else {
+            return Ok(None);
+        };
+        let fail = |e: serde_json::Error| RewardError::Scale {
+            path,
+            reason: e.to_string(),
+        };
+        serde_json::from_slice(&bytes).map_err(fail)
+    }
 }
 
 /// A loaded or freshly trained reward model.
@@ -123,26 +149,41 @@ pub struct RewardModel {
 impl RewardModel {
     /// Loads a `*ForSequenceClassification` folder; without `reward.json` scores are raw.
     pub fn load(folder: &Path, device: &Device) -> Result<Self, RewardError> {
-        let (mut network, text) = load_scalar_model(folder, device)?;
-        network.decoder.pack();
-        let path = folder.join("reward.json");
-        let file = match std::fs::read(&path) {
-            Ok(bytes) => {
-                let fail = |e: serde_json::Error| RewardError::Scale {
-                    path,
-                    reason: e.to_string(),
-                };
-                serde_json::from_slice(&bytes).map_err(fail)?
-            }
-            Err(_) => RewardFile {
-                v: 1,
-                scale: Scale::default(),
-                pad_token_id: match network.decoder.config.raw.get("pad_token_id") {
-                    Some(id) if id.is_u64() => id.as_u64().unwrap_or_default() as u32,
-                    _ => unused_token(&text)?,
-                },
+        let (network, text) = load_scalar_model(folder, device)?;
+        let (scale, pad_token_id) = match RewardFile::read(folder)? {
+            Some(file) => (file.scale, file.pad_token_id),
+            None => match network.decoder.config.raw.get("pad_token_id") {
+                Some(id) if id.is_u64() => {
+                    (Scale::default(), id.as_u64().unwrap_or_default() as u32)
+                }
+                _ => (Scale::default(), unused_token(&text)?),
             },
         };
+        Ok(Self {
+            network,
+            text,
+            scale,
+            pad_token_id,
+        })
+    }
+
+    /// The same beside a language model. If the reward model is an adapter on just its weights, they are shared; its scores
+    /// then differ from those of the folder's merged weights by rounding only.
+    pub fn load_beside(
+        folder: &Path,
+        model: &LanguageModel,
+        device: &Device,
+    ) -> Result<Self, RewardError> {
+        let adapter = folder.with_file_name(ADAPTER);
+        let file = RewardFile::read(folder)?.filter(|_| adapter.is_dir());
+        let Some(file) = file.filter(|file| file.base_sha256.is_some()) else {
+            return Self::load(folder, device);
+        };
+        if file.base_sha256 != model.text.weights_sha256()? {
+            return Self::load(folder, device);
+        }
+        let (mut network, text) = scalar_model_on(folder, &model.decoder)?;
+        peft::load(&mut network.decoder, &adapter)?;
         Ok(Self {
             network,
             text,
@@ -168,16 +209,28 @@ impl RewardModel {
         })
     }
 
-    /// Writes the folder that transformers loads, and `reward.json`.
+    /// Writes the folder that transformers loads, and `reward.json`. Adapters are merged; they are also written beside the
+    /// folder, as PEFT does it.
     pub fn save(&self, folder: &Path, dtype: SaveDtype) -> Result<(), RewardError> {
         save_scalar_model(&self.network, &self.text, self.pad_token_id, folder, dtype)?;
+        let mut base_sha256 = None;
+        if self.network.decoder.has_lora() {
+            let base = self.text.path.to_string_lossy();
+            let adapter = folder.with_file_name(ADAPTER);
+            let head = Some(&self.network.head);
+            peft::save(&self.network.decoder, head, &base, &adapter)?;
+            if dtype == SaveDtype::F32 {
+                base_sha256 = self.text.weights_sha256().ok().flatten(); // it only saves memory later
+            }
+        }
         let file = RewardFile {
             v: 1,
             scale: self.scale,
             pad_token_id: self.pad_token_id,
+            base_sha256,
         };
         let bytes = serde_json::to_vec_pretty(&file).unwrap_or_default();
-        Ok(write_atomic(&folder.join("reward.json"), &bytes)?)
+        Ok(write_atomic(&folder.join(SCALE), &bytes)?)
     }
 
     /// The tokens that are read for a prompt and a response: both, and EOS.

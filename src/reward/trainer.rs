@@ -14,7 +14,7 @@ use thiserror::Error as ThisError;
 use crate::algo::bradley_terry;
 use crate::algo::schedule::Schedule;
 use crate::model::optimizer::{Optimizer, Update};
-use crate::model::workers::share_out;
+use crate::model::workers::share_out_turns;
 use crate::model::{GradientMap, Parameters, ScalarModel, TokenBatch};
 use crate::run::control::{Observer, StopFlag};
 use crate::run::metrics::{MetricsError, MetricsLog};
@@ -287,16 +287,19 @@ impl Pass {
 }
 
 fn loss_and_gradients(network: &ScalarModel, pairs: &[&Pair], config: &RewardConfig) -> Pass {
-    let device = network.head.weight.device();
-    let length = |pair: &&Pair| pair.winner.len().max(pair.loser.len());
+    let length = |pair: &&Pair| pair.winner.len() + pair.loser.len();
     let mut sorted = pairs.to_vec();
     sorted.sort_by_key(length);
     let part = |part: &[&Pair]| part_of_pass(network, part, pairs.len(), config);
     let mut pass = Pass::default();
     for microbatch in sorted.chunks(config.per_device_train_batch_size) {
-        for other in share_out(&device, microbatch, length, part) {
-            pass.add(other);
-        }
+        pass.add(share_out_turns(
+            &network.decoder,
+            microbatch,
+            length,
+            part,
+            Pass::add,
+        ));
     }
     pass
 }

@@ -181,7 +181,7 @@ pub fn sequence_kl(
     let log_ratio = |episodes: &[&EpisodeTokens]| {
         let (tokens, targets) = pack(episodes);
         let sum = |decoder: &Decoder| -> f64 {
-            let states = lm_head::target_states(decoder, &tokens, &targets);
+            let states = targets.states(decoder.hidden(&tokens));
             let known = lm_head::logprobs(decoder, &states, &targets.labels, temperature);
             known.logprobs.iter().map(|&p| f64::from(p)).sum()
         };

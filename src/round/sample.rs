@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::feedback::digest::Sha256;
 use crate::feedback::item::{Candidate, FinishReason, Item, ItemError, Prompt, Sampler, Selector};
 use crate::feedback::queue::drop_duplicates;
 use crate::generate::answer::{AnswerError, prompt_ids};
@@ -84,13 +85,16 @@ pub fn sample(
         stop_ids: tokenizer.stop_ids(),
         batch_size: config.batch_size,
     };
+    let checkpoint = model.text.weights_sha256()?;
+    let checkpoint = checkpoint.and_then(|hash| hash.parse().ok());
     let completions = engine::generate(&model.decoder, &requests, settings, listener);
     let completions = completions.map_err(AnswerError::from)?;
     let mut sampled = Sampled::default();
     for (prompt, completions) in prompts.iter().zip(completions.chunks(config.candidates)) {
         let mut candidates = Vec::with_capacity(completions.len());
         for completion in completions {
-            candidates.push(candidate(completion, model, config, batch.policy)?);
+            let policy = batch.policy;
+            candidates.push(candidate(completion, model, config, policy, checkpoint)?);
         }
         let (candidates, duplicates) = drop_duplicates(candidates);
         sampled.duplicates += duplicates;
@@ -119,10 +123,11 @@ fn candidate(
     model: &LanguageModel,
     config: &SampleConfig,
     policy: &str,
+    checkpoint: Option<Sha256>,
 ) -> Result<Candidate, SampleError> {
     let text = completion.text(model.text.tokenizer()?)?;
     let mut candidate = Candidate::new(text, policy);
-    candidate.checkpoint_sha256 = model.text.weights_sha256.parse().ok();
+    candidate.checkpoint_sha256 = checkpoint;
     candidate.sampler = Some(Sampler {
         temperature: config.temperature,
         top_p: Some(config.top_p),

@@ -16,6 +16,7 @@ pub mod control;
 pub mod directory;
 pub mod exact;
 pub mod hash;
+pub mod memory;
 pub mod metric_table;
 pub mod metrics;
 pub mod nonfinite;

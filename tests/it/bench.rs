@@ -30,8 +30,8 @@ fn every_kind_of_work_is_measured_saved_and_compared() {
         "sampling, batch 1",
         "sampling, batch 3",
         "scoring, 8 × 96 tokens",
-        "reward step, 4 pairs, LoRA",
-        "reward step, 4 pairs, all weights",
+        "reward step, 4 pairs, 1024 tokens, LoRA",
+        "reward step, 4 pairs, 1024 tokens, all weights",
         "PPO iteration, LoRA",
         "PPO iteration, all weights",
     ];
@@ -73,6 +73,39 @@ fn every_kind_of_work_is_measured_saved_and_compared() {
 }
 
 #[test]
+fn pairs_of_given_lengths_are_trained_on_without_adapters() {
+    let dir = tempfile::tempdir().unwrap();
+    let common = ["bench", "--device", "cpu", "--quiet", "--repeats", "2"];
+    let chosen = [
+        "--what",
+        "sampling,reward",
+        "--batch",
+        "2",
+        "--greedy",
+        "--warm-up",
+        "0",
+    ];
+    let pairs = ["--pair-lengths", "12,30,25,8", "--full", "--no-lora"];
+    let (code, out, err) = rlhf(
+        dir.path(),
+        &[&common[..], &chosen, &pairs, &["--json"]].concat(),
+    );
+    assert_eq!(code, 0, "{err}");
+    let report: Value = serde_json::from_str(&out).unwrap();
+    let figures = report["figures"].as_array().unwrap();
+    assert_eq!(figures.len(), 2);
+    assert_eq!(figures[0]["name"], "sampling, batch 2, greedy");
+    assert_eq!(
+        figures[1]["name"],
+        "reward step, 2 pairs, 75 tokens, all weights"
+    );
+    assert_eq!(figures[1]["all"].as_array().unwrap().len(), 2);
+    let number = |key: &str| figures[1][key].as_f64().unwrap();
+    let tokens = number("tokens_per_second") * number("seconds");
+    assert!((tokens - 75.0).abs() < 1e-6, "{tokens}");
+}
+
+#[test]
 fn what_cannot_be_measured_or_compared_is_named() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("x.json"), "{}").unwrap();
@@ -84,6 +117,12 @@ fn what_cannot_be_measured_or_compared_is_named() {
             "is no report of rlhf bench",
         ),
         (&["--batch", "0"][..], 1, "must be at least 1"),
+        (
+            &["--pair-lengths", "9,8,7"][..],
+            1,
+            "a winner's and a loser's tokens",
+        ),
+        (&["--no-lora"][..], 2, "--full"),
         (&["--what", "speed"][..], 2, "invalid value 'speed'"),
         (&["--model", "nowhere"][..], 1, "nowhere"),
     ] {

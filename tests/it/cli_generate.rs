@@ -6,6 +6,7 @@ use std::path::Path;
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rlhf::device;
+use rlhf::model::language_model::Origin;
 use rlhf::model::tokenizer_files::TokenizerFiles;
 use rlhf::model::weights::{RandomWeights, SaveDtype};
 use rlhf::model::{DecoderConfig, LanguageModel, Tokenizer};
@@ -25,14 +26,14 @@ fn random_model() -> TempDir {
     });
     let config = DecoderConfig::parse(config.to_string().as_bytes(), folder.path()).unwrap();
     let files = TokenizerFiles::read(&fixture("../tokenizer/byte_level")).unwrap();
-    let mut weights = RandomWeights { seed: 5, layers: 1 };
+    let weights = RandomWeights { seed: 5, layers: 1 };
     let device = device::cpu().device;
     let model = LanguageModel::from_parts(
         config,
-        &mut weights,
+        &weights,
         files,
         Path::new("random"),
-        String::new(),
+        Origin::Random,
         &device,
     );
     model

@@ -222,9 +222,9 @@ fn a_resumed_run_ends_with_the_best_policy_of_before_the_interruption() {
     let record: Value =
         serde_json::from_slice(&std::fs::read(last.join("best.json")).unwrap()).unwrap();
     assert_eq!(record["step"], 1);
-    let mut result = WeightFiles::open(&resumed.join("model")).unwrap();
-    let mut best = WeightFiles::open_file(&last.join("best.safetensors")).unwrap();
-    let mut latest = WeightFiles::open_file(&last.join("trained.safetensors")).unwrap();
+    let result = WeightFiles::open(&resumed.join("model")).unwrap();
+    let best = WeightFiles::open_file(&last.join("best.safetensors")).unwrap();
+    let latest = WeightFiles::open_file(&last.join("trained.safetensors")).unwrap();
     let names: Vec<String> = result.names().map(str::to_owned).collect();
     let mut moved = 0;
     for name in names {

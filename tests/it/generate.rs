@@ -5,7 +5,7 @@ use rlhf::generate::{
     Completion, FinishReason, GenerateError, Listener, Request, SamplerConfig, Settings, batched,
     generate, prompt_key,
 };
-use rlhf::model::lora::uniform;
+use rlhf::model::lora::{Layers, uniform};
 use rlhf::model::{Decoder, Linear, LoraConfig, TokenBatch};
 
 use crate::golden_model::{expected, fixture, load, logits, logprob};
@@ -156,6 +156,7 @@ fn in_our_decoder_neighbours_do_not_change_one_bit() {
             r: 3,
             alpha: 6.0,
             target_modules: vec!["all-linear".to_owned()],
+            layers: Layers::All,
         };
         decoder.attach_lora(&lora, 1).unwrap();
         let noise = |projection: &mut Linear| {

@@ -245,11 +245,11 @@ fn put_adapters(decoder: &mut Decoder, folder: &Path) -> usize {
             .unwrap();
     let rank = config["r"].as_u64().unwrap() as usize;
     let scale = config["lora_alpha"].as_f64().unwrap() / rank as f64;
-    let mut files = WeightFiles::open_file(&folder.join("adapter_model.safetensors")).unwrap();
+    let files = WeightFiles::open_file(&folder.join("adapter_model.safetensors")).unwrap();
     let mut attached = 0;
     for projection in decoder.projections() {
         let [inputs, outputs] = projection.widths();
-        let mut take = |part: &str, shape: [usize; 2]| {
+        let take = |part: &str, shape: [usize; 2]| {
             let values = files
                 .take(
                     &format!("base_model.model.{}.{part}.weight", projection.name),

@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use rlhf::model::{Decoder, LanguageModel, TokenBatch, peft};
+use rlhf::model::lora::Layers;
+use rlhf::model::{Decoder, LanguageModel, LoraConfig, TokenBatch, peft};
 use serde_json::Value;
 
 fn models() -> PathBuf {
@@ -62,11 +63,45 @@ fn adapters_of_peft_give_its_logits_attached_and_merged() {
 }
 
 #[test]
+fn adapters_of_some_layers_say_which_and_come_back_to_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = base("llama-tiny");
+    let config = LoraConfig {
+        r: 2,
+        alpha: 4.0,
+        target_modules: vec!["all-linear".to_owned()],
+        layers: Layers::Last(1),
+    };
+    first.attach_lora(&config, 7).unwrap();
+    peft::save(&first, None, "llama-tiny", folder.path()).unwrap();
+    let path = folder.path().join("adapter_config.json");
+    let config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    assert_eq!(config["layers_to_transform"], serde_json::json!([2]));
+    let mut second = base("llama-tiny");
+    peft::load(&mut second, folder.path()).unwrap();
+    assert_eq!(second.adapted_layers(), [2]);
+
+    let mut wrong = config;
+    wrong["layers_to_transform"] = serde_json::json!([5]);
+    std::fs::write(&path, wrong.to_string()).unwrap();
+    let error = peft::load(&mut base("llama-tiny"), folder.path()).unwrap_err();
+    assert!(error.to_string().contains("6 layers, but the model has 3"));
+    wrong["layers_to_transform"] = serde_json::json!("last");
+    std::fs::write(&path, wrong.to_string()).unwrap();
+    let error = peft::load(&mut base("llama-tiny"), folder.path()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("expected numbers of layers, found \"last\"")
+    );
+}
+
+#[test]
 fn an_adapter_survives_writing_and_reading() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = base("gpt2-tiny");
     peft::load(&mut first, &models().join("gpt2-lora-tiny")).unwrap();
-    peft::save(&first, "gpt2-tiny", folder.path()).unwrap();
+    peft::save(&first, None, "gpt2-tiny", folder.path()).unwrap();
     let mut second = base("gpt2-tiny");
     peft::load(&mut second, folder.path()).unwrap();
     logits_close(&second, "gpt2-lora-tiny");

@@ -24,7 +24,7 @@ const LAST: (f64, f64) = (2e-3, 2e-5);
 pub struct Case {
     json: Value,
     pub model: ActorCritic,
-    reference: Decoder,
+    pub reference: Decoder,
     episodes: Vec<EpisodeTokens>,
 }
 

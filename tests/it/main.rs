@@ -42,6 +42,7 @@ mod golden_peft;
 mod golden_ppo;
 mod golden_smollm2;
 mod hub;
+mod kept;
 mod model_folder;
 mod optimizer;
 mod recipes;

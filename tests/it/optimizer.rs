@@ -6,6 +6,7 @@ use burn::tensor::Tensor;
 use rlhf::algo::adamw::{AdamWConfig, EpsilonPlacement};
 use rlhf::device;
 use rlhf::model::language_model::load_scalar_model;
+use rlhf::model::lora::Layers;
 use rlhf::model::optimizer::{Optimizer, Update};
 use rlhf::model::parameters::Visitor;
 use rlhf::model::{GradientMap, LoraConfig, Parameters};
@@ -120,6 +121,7 @@ fn both_matrices_of_an_adapter_decay_and_the_frozen_weights_do_not() {
         r: 2,
         alpha: 4.0,
         target_modules: vec!["q_proj".to_owned()],
+        layers: Layers::All,
     };
     model.attach_lora(&lora, 1).unwrap();
     let expected =

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use rlhf::device;
 use rlhf::feedback::item::PromptText;
 use rlhf::feedback::pairs::PreferencePair;
-use rlhf::model::{LanguageModel, PromptInput, ScoreRequest, Scorer, TokenBatch};
+use rlhf::model::weights::SaveDtype;
+use rlhf::model::{Decoder, LanguageModel, PromptInput, ScoreRequest, Scorer, TokenBatch};
 use rlhf::reward::config::RewardConfig;
 use rlhf::reward::dataset::{Dataset, Pair, tokenise};
 use rlhf::reward::job::{self, Data, JobError, Place};
@@ -431,4 +433,46 @@ fn held_out_pairs_with_a_learnt_prompt_are_counted() {
     };
     assert_eq!(Data::against(training, vec![held_out]).shared_prompts(), 2);
     assert_eq!(Data::split(all, 0.3, 5).shared_prompts(), 0);
+}
+
+#[test]
+fn an_adapter_on_the_policys_weights_is_loaded_beside_the_policy_without_weights_of_its_own() {
+    let device = device::cpu().device;
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("model");
+    let policy = LanguageModel::embedded(&device).unwrap();
+    let mut trained = RewardModel::on(LanguageModel::embedded(&device).unwrap(), 3).unwrap();
+    let lora = RewardConfig {
+        use_peft: true,
+        ..RewardConfig::default()
+    };
+    let decoder = &mut trained.network.decoder;
+    decoder.attach_lora(&lora.lora().unwrap(), 1).unwrap();
+    for projection in decoder.projections() {
+        let lora = projection.lora.as_mut().unwrap();
+        lora.b = lora.b.clone() + 0.01; // as if it had learnt something
+    }
+    trained.save(&place, SaveDtype::F32).unwrap();
+
+    let mut shared = RewardModel::load_beside(&place, &policy, &device).unwrap();
+    let merged = RewardModel::load(&place, &device).unwrap();
+    assert!(shared.network.decoder.has_lora() && !merged.network.decoder.has_lora());
+    let mut trunk = policy.decoder.clone();
+    let panels = |decoder: &mut Decoder| decoder.projections()[0].packed.clone().unwrap();
+    let of_policy = panels(&mut trunk);
+    assert!(Arc::ptr_eq(
+        &panels(&mut shared.network.decoder),
+        &of_policy
+    ));
+    let rows = [vec![5, 6, 7, 8], vec![300, 2]];
+    let [own, shared, merged] = [&trained, &shared, &merged].map(|m| m.raw_scores(&rows).unwrap());
+    assert_eq!(own, shared);
+    for (shared, merged) in shared.iter().zip(merged) {
+        assert!((shared - merged).abs() < 1e-4, "{shared} {merged}");
+    }
+
+    // On any other weights it comes with its own.
+    let other = LanguageModel::load(&fixture("llama-tiny"), &device).unwrap();
+    let alone = RewardModel::load_beside(&place, &other, &device).unwrap();
+    assert!(!alone.network.decoder.has_lora());
 }

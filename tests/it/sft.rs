@@ -74,7 +74,7 @@ fn sitting(folder: &Path, stop_after: usize) -> (Outcome, Vec<Vec<f32>>) {
     )
     .unwrap();
     let weights = tensors(&mut decoder);
-    (outcome, weights.into_iter().map(|t| t.values).collect())
+    (outcome, weights.into_iter().map(|t| t.values()).collect())
 }
 
 fn steps(folder: &Path) -> Vec<Value> {

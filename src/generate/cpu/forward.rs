@@ -166,7 +166,7 @@ impl Pass<'_> {
     fn embed(&self, row: usize) {
         let (token, width) = (self.tokens[row], self.weights.hidden);
         let x = unsafe { self.x.part(span(row, width)) };
-        x.copy_from_slice(&self.weights.embedding[span(token.id as usize, width)]);
+        self.weights.embedding.row(token.id as usize, x);
         if let Some(positions) = &self.weights.positions {
             let position = &positions[span(token.position, width)];
             x.iter_mut().zip(position).for_each(|(x, p)| *x += p);

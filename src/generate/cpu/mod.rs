@@ -11,9 +11,8 @@ mod schedule;
 mod weights;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::thread;
 
-use crate::kernels::Team;
+use crate::kernels::{Team, cores};
 use crate::model::Decoder;
 use crate::model::workers::side_by_side;
 
@@ -43,7 +42,7 @@ pub(super) fn generate(
     check(decoder, requests)?;
     settings.sampler.validate()?;
     let weights = Weights::of(decoder);
-    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let cores = cores();
     let workers = if weights.numbers <= SIDE_BY_SIDE {
         cores
     } else {

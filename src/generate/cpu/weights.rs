@@ -8,13 +8,13 @@ use crate::model::fused::{self, Values};
 use crate::model::linear::Layout;
 use crate::model::norm::Norm;
 use crate::model::transformer::{Block, Mlp};
-use crate::model::{Decoder, Linear, attention::QueryKeyValue};
+use crate::model::{Decoder, Linear, Table, attention::QueryKeyValue};
 
 /// A decoder, ready to decode.
 #[derive(Debug)]
 pub(super) struct Weights {
-    /// `[vocabulary, hidden]`.
-    pub embedding: Values,
+    /// `[vocabulary, hidden]`; the head's own if it is tied.
+    pub embedding: Arc<Panels>,
     /// Learned positions, `[positions, hidden]`.
     pub positions: Option<Values>,
     pub layers: Vec<Layer>,
@@ -85,17 +85,16 @@ impl Weights {
             .iter()
             .map(|block| layer(block, config.head_dim));
         let layers: Vec<Layer> = layers.collect();
-        let head = match &decoder.packed_head {
-            Some(packed) => Arc::clone(packed),
-            None => Arc::new(fused::pack(&decoder.head_weight(), Layout::OutIn)),
-        };
+        let embedding = decoder.embedding.panels();
+        let own = decoder.head.as_ref().map(Table::panels);
+        let head = own.unwrap_or_else(|| Arc::clone(&embedding));
         let all = layers.iter().flat_map(Layer::projections).map(|p| &p.base);
         let numbers = all
             .chain([&head])
             .map(|base| base.inputs() * base.outputs());
         Self {
             numbers: numbers.sum(),
-            embedding: Values::from(&decoder.embedding),
+            embedding,
             positions: decoder.positions.as_ref().map(Values::from),
             layers,
             final_norm: normalisation(&decoder.final_norm),

@@ -21,7 +21,7 @@ fn linear(inputs: usize, outputs: usize, seed: usize) -> Linear {
     }
 }
 
-/// Rows of 40 tokens, padded on the left, on the right and in the middle; with grouped heads, windows and rotation.
+/// Rows of 40 tokens, padded on the left, on the right and not at all; with grouped heads, windows and rotation.
 #[test]
 fn the_cpu_s_attention_has_the_plain_results_and_gradients() {
     let (batch, time, width) = (3, 40, 12);
@@ -29,7 +29,7 @@ fn the_cpu_s_attention_has_the_plain_results_and_gradients() {
     let mask: Vec<bool> = (0..time)
         .map(|t| t >= 5)
         .chain((0..time).map(|t| t < 33))
-        .chain((0..time).map(|t| !(7..25).contains(&t)))
+        .chain((0..time).map(|_| true))
         .collect();
     let tokens = TokenBatch {
         ids: vec![0; batch * time],
@@ -66,20 +66,25 @@ fn the_cpu_s_attention_has_the_plain_results_and_gradients() {
         };
         config.sliding_windows = vec![window];
         let frequencies = if rotates { frequencies.as_slice() } else { &[] };
-        let run = |fused: bool| {
-            let context = if fused {
-                Context::fused(frequencies, &positions, &tokens)
-            } else {
-                let device = device.clone().autodiff();
-                let rotary = || Rotary::new(frequencies, &positions, batch, &device);
-                Context::plain(&config, &tokens, 0, rotates.then(rotary), &device)
-            };
+        let run = |without_pads: bool| {
             let mut attention = attention.clone();
             for projection in attention.projections() {
                 projection.weight = projection.weight.take().map(Tensor::autodiff);
             }
             let x = numbers(batch * time, 10, 8).autodiff().require_grad();
-            let y = attention.forward(x.clone(), &context, None) * weights.clone().autodiff();
+            let y = if without_pads {
+                let packed = tokens.packed();
+                let context = Context::fused(frequencies, &packed);
+                let places = Arc::new(packed.places);
+                let y = attention.forward(fused::gather(x.clone(), &places), &context, None);
+                fused::spread(y, &places, batch * time)
+            } else {
+                let device = device.clone().autodiff();
+                let rotary = || Rotary::new(frequencies, &positions, batch, &device);
+                let context = Context::plain(&config, &tokens, 0, rotates.then(rotary), &device);
+                attention.forward(x.clone(), &context, None)
+            };
+            let y = y * weights.clone().autodiff();
             let gradients = y.clone().sum().backward();
             [y.inner(), x.grad(&gradients).unwrap()].map(Tensor::into_data)
         };

@@ -1,5 +1,6 @@
 //! Rotation of queries and keys and causal attention, from projection to projection.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use burn::tensor::Tensor;
@@ -7,17 +8,29 @@ use burn::tensor::Tensor;
 use super::{Rule, Values, apply};
 use crate::kernels::{Attended, Causal, CausalGradients, WIDTH, rotate};
 
-/// The tokens of a forward pass.
+/// The tokens of a forward pass: rows of any length, one after the other.
 #[derive(Debug)]
 pub struct Sequences {
-    /// Rows.
-    pub batch: usize,
-    /// Tokens in a row.
-    pub time: usize,
-    /// `[batch · time]`: which tokens may be attended to.
-    pub real: Vec<bool>,
-    /// Cosines and sines of every token's angles, `[batch · time, head_dim / 2]`, for models that rotate.
+    /// Where each row starts, and where the last ends.
+    pub starts: Vec<usize>,
+    /// Cosines and sines of every token's angles, `[tokens, head_dim / 2]`, for models that rotate.
     pub angles: Option<[Vec<f32>; 2]>,
+}
+
+impl Sequences {
+    fn count(&self) -> usize {
+        self.starts.len() - 1
+    }
+
+    fn row(&self, row: usize) -> Range<usize> {
+        self.starts[row]..self.starts[row + 1]
+    }
+
+    /// In the longest row.
+    fn most_tokens(&self) -> usize {
+        let lengths = self.starts.windows(2).map(|row| row[1] - row[0]);
+        lengths.max().unwrap_or(0)
+    }
 }
 
 /// A layer's heads.
@@ -36,7 +49,7 @@ pub struct Heads {
 /// softmax(s·rotate(q)·rotate(k)ᵀ)·v over the positions each token sees.
 ///
 /// # Shapes
-/// `query` and the result: `[batch · time, heads · head_dim]`; `key`, `value`: `[batch · time, kv_heads · head_dim]`.
+/// `query` and the result: `[tokens, heads · head_dim]`; `key`, `value`: `[tokens, kv_heads · head_dim]`.
 pub fn attention(
     [query, key, value]: [Tensor<2>; 3],
     sequences: &Arc<Sequences>,
@@ -74,24 +87,25 @@ struct AttentionRule {
     layer: Layer,
     inputs: [Values; 3],
     out: Values,
-    log_normalisers: Arc<Vec<f32>>, // [batch, heads, time]
+    log_normalisers: Arc<Vec<f32>>, // of each row [heads, tokens]
 }
 
 impl Layer {
     fn forward(&self, [query, key, value]: &[Values; 3]) -> (Vec<f32>, Vec<f32>) {
-        let (time, heads) = (self.sequences.time, self.heads.queries);
+        let heads = self.heads.queries;
         let mut out = vec![0.0; query.as_slice().len()];
-        let mut log_normalisers = vec![0.0; self.sequences.batch * heads * time];
-        let mut attended = vec![0.0; time * self.width];
+        let mut log_normalisers = vec![0.0; out.len() / self.width];
+        let mut attended = vec![0.0; self.sequences.most_tokens() * self.width];
         for (row, key_head) in self.key_heads() {
             let keys = self.rotated(key, self.heads.keys, row, key_head, 1.0);
             let values = self.taken(value, self.heads.keys, row, key_head);
-            let causal = self.causal(&keys, &values, row);
+            let causal = Causal::new(&keys, &values, self.width, self.heads.window);
             for head in self.group(key_head) {
                 let queries = self.rotated(query, heads, row, head, self.heads.scale);
-                let norms = &mut log_normalisers[(row * heads + head) * time..][..time];
-                causal.forward(&queries, &mut attended, norms);
-                self.put(&attended, &mut out, heads, row, head);
+                let attended = &mut attended[..queries.len()];
+                let norms = &mut log_normalisers[self.normalisers(row, head)];
+                causal.forward(&queries, attended, norms);
+                self.put(attended, &mut out, heads, row, head);
             }
         }
         (out, log_normalisers)
@@ -99,24 +113,26 @@ impl Layer {
 
     fn key_heads(&self) -> impl Iterator<Item = (usize, usize)> {
         let heads = self.heads.keys;
-        (0..self.sequences.batch).flat_map(move |row| (0..heads).map(move |head| (row, head)))
+        (0..self.sequences.count()).flat_map(move |row| (0..heads).map(move |head| (row, head)))
     }
 
-    fn group(&self, key_head: usize) -> std::ops::Range<usize> {
+    fn group(&self, key_head: usize) -> Range<usize> {
         let size = self.heads.queries / self.heads.keys;
         key_head * size..(key_head + 1) * size
     }
 
-    fn causal(&self, keys: &[f32], values: &[f32], row: usize) -> Causal<'_> {
-        let time = self.sequences.time;
-        let real = &self.sequences.real[row * time..][..time];
-        Causal::new(keys, values, self.width, real, self.heads.window)
+    /// Where the normalisers of one head in one row lie.
+    fn normalisers(&self, row: usize, head: usize) -> Range<usize> {
+        let tokens = self.sequences.row(row);
+        let first = tokens.start * self.heads.queries + head * tokens.len();
+        first..first + tokens.len()
     }
 
-    /// One head's vectors in one row, `[time, width]`.
+    /// One head's vectors in one row, `[tokens, width]`.
     fn taken(&self, values: &Values, heads: usize, row: usize, head: usize) -> Vec<f32> {
-        let mut taken = Vec::with_capacity(self.sequences.time * self.width);
-        for token in self.tokens(row) {
+        let tokens = self.sequences.row(row);
+        let mut taken = Vec::with_capacity(tokens.len() * self.width);
+        for token in tokens {
             taken.extend(&values.as_slice()[(token * heads + head) * self.width..][..self.width]);
         }
         taken
@@ -124,20 +140,16 @@ impl Layer {
 
     /// The reverse of [`Layer::taken`].
     fn put(&self, taken: &[f32], into: &mut [f32], heads: usize, row: usize, head: usize) {
-        for (token, vector) in self.tokens(row).zip(taken.chunks(self.width)) {
+        for (token, vector) in self.sequences.row(row).zip(taken.chunks(self.width)) {
             into[(token * heads + head) * self.width..][..self.width].copy_from_slice(vector);
         }
-    }
-
-    fn tokens(&self, row: usize) -> std::ops::Range<usize> {
-        row * self.sequences.time..(row + 1) * self.sequences.time
     }
 
     fn rotated(&self, from: &Values, heads: usize, row: usize, head: usize, by: f32) -> Vec<f32> {
         let mut vectors = self.taken(from, heads, row, head);
         if let Some([cos, sin]) = &self.sequences.angles {
             let half = self.width / 2;
-            for (token, vector) in self.tokens(row).zip(vectors.chunks_mut(self.width)) {
+            for (token, vector) in self.sequences.row(row).zip(vectors.chunks_mut(self.width)) {
                 rotate(
                     vector,
                     &cos[token * half..][..half],
@@ -153,7 +165,7 @@ impl Layer {
     fn unrotate(&self, vectors: &mut [f32], row: usize, by: f32) {
         let half = self.width / 2;
         if let Some([cos, sin]) = &self.sequences.angles {
-            for (token, vector) in self.tokens(row).zip(vectors.chunks_mut(self.width)) {
+            for (token, vector) in self.sequences.row(row).zip(vectors.chunks_mut(self.width)) {
                 let sin: Vec<f32> = sin[token * half..][..half].iter().map(|s| -s).collect();
                 rotate(vector, &cos[token * half..][..half], &sin);
             }
@@ -171,16 +183,17 @@ fn scale(values: &mut [f32], by: f32) {
 impl Rule<3> for AttentionRule {
     fn gradients(&self, dy: Values, _: [bool; 3]) -> [Option<Values>; 3] {
         let layer = &self.layer;
-        let (time, width, heads) = (layer.sequences.time, layer.width, layer.heads.queries);
+        let (width, heads) = (layer.width, layer.heads.queries);
         let [query, key, value] = &self.inputs;
         let mut gradients = [query, key, value].map(|v| vec![0.0; v.as_slice().len()]);
         let [dquery, dkey, dvalue] = &mut gradients;
-        let padded = time.next_multiple_of(WIDTH) * width;
-        let mut queries_gradient = vec![0.0; time * width];
         for (row, key_head) in layer.key_heads() {
+            let time = layer.sequences.row(row).len();
+            let padded = time.next_multiple_of(WIDTH) * width;
+            let mut queries_gradient = vec![0.0; time * width];
             let keys = layer.rotated(key, layer.heads.keys, row, key_head, 1.0);
             let values = layer.taken(value, layer.heads.keys, row, key_head);
-            let causal = layer.causal(&keys, &values, row);
+            let causal = Causal::new(&keys, &values, width, layer.heads.window);
             let (mut dkeys, mut dvalues) = (vec![0.0; padded], vec![0.0; padded]);
             for head in layer.group(key_head) {
                 let head_of = |values| layer.taken(values, heads, row, head);
@@ -188,7 +201,7 @@ impl Rule<3> for AttentionRule {
                     queries: &layer.rotated(query, heads, row, head, layer.heads.scale),
                     out: &head_of(&self.out),
                     out_gradient: &head_of(&dy),
-                    log_normalisers: &self.log_normalisers[(row * heads + head) * time..][..time],
+                    log_normalisers: &self.log_normalisers[layer.normalisers(row, head)],
                 };
                 let mut into = CausalGradients {
                     queries: &mut queries_gradient,
@@ -215,10 +228,10 @@ impl Rule<3> for AttentionRule {
                 key_head,
             );
         }
-        let rows = layer.sequences.batch * time;
+        let tokens = layer.sequences.starts[layer.sequences.count()];
         gradients.map(|values| {
-            let columns = values.len() / rows;
-            Some(Values::new(values, &[rows, columns]))
+            let columns = values.len() / tokens;
+            Some(Values::new(values, &[tokens, columns]))
         })
     }
 }

@@ -8,6 +8,7 @@
 mod attention;
 mod linear;
 mod pointwise;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use crate::device::{Cpu, TrainedCpu};
 pub use attention::{Heads, Sequences, attention};
 pub use linear::{dense_linear, linear, pack, transposed, unpack};
 pub use pointwise::{gated, rms_norm};
+pub use rows::{gather, spread};
 
 /// Numbers on the host, row-major; copies share them.
 #[derive(Debug, Clone)]

@@ -1,23 +1,28 @@
 //! Putting a decoder together from named tensors, by the names and shapes of its family.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Block, Decoder, Mlp};
+use crate::device;
 use crate::model::attention::{Attention, QueryKeyValue};
 use crate::model::config::{Architecture, DecoderConfig};
 use crate::model::linear::{Layout, Linear};
 use crate::model::norm::Norm;
 use crate::model::rope::inverse_frequencies;
+use crate::model::table::Table;
 use crate::model::weights::{TensorSource, WeightsError};
+use crate::model::workers::{side_by_side, workers};
 
 impl Decoder {
-    /// Takes every tensor from `source`, shapes checked.
+    /// Takes every tensor from `source`, shapes checked. On the CPU the weights exist only packed.
     pub fn from_source(
         config: DecoderConfig,
-        source: &mut dyn TensorSource,
+        source: &dyn TensorSource,
         device: &Device,
     ) -> Result<Self, WeightsError> {
-        let mut build = Build {
+        let build = Build {
             config: &config,
             source,
             device,
@@ -29,8 +34,8 @@ impl Decoder {
         } else {
             ["model.embed_tokens", "model.norm"]
         };
-        let embedding =
-            build.tensor(&format!("{embedding}.weight"), [config.vocab_size, hidden])?;
+        let table = [config.vocab_size, hidden];
+        let embedding = build.table(&format!("{embedding}.weight"), table)?;
         let positions = if gpt2 {
             Some(build.tensor(
                 "transformer.wpe.weight",
@@ -39,20 +44,12 @@ impl Decoder {
         } else {
             None
         };
-        let blocks = (0..config.num_hidden_layers)
-            .map(|layer| {
-                if gpt2 {
-                    build.gpt2_block(layer)
-                } else {
-                    build.llama_block(layer)
-                }
-            })
-            .collect::<Result<_, _>>()?;
+        let blocks = build.blocks()?;
         let final_norm = build.norm(final_norm, hidden, gpt2)?;
         let head = if config.tie_word_embeddings || config.num_labels.is_some() {
             None
         } else {
-            Some(build.tensor("lm_head.weight", [config.vocab_size, hidden])?)
+            Some(build.table("lm_head.weight", table)?)
         };
         let frequencies = if gpt2 {
             Vec::new()
@@ -66,7 +63,6 @@ impl Decoder {
             blocks,
             final_norm,
             head,
-            packed_head: None,
             frozen: false,
             frequencies,
         })
@@ -76,13 +72,13 @@ impl Decoder {
 /// Assembles blocks from named tensors.
 struct Build<'a> {
     config: &'a DecoderConfig,
-    source: &'a mut dyn TensorSource,
+    source: &'a dyn TensorSource,
     device: &'a Device,
 }
 
 impl Build<'_> {
     fn tensor<const D: usize>(
-        &mut self,
+        &self,
         name: &str,
         shape: [usize; D],
     ) -> Result<Tensor<D>, WeightsError> {
@@ -93,8 +89,31 @@ impl Build<'_> {
         ))
     }
 
+    fn table(&self, name: &str, shape: [usize; 2]) -> Result<Table, WeightsError> {
+        if !device::is_cpu(self.device) {
+            return Ok(Table::from(self.tensor(name, shape)?));
+        }
+        let panels = self.source.take_packed(name, shape, Layout::OutIn)?;
+        Ok(Table::packed(panels, self.device))
+    }
+
+    /// The layers, on the CPU by all cores: reading, checking and packing a tensor are small tasks for one.
+    fn blocks(&self) -> Result<Vec<Block>, WeightsError> {
+        let block = |&layer: &usize| match self.config.architecture {
+            Architecture::Gpt2 => self.gpt2_block(layer),
+            _ => self.llama_block(layer),
+        };
+        let layers: Vec<usize> = (0..self.config.num_hidden_layers).collect();
+        let share = layers.len().div_ceil(workers(self.device)).max(1);
+        let parts: Vec<&[usize]> = layers.chunks(share).collect();
+        let built = side_by_side(&parts, |part| {
+            part.iter().map(block).collect::<Result<Vec<_>, _>>()
+        });
+        Ok(built.into_iter().collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
     fn bias(
-        &mut self,
+        &self,
         name: &str,
         width: usize,
         biased: bool,
@@ -104,7 +123,7 @@ impl Build<'_> {
             .transpose()
     }
 
-    fn norm(&mut self, name: &str, width: usize, biased: bool) -> Result<Norm, WeightsError> {
+    fn norm(&self, name: &str, width: usize, biased: bool) -> Result<Norm, WeightsError> {
         let weight = self.tensor(&format!("{name}.weight"), [width])?;
         let bias = self.bias(name, width, biased)?;
         Ok(Norm {
@@ -116,7 +135,7 @@ impl Build<'_> {
     }
 
     fn linear(
-        &mut self,
+        &self,
         name: &str,
         [inputs, outputs]: [usize; 2],
         biased: bool,
@@ -129,15 +148,21 @@ impl Build<'_> {
             Layout::OutIn => [outputs, inputs],
             Layout::InOut => [inputs, outputs],
         };
-        let weight = self.tensor(&format!("{name}.weight"), shape)?;
+        let path = format!("{name}.weight");
+        let (weight, packed) = if device::is_cpu(self.device) {
+            let packed = self.source.take_packed(&path, shape, layout)?;
+            (None, Some(Arc::new(packed)))
+        } else {
+            (Some(self.tensor(&path, shape)?), None)
+        };
         let bias = self.bias(name, outputs, biased)?;
         Ok(Linear {
             name: name.to_owned(),
-            weight: Some(weight),
+            weight,
             bias,
             layout,
             lora: None,
-            packed: None,
+            packed,
         })
     }
 
@@ -159,7 +184,7 @@ impl Build<'_> {
         }
     }
 
-    fn gpt2_block(&mut self, layer: usize) -> Result<Block, WeightsError> {
+    fn gpt2_block(&self, layer: usize) -> Result<Block, WeightsError> {
         let (hidden, inner) = (self.config.hidden_size, self.config.intermediate_size);
         let name = |part: &str| format!("transformer.h.{layer}.{part}");
         let qkv = self.linear(&name("attn.c_attn"), [hidden, 3 * hidden], true)?;
@@ -179,7 +204,7 @@ impl Build<'_> {
         })
     }
 
-    fn llama_block(&mut self, layer: usize) -> Result<Block, WeightsError> {
+    fn llama_block(&self, layer: usize) -> Result<Block, WeightsError> {
         let config = self.config;
         let (hidden, inner, width) = (
             config.hidden_size,

@@ -15,7 +15,7 @@ pub struct RandomWeights {
 }
 
 impl TensorSource for RandomWeights {
-    fn take(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
+    fn take(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, WeightsError> {
         let count = shape.iter().product();
         if shape.len() == 1 {
             let value = if name.rsplit('.').next() == Some("bias") {

@@ -1,7 +1,8 @@
 //! How fast a model samples, scores and learns here: the numbers behind `rlhf bench`.
 //!
-//! Texts are made-up tokens, so any model folder will do. Every figure is the median of several runs after one that warms up.
+//! Texts are made-up tokens, so any model folder will do. Every figure is the median of several runs after those that warm up.
 
+mod growth;
 pub mod machine;
 mod work;
 
@@ -13,10 +14,11 @@ use thiserror::Error;
 
 use crate::device;
 use crate::generate::GenerateError;
+use crate::model::footprint::Footprint;
 use crate::model::{LanguageModel, Parameters};
 use crate::policy::rollout::RolloutError;
 use crate::reward::model::RewardError;
-use crate::run::Observer;
+use crate::run::{Observer, memory};
 
 use self::machine::Machine;
 use super::improve::ImproveError;
@@ -52,10 +54,12 @@ pub enum Work {
     Sampling,
     /// A reward model's scores of 8 rows of 96 tokens.
     Scoring,
-    /// An update of a reward model on 4 pairs of 128 tokens.
+    /// An update of a reward model on a few pairs.
     Reward,
     /// A PPO iteration: 8 prompts of 32 tokens, 64 new tokens, 4 epochs.
     Ppo,
+    /// Sampling with 1 to 64 rows, and a forward and backward pass over 64 to 1024 tokens.
+    Growth,
 }
 
 /// What to measure, and how often.
@@ -65,8 +69,18 @@ pub struct Plan {
     pub work: Vec<Work>,
     /// Rows sampled together.
     pub batches: Vec<usize>,
-    /// Training with all weights too, not only with LoRA.
+    /// The most probable token instead of a drawn one.
+    pub greedy: bool,
+    /// Tokens of a reward step's answers, prompts included: winner and loser of every pair in turn.
+    pub pair_lengths: Vec<usize>,
+    /// Training with LoRA.
+    pub lora: bool,
+    /// Training with all weights.
     pub full: bool,
+    /// Of the last layers, for PPO's adapters; 0 for all.
+    pub lora_num_layers: usize,
+    /// Runs before those that count.
+    pub warm_up: usize,
     /// Runs that count.
     pub repeats: usize,
 }
@@ -86,6 +100,9 @@ pub struct Figure {
     pub share: Option<f64>,
     /// Most memory that the process held meanwhile, bytes; only where the system tells (Linux).
     pub peak_bytes: Option<u64>,
+    /// What was expected of it before; only for training on the CPU.
+    #[serde(default)]
+    pub expected_bytes: Option<u64>,
     /// Seconds of the parts, medians.
     pub parts: Vec<(String, f64)>,
 }
@@ -121,8 +138,7 @@ pub fn bench(
     observer: &mut dyn Observer,
 ) -> Result<Report, BenchError> {
     let machine = device::is_cpu(device).then(Machine::measure);
-    let mut decoder = model.decoder.clone();
-    let parameters = decoder.count().1;
+    let parameters = model.decoder.base().count().1;
     let mut bench = Bench {
         model,
         plan,
@@ -132,10 +148,11 @@ pub fn bench(
     };
     for &work in &plan.work {
         match work {
-            Work::Sampling => bench.sampling()?,
+            Work::Sampling => bench.sampling(&plan.batches)?,
             Work::Scoring => bench.scoring()?,
             Work::Reward => bench.reward()?,
             Work::Ppo => bench.ppo()?,
+            Work::Growth => bench.growth()?,
         }
     }
     let figures = bench.figures;
@@ -163,7 +180,14 @@ struct Bench<'a> {
 type Parts = Vec<(&'static str, f64)>;
 
 impl Bench<'_> {
-    /// Runs `work` once to warm up, then as often as planned, and notes the figure. `least` is what the machine would need, seconds.
+    /// Notes what the last figure was expected to need.
+    fn expected(&mut self, footprint: Footprint) {
+        if let (Some(figure), Some(_)) = (self.figures.last_mut(), self.machine) {
+            figure.expected_bytes = Some(footprint.total() as u64);
+        }
+    }
+
+    /// Runs `work` as often as planned, to warm up and then to count, and notes the figure. `least` is what the machine would need, seconds.
     fn measure(
         &mut self,
         name: &str,
@@ -172,16 +196,17 @@ impl Bench<'_> {
         mut work: impl FnMut() -> Result<Parts, BenchError>,
     ) -> Result<(), BenchError> {
         memory::forget_peak();
-        let repeats = self.plan.repeats.max(1);
+        let warm_up = self.plan.warm_up;
+        let runs = warm_up + self.plan.repeats.max(1);
         let (mut all, mut parts) = (Vec::new(), Vec::new());
-        for run in 0..=repeats {
+        for run in 0..runs {
             let started = Instant::now();
             let of_run = work()?;
-            if run > 0 {
+            if run >= warm_up {
                 all.push(started.elapsed().as_secs_f64());
                 parts.push(of_run);
             }
-            self.observer.phase(name, run + 1, repeats + 1);
+            self.observer.phase(name, run + 1, runs);
         }
         let seconds = median(all.clone());
         let names: Vec<&str> = parts[0].iter().map(|(name, _)| *name).collect();
@@ -196,6 +221,7 @@ impl Bench<'_> {
             tokens_per_second: tokens as f64 / seconds,
             share: least.map(|least| least / seconds),
             peak_bytes: memory::peak(),
+            expected_bytes: None,
             parts: names.iter().enumerate().map(of_part).collect(),
         });
         Ok(())
@@ -213,26 +239,6 @@ fn median(mut values: Vec<f64>) -> f64 {
     }
 }
 
-/// The most memory that this process has held, from Linux's `/proc`.
-mod memory {
-    use std::fs;
-
-    /// Starts anew; without effect elsewhere.
-    pub fn forget_peak() {
-        let _ = fs::write("/proc/self/clear_refs", "5");
-    }
-
-    /// Bytes since [`forget_peak`].
-    pub fn peak() -> Option<u64> {
-        let status = fs::read_to_string("/proc/self/status").ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:"))?;
-        let kilobytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-        Some(kilobytes * 1024)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -242,15 +248,5 @@ mod tests {
         assert_eq!(median(vec![3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(Vec::new()).is_nan());
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn the_peak_grows_with_what_is_held() {
-        memory::forget_peak();
-        let before = memory::peak().unwrap();
-        let held = std::hint::black_box(vec![1_u8; 64 << 20]);
-        assert!(memory::peak().unwrap() >= before + (60 << 20));
-        drop(held);
     }
 }

@@ -1,5 +1,7 @@
 //! The pieces of work that are timed.
 
+use std::time::Instant;
+
 use crate::generate::{Request, SamplerConfig, Settings, generate};
 use crate::model::optimizer::Optimizer;
 use crate::model::{Decoder, LanguageModel, PromptInput};
@@ -8,27 +10,27 @@ use crate::policy::ppo::{Ppo, World};
 use crate::policy::rollout::Prompt;
 use crate::reward::config::RewardConfig;
 use crate::reward::dataset::Pair;
+use crate::reward::job::footprint;
 use crate::reward::model::RewardModel;
 use crate::reward::trainer;
 use crate::run::Silent;
 
-use super::super::improve::{actor_critic, sampling};
+use super::super::improve::{self, actor_critic, sampling};
 use super::{Bench, BenchError};
 
 const PROMPT_TOKENS: usize = 32;
 const NEW_TOKENS: usize = 64;
 const ROWS: usize = 8;
-const PAIRS: usize = 4;
-const PAIR_TOKENS: usize = 128;
 
 impl Bench<'_> {
-    pub(super) fn sampling(&mut self) -> Result<(), BenchError> {
+    pub(super) fn sampling(&mut self, batches: &[usize]) -> Result<(), BenchError> {
         let mut decoder = self.model.decoder.base(); // packed once: a policy is sampled from many times
         let sampler = SamplerConfig {
             max_new_tokens: NEW_TOKENS,
+            greedy: self.plan.greedy,
             ..SamplerConfig::default()
         };
-        for &rows in &self.plan.batches {
+        for &rows in batches {
             let request = |row| Request {
                 prompt: tokens(&decoder, row, PROMPT_TOKENS),
                 key: row as u64,
@@ -41,13 +43,16 @@ impl Bench<'_> {
                 batch_size: rows,
             };
             let least = self.least(&mut decoder, rows);
+            let kind = if sampler.greedy { ", greedy" } else { "" };
             self.measure(
-                &format!("sampling, batch {rows}"),
+                &format!("sampling, batch {rows}{kind}"),
                 rows * NEW_TOKENS,
                 least,
                 || {
+                    let started = Instant::now();
                     generate(&decoder, &requests, settings, &mut ())?;
-                    Ok(Vec::new())
+                    let step = started.elapsed().as_secs_f64() / NEW_TOKENS as f64;
+                    Ok(vec![("a token of every row", step)])
                 },
             )?;
         }
@@ -58,7 +63,7 @@ impl Bench<'_> {
     /// through them. Attention and the prompts are left out, so the true limit is a little lower.
     fn least(&self, packed: &mut Decoder, rows: usize) -> Option<f64> {
         let machine = self.machine?;
-        let head = packed.packed_head.clone();
+        let head = Some(packed.head_table().panels());
         let projections = packed.projections().into_iter();
         let all = projections.filter_map(|projection| projection.packed.clone());
         let (mut bytes, mut numbers) = (0, 0);
@@ -85,35 +90,47 @@ impl Bench<'_> {
     }
 
     pub(super) fn reward(&mut self) -> Result<(), BenchError> {
+        let lengths = self.plan.pair_lengths.clone();
+        let (count, total) = (lengths.len() / 2, lengths.iter().sum::<usize>());
         for use_peft in self.kinds() {
             let config = RewardConfig {
                 use_peft,
-                per_device_train_batch_size: PAIRS,
+                per_device_train_batch_size: count,
                 ..RewardConfig::default()
             };
             let mut network = RewardModel::on(self.copy(), 0)?.network;
-            if let Some(lora) = config.lora() {
-                network.decoder = network.decoder.base();
-                network.decoder.attach_lora(&lora, 0)?;
+            match config.lora() {
+                Some(lora) => network.decoder.attach_lora(&lora, 0)?,
+                None => network.decoder.unpack(),
             }
             let pair = |index| Pair {
-                winner: tokens(&network.decoder, 2 * index, PAIR_TOKENS),
-                loser: tokens(&network.decoder, 2 * index + 1, PAIR_TOKENS),
+                winner: tokens(&network.decoder, 2 * index, lengths[2 * index]),
+                loser: tokens(&network.decoder, 2 * index + 1, lengths[2 * index + 1]),
                 length_difference: 0,
                 tie: false,
                 prompt: String::new(),
                 annotator: None,
                 source: None,
             };
-            let pairs: Vec<Pair> = (0..PAIRS).map(pair).collect();
+            let pairs: Vec<Pair> = (0..count).map(pair).collect();
+            let mut reward = RewardModel {
+                network,
+                ..RewardModel::on(self.copy(), 0)?
+            };
+            let expected = footprint(&mut reward, &pairs, &config);
+            let mut network = reward.network;
             let pairs: Vec<&Pair> = pairs.iter().collect();
             let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
-            let name = format!("reward step, {PAIRS} pairs, {}", kind(use_peft));
-            self.measure(&name, 2 * PAIRS * PAIR_TOKENS, None, || {
+            let name = format!(
+                "reward step, {count} pairs, {total} tokens, {}",
+                kind(use_peft)
+            );
+            self.measure(&name, total, None, || {
                 let rate = config.learning_rate;
                 trainer::update(&mut network, &mut optimizer, &pairs, &config, rate);
                 Ok(Vec::new())
             })?;
+            self.expected(expected);
         }
         Ok(())
     }
@@ -130,8 +147,9 @@ impl Bench<'_> {
                 critic,
                 critic_init: CriticInit::Zero,
                 batch_size: ROWS,
-                total_episodes: ROWS * (self.plan.repeats + 1),
+                total_episodes: ROWS * (self.plan.warm_up + self.plan.repeats),
                 response_length: NEW_TOKENS,
+                lora_num_layers: self.plan.lora_num_layers,
                 ..PpoConfig::default()
             };
             self.ppo_of(&config)?;
@@ -143,8 +161,12 @@ impl Bench<'_> {
         let tokenizer = self.model.text.tokenizer()?;
         let mut reward = RewardModel::on(self.copy(), 0)?;
         let reference = self.model.decoder.base();
-        reward.network.decoder = reference.clone();
-        reward.network.decoder.head = None;
+        if config.use_peft {
+            reward.network.decoder = reference.clone();
+            reward.network.decoder.head = None;
+        } else {
+            reward.network.decoder = reward.network.decoder.base(); // weights of its own, as where all were trained
+        }
         let policy = match config.lora() {
             Some(_) => reference.clone(),
             None => self.model.decoder.clone(),
@@ -165,7 +187,11 @@ impl Bench<'_> {
             sampling: &sampling,
             scorer: &reward,
         };
-        let name = format!("PPO iteration, {}", kind(config.use_peft));
+        let expected = improve::footprint(&mut ppo, &reward, &prompts);
+        let name = match (config.use_peft, config.lora_num_layers) {
+            (true, layers) if layers > 0 => format!("PPO iteration, LoRA, last {layers} layers"),
+            (use_peft, _) => format!("PPO iteration, {}", kind(use_peft)),
+        };
         self.measure(&name, ROWS * NEW_TOKENS, None, || {
             let (report, _) = ppo.step(&world, &mut ())?;
             Ok(vec![
@@ -173,16 +199,16 @@ impl Bench<'_> {
                 ("policy, reference and values", report.seconds_scoring),
                 ("update", report.seconds_update),
             ])
-        })
+        })?;
+        self.expected(expected);
+        Ok(())
     }
 
-    /// LoRA, and all weights if planned.
+    /// With LoRA, with all weights: what is planned.
     fn kinds(&self) -> Vec<bool> {
-        if self.plan.full {
-            vec![true, false]
-        } else {
-            vec![true]
-        }
+        let planned = [(true, self.plan.lora), (false, self.plan.full)];
+        let kinds = planned.into_iter().filter(|(_, planned)| *planned);
+        kinds.map(|(use_peft, _)| use_peft).collect()
     }
 
     /// The model once more; it shares the weights.
@@ -199,7 +225,7 @@ fn kind(use_peft: bool) -> &'static str {
 }
 
 /// Made-up tokens, which differ from row to row.
-fn tokens(decoder: &Decoder, row: usize, count: usize) -> Vec<u32> {
+pub(super) fn tokens(decoder: &Decoder, row: usize, count: usize) -> Vec<u32> {
     let vocabulary = decoder.config.vocab_size;
     (0..count)
         .map(|at| ((row * 7919 + at * 104_729 + 20) % vocabulary) as u32)
