@@ -88,7 +88,7 @@ impl Opener {
         policy: &LanguageModel,
         device: &Device,
     ) -> Result<RewardModel> {
-        match self.find(model)? {
+        match self.find(model, Wanted::Model)? {
             LocalModel::Folder { path, .. } => Ok(RewardModel::load_beside(&path, policy, device)?),
             LocalModel::Embedded => self.open_reward_model(model, device),
         }
