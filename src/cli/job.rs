@@ -18,22 +18,25 @@
 //! }
 //! ```
 
+mod end;
+mod resume;
+mod start;
+
 use std::io::{Write as _, stdout};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 
 use clap::Args;
-use color_eyre::eyre::bail;
-use color_eyre::{Report, Result};
+use color_eyre::Result;
 
-use crate::cli::INTERRUPTED;
 use crate::cli::flags::Flags;
 use crate::cli::models::Opener;
 use crate::cli::progress::Progress;
 use crate::config::{self, ConfigError, File, Overrides, ProjectConfig};
 use crate::run::hash::HashError;
 use crate::run::settings::Settings;
-use crate::run::{Input, Provenance, RunDirectory, Status};
+use crate::run::{Input, Provenance, RunDirectory};
+
+pub use self::end::{conclude, exit_code, how_to_go_on};
 
 /// Arguments of a training command with the settings `S`.
 #[derive(Debug, Clone, Args)]
@@ -177,44 +180,12 @@ impl<S: Settings> Job<S> {
         inputs: &[PathBuf],
     ) -> Result<RunDirectory> {
         if let Some(path) = &self.resume {
-            let run = RunDirectory::open(path)?;
-            check_same(&run, &hashed(inputs)?)?;
-            run.resume(&now())?;
-            return Ok(run);
+            return resume::run(path, inputs);
         }
-        let mut provenance = Provenance::new(kind, &now(), device, threads(), seed);
+        let mut provenance = Provenance::new(kind, &now(), device, start::threads(), seed);
         provenance.parent = parent.map(Input::read).transpose()?;
-        provenance.inputs = hashed(inputs)?;
-        let run = match &self.out {
-            Some(out) => RunDirectory::create_at(out)?,
-            None => RunDirectory::create(&self.root, kind)?,
-        };
-        run.start(&self.to_toml()?, &provenance)?;
-        Ok(run)
+        start::run(self, provenance, inputs)
     }
-}
-
-fn hashed(inputs: &[PathBuf]) -> Result<Vec<Input>, HashError> {
-    inputs.iter().map(|path| Input::read(path)).collect()
-}
-
-/// A resumed run must go on with the contents that it was started with, wherever they are now.
-fn check_same(run: &RunDirectory, now: &[Input]) -> Result<()> {
-    let before = run.provenance()?.inputs;
-    let hashes = |inputs: &[Input]| inputs.iter().map(|i| i.sha256.clone()).collect::<Vec<_>>();
-    if hashes(&before) != hashes(now) {
-        let names: Vec<_> = before
-            .iter()
-            .map(|i| i.path.display().to_string())
-            .collect();
-        bail!(
-            "{run} was started with other data, or its data have changed: it read {}; bring those back, or start a new run with \
-             --config {run}/config.toml",
-            names.join(", "),
-            run = run.path().display(),
-        );
-    }
-    Ok(())
 }
 
 /// A model's name that means the same in every directory: an existing folder's whole path; `embedded` and hub ids as they are.
@@ -236,35 +207,8 @@ pub fn from_here(path: &Path) -> &Path {
     }
 }
 
-/// What to say at the end of a run that Ctrl-C stopped; `command` is that of the job, such as `ppo`.
-pub fn how_to_go_on(command: &str, run: &RunDirectory) -> String {
-    format!("to go on: rlhf {command} --resume {}", run.path().display())
-}
-
-/// Records in the run how its job ended; `interrupted` says of a result whether Ctrl-C cut it short.
-pub fn conclude<T, E: Into<Report>>(
-    run: &RunDirectory,
-    result: Result<T, E>,
-    interrupted: impl FnOnce(&T) -> bool,
-) -> Result<T> {
-    let status = match &result {
-        Ok(result) if interrupted(result) => Status::Interrupted,
-        Ok(_) => Status::Finished,
-        Err(_) => Status::Failed,
-    };
-    let recorded = run.finish(status, &now());
-    let result = result.map_err(Into::into)?; // The job's own error matters more than one of recording it.
-    recorded?;
-    Ok(result)
-}
-
-/// The exit code of a job that ended, or that Ctrl-C stopped.
-pub fn exit_code(interrupted: bool) -> ExitCode {
-    if interrupted {
-        ExitCode::from(INTERRUPTED)
-    } else {
-        ExitCode::SUCCESS
-    }
+fn hashed(inputs: &[PathBuf]) -> Result<Vec<Input>, HashError> {
+    inputs.iter().map(|path| Input::read(path)).collect()
 }
 
 /// The present moment, RFC 3339 in UTC, to the second.
@@ -273,15 +217,6 @@ pub fn now() -> String {
     jiff::Timestamp::from_second(now.as_second())
         .unwrap_or(now)
         .to_string()
-}
-
-/// Threads that the CPU backend uses.
-fn threads() -> usize {
-    let asked = std::env::var("RAYON_NUM_THREADS")
-        .ok()
-        .and_then(|n| n.parse().ok());
-    let all = || std::thread::available_parallelism().map_or(1, usize::from);
-    asked.filter(|&n| n > 0).unwrap_or_else(all)
 }
 
 #[cfg(test)]
@@ -322,7 +257,7 @@ mod tests {
         assert_eq!(flag.get_help().unwrap().to_string(), help);
     }
 
-    fn resolve(arguments: &[&str]) -> Job<PpoConfig> {
+    pub fn resolve(arguments: &[&str]) -> Job<PpoConfig> {
         parse(arguments).unwrap().resolve().unwrap().unwrap()
     }
 
@@ -358,58 +293,6 @@ mod tests {
     }
 
     #[test]
-    fn a_run_records_its_origin_and_its_configuration_repeats_it() {
-        let project = tempfile::tempdir().unwrap();
-        let root = project.path().to_str().unwrap();
-        let prompts = project.path().join("prompts.jsonl");
-        fs::write(&prompts, "abc").unwrap();
-        let job = resolve(&["--dir", root, "--kl-coef", "0.3", "--model", "embedded"]);
-        let run = job
-            .open_run("ppo", 42, "cpu", None, std::slice::from_ref(&prompts))
-            .unwrap();
-        let provenance = run.provenance().unwrap();
-        assert_eq!((provenance.status, provenance.seed), (Status::Running, 42));
-        assert_eq!(
-            (&provenance.inputs[0].path, provenance.inputs[0].bytes),
-            (&prompts, 3)
-        );
-
-        let again = resolve(&["--config", run.config().to_str().unwrap()]);
-        assert_eq!((again.settings, again.project), (job.settings, job.project));
-    }
-
-    #[test]
-    fn the_end_of_a_job_is_recorded_and_decides_the_exit_code() {
-        let project = tempfile::tempdir().unwrap();
-        let root = project.path().to_str().unwrap();
-        let run = resolve(&["--dir", root])
-            .open_run("ppo", 1, "cpu", None, &[])
-            .unwrap();
-        let status = || run.provenance().unwrap().status;
-        let ended = |result: Result<bool>| conclude(&run, result, |interrupted| *interrupted);
-        assert!(ended(Ok(true)).unwrap());
-        assert_eq!(status(), Status::Interrupted);
-        assert_eq!(exit_code(true), ExitCode::from(130));
-
-        let resumed = resolve(&["--resume", run.path().to_str().unwrap()]);
-        let same = resumed.open_run("ppo", 1, "cpu", None, &[]).unwrap();
-        assert_eq!(same, run);
-        assert_eq!(
-            (status(), run.provenance().unwrap().resumed.len()),
-            (Status::Running, 1)
-        );
-
-        assert!(!ended(Ok(false)).unwrap());
-        assert_eq!(status(), Status::Finished);
-        assert_eq!(exit_code(false), ExitCode::SUCCESS);
-        let error = ended(Err(color_eyre::eyre::eyre!("no memory"))).unwrap_err();
-        assert_eq!(
-            (error.to_string().as_str(), status()),
-            ("no memory", Status::Failed)
-        );
-    }
-
-    #[test]
     fn a_run_stores_paths_that_mean_the_same_everywhere() {
         let here = std::env::current_dir().unwrap();
         let job = resolve(&["--model", "src", "--prompts", "p.jsonl", "--seed", "7"]);
@@ -426,25 +309,6 @@ mod tests {
             from_here(Path::new("/elsewhere/a")),
             Path::new("/elsewhere/a")
         );
-    }
-
-    #[test]
-    fn a_resumed_run_needs_the_contents_that_it_was_started_with() {
-        let project = tempfile::tempdir().unwrap();
-        let [prompts, moved] = ["a", "b"].map(|name| project.path().join(name));
-        fs::write(&prompts, "abc").unwrap();
-        let root = project.path().to_str().unwrap();
-        let open = |job: Job<PpoConfig>, path: &PathBuf| {
-            job.open_run("ppo", 1, "cpu", None, std::slice::from_ref(path))
-        };
-        let run = open(resolve(&["--dir", root]), &prompts).unwrap();
-        let again = || resolve(&["--resume", run.path().to_str().unwrap()]);
-        fs::rename(&prompts, &moved).unwrap();
-        assert_eq!(open(again(), &moved).unwrap(), run);
-        fs::write(&moved, "abd").unwrap();
-        let error = open(again(), &moved).unwrap_err().to_string();
-        assert!(error.contains("was started with other data"), "{error}");
-        assert_eq!(run.provenance().unwrap().resumed.len(), 1);
     }
 
     #[test]

@@ -25,7 +25,7 @@ use crate::feedback::sim::Simulated;
 use crate::feedback::store::session::Session;
 use crate::feedback::store::stamps::Stamps;
 use crate::tui::label::header::duration;
-use crate::tui::label::state::{Ending, Guidelines};
+use crate::tui::label::state::{Ending, Guidelines, Setup};
 use crate::tui::label::{self, Job, LabelError, Report, Supply};
 use crate::tui::text::sanitise;
 
@@ -165,7 +165,10 @@ fn judge(
     (settings, plan): (&LabelConfig, &Plan),
     supply: Option<Supply>,
 ) -> color_eyre::Result<ExitCode> {
-    let setup = screen::setup(annotator, &args.dir, settings)?;
+    let setup = Setup {
+        role: moderate::role(args),
+        ..screen::setup(annotator, &args.dir, settings)?
+    };
     let feedback = args.dir.join("feedback");
     let job = Job {
         feedback: &feedback,
@@ -216,7 +219,8 @@ pub fn print_report(report: &Report) -> ExitCode {
             ExitCode::SUCCESS
         }
         Ending::Locked(holder) => {
-            eprintln!("error: {}", sanitise(holder));
+            let holder = sanitise(holder);
+            eprintln!("error: {holder}; quit that session first, or use another --annotator");
             ExitCode::FAILURE
         }
         _ => ExitCode::SUCCESS,
@@ -224,8 +228,9 @@ pub fn print_report(report: &Report) -> ExitCode {
 }
 
 fn what_is_left(report: &Report) -> String {
-    match report.left.len() {
-        0 => "Nothing is left.".to_owned(),
-        left => format!("{left} left; run the same command to go on."),
+    match (report.left.len(), &report.ending) {
+        (0, _) => "Nothing is left.".to_owned(),
+        (left, Ending::HandOver) => format!("{left} left to the simulated labeller."),
+        (left, _) => format!("{left} left; run the same command to go on."),
     }
 }

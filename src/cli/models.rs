@@ -9,7 +9,7 @@ use color_eyre::eyre::bail;
 
 use crate::device::{ChosenDevice, DeviceChoice};
 use crate::model::LanguageModel;
-use crate::model::hub::{HubSettings, Transfer};
+use crate::model::hub::{HubSettings, Transfer, Wanted};
 use crate::model::source::{LocalModel, ModelSource};
 use crate::model::tokenizer::Tokenizer;
 use crate::reward::model::RewardModel;
@@ -39,7 +39,7 @@ impl Opener {
     /// # Errors
     /// If there is no such model or its files can't be used.
     pub fn open(self, model: &str, device: &Device) -> Result<LanguageModel> {
-        match self.find(model)? {
+        match self.find(model, Wanted::Model)? {
             LocalModel::Folder { path, .. } => Ok(LanguageModel::load(&path, device)?),
             LocalModel::Embedded => Ok(LanguageModel::embedded(device)?),
         }
@@ -55,7 +55,7 @@ impl Opener {
         seed: u64,
         device: &Device,
     ) -> Result<LanguageModel> {
-        match self.find(model)? {
+        match self.find(model, Wanted::Model)? {
             LocalModel::Folder { path, .. } => Ok(LanguageModel::random(&path, seed, device)?),
             LocalModel::Embedded => bail!(
                 "the embedded model has weights; pass a folder with config.json and tokenizer files"
@@ -68,7 +68,7 @@ impl Opener {
     /// # Errors
     /// As [`Opener::open`]; for a language model without a score head.
     pub fn open_reward_model(self, model: &str, device: &Device) -> Result<RewardModel> {
-        match self.find(model)? {
+        match self.find(model, Wanted::Model)? {
             LocalModel::Folder { path, .. } => Ok(RewardModel::load(&path, device)?),
             LocalModel::Embedded => {
                 bail!(
@@ -88,7 +88,7 @@ impl Opener {
         policy: &LanguageModel,
         device: &Device,
     ) -> Result<RewardModel> {
-        match self.find(model)? {
+        match self.find(model, Wanted::Model)? {
             LocalModel::Folder { path, .. } => Ok(RewardModel::load_beside(&path, policy, device)?),
             LocalModel::Embedded => self.open_reward_model(model, device),
         }
@@ -104,7 +104,7 @@ impl Opener {
             let folder = path.parent().unwrap_or(Path::new(""));
             return Ok(Tokenizer::from_folder(folder)?);
         }
-        match self.find(tokenizer)? {
+        match self.find(tokenizer, Wanted::Tokenizer)? {
             LocalModel::Folder { path, .. } => Ok(Tokenizer::from_folder(&path)?),
             LocalModel::Embedded => bail!(
                 "the embedded model has its own small vocabulary; pass a folder with tokenizer.json or a hub id"
@@ -112,17 +112,17 @@ impl Opener {
         }
     }
 
-    /// Finds a model on this machine, or brings it here. A run's folder stands for its `model/`.
+    /// Finds what is wanted of a model on this machine, or brings it here. A run's folder stands for its `model/`.
     ///
     /// # Errors
     /// If there is no such model.
-    fn find(self, model: &str) -> Result<LocalModel> {
+    fn find(self, model: &str, wanted: Wanted) -> Result<LocalModel> {
         let mut bar = TransferBar {
             quiet: self.quiet,
             ..TransferBar::default()
         };
-        let found =
-            ModelSource::parse(model)?.resolve(&HubSettings::from_env(), &mut |t| bar.show(t));
+        let source = ModelSource::parse(model)?;
+        let found = source.resolve(wanted, &HubSettings::from_env(), &mut |t| bar.show(t));
         bar.end();
         let mut found = found?;
         if let LocalModel::Folder { path, pin } = &mut found {

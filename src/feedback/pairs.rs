@@ -12,6 +12,7 @@ use super::labels::{Folders, Label, Labels, LabelsError};
 use super::lines::{Row, RowError};
 use super::record::{Kind, Outcome, Purpose, Record};
 use serde::Serialize;
+use std::collections::HashSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -185,15 +186,19 @@ impl fmt::Display for Dropped {
 
 /// The pairs for training in a project, ties among them, and the labels that are none.
 ///
-/// Only labels of `annotators` count, or all if that is empty. A ranking becomes a pair for every
-/// two candidates (Ouyang et al. 2022, arXiv:2203.02155, section 3.5).
+/// Only labels of `annotators` count. Without any, everybody's do, people first: what a program said
+/// about an item that a person judged is left out. A ranking becomes a pair for every two candidates
+/// (Ouyang et al. 2022, arXiv:2203.02155, section 3.5).
 pub fn of_project(labels: &Labels, annotators: &[String]) -> (Vec<PreferencePair>, Dropped) {
     let (mut pairs, mut dropped) = (Vec::new(), Dropped::default());
-    for label in &labels.labels {
+    let by_people = judged_by_people(labels);
+    let counts = |record: &Record| match annotators {
+        [] if record.is_simulated() => !by_people.contains(&record.item.as_deref()),
+        [] => true,
+        named => named.contains(&record.annotator),
+    };
+    for label in labels.labels.iter().filter(|label| counts(&label.record)) {
         let record = &label.record;
-        if !annotators.is_empty() && !annotators.contains(&record.annotator) {
-            continue;
-        }
         if let Some(reason) = why_not(label, &mut dropped) {
             *reason += 1;
             continue;
@@ -202,6 +207,18 @@ pub fn of_project(labels: &Labels, annotators: &[String]) -> (Vec<PreferencePair
         pairs.extend(pairs_of(&judged, &record.id.to_string()));
     }
     (pairs, dropped)
+}
+
+/// The items about which a person has an opinion, be it that no answer is acceptable. It counts for
+/// more than a program's, which only stands in where nobody judged.
+fn judged_by_people(labels: &Labels) -> HashSet<Option<&str>> {
+    let is_opinion = |record: &&Record| {
+        let judged = !matches!(record.outcome, None | Some(Outcome::CannotJudge));
+        !record.is_simulated() && judged
+    };
+    let records = labels.labels.iter().map(|label| &label.record);
+    let opinions = records.filter(is_opinion);
+    opinions.map(|record| record.item.as_deref()).collect()
 }
 
 /// The counter of the reason why a label is no pair for training.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::hub::{self, HubError, HubId, HubSettings, Transfer};
+use super::hub::{self, HubError, HubId, HubSettings, Transfer, Wanted};
 
 /// Why `--model` leads nowhere.
 #[derive(Debug, thiserror::Error)]
@@ -114,13 +114,14 @@ impl ModelSource {
         })
     }
 
-    /// Makes sure that the model is on this machine; only hub models that the cache lacks are
-    /// downloaded.
+    /// Makes sure that what is wanted of the model is on this machine; only what the cache lacks of
+    /// hub models is downloaded.
     ///
     /// # Errors
     /// [`SourceError::Hub`].
     pub fn resolve(
         &self,
+        wanted: Wanted,
         settings: &HubSettings,
         progress: &mut dyn FnMut(Transfer<'_>),
     ) -> Result<LocalModel, SourceError> {
@@ -134,7 +135,7 @@ impl ModelSource {
             }
             Self::Hub(id) => id,
         };
-        let snapshot = hub::fetch(id, settings, progress)
+        let snapshot = hub::fetch(id, wanted, settings, progress)
             .map_err(|error| SourceError::Hub(Box::new(error)))?;
         let pin = Pin {
             name: id.name().to_owned(),

@@ -15,7 +15,8 @@ use crate::run::settings::{InvalidSetting, check, settings};
 settings! {
     /// Training a reward model on judgements (Bradley–Terry).
     pub struct RewardConfig in "reward", validated by check_values {
-        /// Judgements to learn from: files of pairs, or project directories; without any, those of this project.
+        /// Judgements to learn from: files of pairs, or project directories; without any, those of this project. Of a project, a
+        /// program's judgements count only where no person judged.
         pub data: Vec<PathBuf> = Vec::new(),
         /// Judgements to check with, instead of a share of those to learn from.
         pub eval_data: Vec<PathBuf> = Vec::new(),

@@ -7,7 +7,6 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use rlhf::feedback::item::{Candidate, Item, Prompt, PromptText, Selector};
 use rlhf::feedback::record::{Kind, Origin, Outcome, Purpose, Scale};
 use rlhf::feedback::store::answered::Answered;
 use rlhf::feedback::store::bulk::Bulk;
@@ -19,17 +18,7 @@ use rlhf::feedback::store::stamps::Stamps;
 use tempfile::TempDir;
 use ulid::Ulid;
 
-fn item(n: usize) -> Item {
-    let prompt = Prompt::new(None, PromptText::Text(format!("question {n}"))).unwrap();
-    let answer = |text: &str| Candidate::new(format!("{text} {n}"), "policy");
-    let selector = Selector {
-        name: "all".into(),
-        score: None,
-        seed: 0,
-    };
-    let answers = ["one", "two"].map(answer).to_vec();
-    Item::new("b1", 0, prompt, answers, selector).unwrap()
-}
+use crate::feedback_stage::item;
 
 /// A machine with a clock of its own, and a session of mia's on it.
 struct Machine {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use rlhf::feedback::disputes::{disagreements, judgements_of};
-use rlhf::feedback::item::{BatchFile, Candidate, Item, Prompt, PromptText, Selector, read_batch};
+use rlhf::feedback::item::{BatchFile, Item, read_batch};
 use rlhf::feedback::labels::{Folders, Labels};
 use rlhf::feedback::pairs;
 use rlhf::feedback::queue::{Disputes, Plan, Queue, side_order};
@@ -16,17 +16,7 @@ use rlhf::feedback::store::load::load;
 use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
 
-fn item(n: usize) -> Item {
-    let prompt = Prompt::new(None, PromptText::Text(format!("question {n}"))).unwrap();
-    let answer = |text: &str| Candidate::new(format!("{text} {n}"), "policy");
-    let selector = Selector {
-        name: "all".into(),
-        score: None,
-        seed: 0,
-    };
-    let answers = ["one", "two"].map(answer).to_vec();
-    Item::new("b1", 0, prompt, answers, selector).unwrap()
-}
+use crate::feedback_stage::item;
 
 fn shown<'a>(item: &'a Item, annotator: &str, slot: u8, purpose: Purpose) -> Shown<'a> {
     let (order_seed, order) = side_order(item, annotator, slot, 42);

@@ -8,7 +8,7 @@ use std::path::Path;
 use rlhf::feedback::check::check;
 use rlhf::feedback::item::{Candidate, Item, Prompt, PromptText, Selector, append_batch};
 use rlhf::feedback::labels::{Folders, Labels};
-use rlhf::feedback::pairs::{Dropped, of_project, read};
+use rlhf::feedback::pairs::{Dropped, PreferencePair, of_project, read};
 use rlhf::feedback::record::{Display, Layout, Origin, Purpose, SIM_PREFIX, Scale, Time};
 use rlhf::feedback::report::{Expected, Report, Share};
 use rlhf::feedback::store::decision::{Decision, Shown, Verdict};
@@ -220,7 +220,8 @@ fn the_pairs_of_a_project_carry_who_judged_what() {
     let pairs = read(dir.path()).unwrap();
     assert_eq!(read(&dir.path().join("feedback")).unwrap(), pairs);
     let counts = (pairs.len(), pairs.iter().filter(|pair| pair.tie).count());
-    assert_eq!(counts, (11, 2));
+    // Three of a program's are about items that people judged.
+    assert_eq!(counts, (8, 2));
     let first = &pairs[0];
     assert_eq!(first.prompt, PromptText::Text("question 0".into()));
     assert_eq!(
@@ -232,6 +233,40 @@ fn the_pairs_of_a_project_carry_who_judged_what() {
     assert!(Ulid::from_string(&first.origin).is_ok());
     let (tom, dropped) = of_project(&labels(dir.path()), &["tom".into()]);
     assert_eq!((tom.len(), dropped), (3, Dropped::default()));
+}
+
+#[test]
+fn a_program_counts_where_no_person_judged_and_alone() {
+    let dir = project();
+    let mut sim = Annotator::new(dir.path(), "sim:gold:noise=0.25");
+    // Both bad for mia, not to be judged, skipped, and seen by nobody.
+    for n in 5..9 {
+        sim.prefers(&item(n), 1, 0, 0);
+    }
+    sim.session.close().unwrap();
+    let by_programs = |pairs: &[PreferencePair]| {
+        let prompt = |pair: &PreferencePair| pair.prompt.plain();
+        let is_program =
+            |pair: &&PreferencePair| pair.annotator.as_ref().unwrap().starts_with("sim:");
+        pairs
+            .iter()
+            .filter(is_program)
+            .map(prompt)
+            .collect::<Vec<_>>()
+    };
+    let pairs = read(dir.path()).unwrap();
+    assert_eq!(pairs.len(), 8 + 3);
+    assert_eq!(
+        by_programs(&pairs),
+        ["question 6", "question 7", "question 8"]
+    );
+    // Without people it is as if there had never been any.
+    for person in ["mia", "tom"] {
+        fs::remove_dir_all(dir.path().join("feedback").join(person)).unwrap();
+    }
+    assert_eq!(by_programs(&read(dir.path()).unwrap()).len(), 3 + 4);
+    let named = [String::from("sim:gold")];
+    assert_eq!(of_project(&labels(dir.path()), &named).0.len(), 3);
 }
 
 #[test]
@@ -256,7 +291,7 @@ fn an_adjudication_replaces_what_it_settles() {
     eve.decides(&item(1), decision, 0, 1);
     eve.session.close().unwrap();
     let (pairs, dropped) = of_project(&labels(dir.path()), &[]);
-    assert_eq!((pairs.len(), dropped.settled), (10, 2));
+    assert_eq!((pairs.len(), dropped.settled), (7, 2));
 }
 
 #[test]

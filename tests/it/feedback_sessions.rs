@@ -15,7 +15,7 @@ use rlhf::feedback::store::load::load;
 use rlhf::feedback::store::lock::Request;
 use tempfile::TempDir;
 
-use crate::tui_person::Person;
+use crate::tui_person::{LIVE, Person, prompts};
 
 /// A project with `n` pairs in `pairs.jsonl` and this `[label]` section.
 fn project(n: usize, label: &str) -> TempDir {
@@ -260,8 +260,7 @@ fn next_question(project: &Path, judged: &BTreeSet<String>) -> String {
     item.prompt.text.plain()
 }
 
-/// The question on the screen that is not among the `known` ones, once both answers are there too. A
-/// terminal shows a screen row by row, and the one before stays until then.
+/// The question on the screen that is not among the `known` ones, once both answers are there too.
 fn new_question(screen: &str, known: &BTreeSet<usize>) -> Option<usize> {
     let is_whole = |n: &usize| {
         let texts = [
@@ -308,6 +307,7 @@ fn a_moderator_settles_blind_what_two_people_disagree_on() {
     }
     let arguments = ["label", "--adjudicate", "--annotator", "zoe"];
     let mut zoe = Person::start(dir, &arguments, 120, 36);
+    zoe.sees(&["adjudicate  round 0", "Your judgement settles each"]);
     let mut known = BTreeSet::new();
     for done in 0..3 {
         let (screen, question, one_is_left) = next_pair(&mut zoe, &mut known, &format!("{done}/3"));
@@ -338,7 +338,7 @@ fn a_moderator_settles_blind_what_two_people_disagree_on() {
 
     let arguments = ["label", "--review", "bob", "--annotator", "zoe"];
     let mut review = Person::start(dir, &arguments, 120, 36);
-    review.sees(&["0/3", "Prompt"]).types("q");
+    review.sees(&["review of bob", "0/3", "Prompt"]).types("q");
     assert!(review.leaves().0.success());
 }
 
@@ -346,22 +346,8 @@ fn a_moderator_settles_blind_what_two_people_disagree_on() {
 fn live_pairs_appear_when_both_answers_are_on_disk() {
     let project = project(1, "repeat_share = 0\n[sample]\nmax_new_tokens = 8");
     let dir = project.path();
-    let prompts = (0..5).map(|n| format!("{{\"prompt\":\"Name a colour, number {n}.\"}}\n"));
-    fs::write(dir.join("prompts.jsonl"), prompts.collect::<String>()).unwrap();
-    let arguments = [
-        "label",
-        "--live",
-        "--model",
-        "embedded",
-        "--device",
-        "cpu",
-        "--ahead",
-        "1",
-        "--prompts",
-        "prompts.jsonl",
-        "--annotator",
-        "mia",
-    ];
+    prompts(dir, 5);
+    let arguments = [&LIVE[..], &["--ahead", "1"]].concat();
     let mut mia = Person::start(dir, &arguments, 120, 36);
     mia.sees(&["Name a colour", "A ─", "B ─", "saved"])
         .types("7");
@@ -380,7 +366,7 @@ fn live_pairs_appear_when_both_answers_are_on_disk() {
     let mut again = Person::start(dir, &arguments, 120, 36);
     for done in 1..5 {
         again
-            .sees(&[&format!("{done}/"), "Name a colour", "saved"])
+            .sees(&[&format!(" {done}/"), "Name a colour", "saved"])
             .types("3");
     }
     again
@@ -390,6 +376,65 @@ fn live_pairs_appear_when_both_answers_are_on_disk() {
     let made = read_batch(&dir.join("samples/live-mia.jsonl")).unwrap();
     let prompts: BTreeSet<_> = made.iter().map(|item| &item.prompt.id).collect();
     assert_eq!((made.len(), prompts.len()), (5, 5));
+}
+
+#[test]
+fn two_people_who_judge_live_in_one_batch_get_the_same_pairs_and_write_each_once() {
+    let project = project(1, "repeat_share = 0\n[sample]\nmax_new_tokens = 8");
+    let dir = project.path();
+    prompts(dir, 4);
+    // The first of them twice: it is one pair all the same.
+    let rows = fs::read_to_string(dir.join("prompts.jsonl")).unwrap();
+    let first = rows.lines().next().unwrap();
+    fs::write(dir.join("prompts.jsonl"), format!("{rows}{first}\n")).unwrap();
+    let start = |host, annotator| {
+        let mut arguments = [&LIVE[..], &["--batch", "shared"]].concat();
+        arguments[9] = annotator;
+        Person::start_on(host, dir, &arguments, 120, 36)
+    };
+    let mut people = [start("rome", "ann"), start("oslo", "bob")];
+    for done in 0..4 {
+        for person in &mut people {
+            person
+                .sees(&[&format!(" {done}/"), "Name a colour", "saved"])
+                .types("3");
+        }
+    }
+    for mut person in people {
+        person
+            .sees(&["Nothing is left to judge.", "4 of 4"])
+            .types("q");
+        assert!(person.leaves().0.success());
+    }
+    let made = read_batch(&dir.join("samples/shared.jsonl")).unwrap();
+    let prompts: BTreeSet<_> = made.iter().map(|item| &item.prompt.id).collect();
+    assert_eq!((made.len(), prompts.len()), (4, 4));
+    let judged = judged(dir);
+    assert_eq!(judged.len(), 4);
+    assert!(
+        judged.values().all(|names| *names == ["ann", "bob"]),
+        "{judged:?}"
+    );
+}
+
+#[test]
+fn a_live_batch_is_a_file_in_samples_and_none_of_known_answers() {
+    let project = project(1, "");
+    let dir = project.path();
+    prompts(dir, 1);
+    let refused = |batch: &str| {
+        let arguments = [&LIVE[..], &["--batch", batch]].concat();
+        let (status, said) = Person::start(dir, &arguments, 120, 36).leaves();
+        assert_eq!(status.exit_code(), 1);
+        said
+    };
+    let said = refused("../mine");
+    assert!(
+        said.contains("\"../mine\" is not a valid batch name"),
+        "{said}"
+    );
+    assert!(refused("gold-care").contains("kept for items with a known answer"));
+    assert!(!dir.join("mine.jsonl").exists() && !dir.join("samples").exists());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use proptest::prelude::*;
 use rlhf::feedback::digest::Sha256;
-use rlhf::feedback::item::{Candidate, Item, Prompt, PromptText, Selector};
+use rlhf::feedback::item::{Item, Selector};
 use rlhf::feedback::record::line::{from_line, to_line};
 use rlhf::feedback::record::{
     Display, Header, Kind, Layout, Origin, Outcome, Purpose, Record, Scale, Time, UtcMillis,
@@ -20,20 +20,10 @@ use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
 use ulid::Ulid;
 
+use crate::feedback_stage::item;
+
 /// Names the folder to a child process that judges until it is killed.
 const CHILD: &str = "RLHF_TEST_STORE_CHILD";
-
-fn item(n: usize) -> Item {
-    let prompt = Prompt::new(None, PromptText::Text(format!("question {n}"))).unwrap();
-    let answer = |text: &str, policy: &str| Candidate::new(format!("{text} {n}"), policy);
-    let candidates = vec![answer("one", "before"), answer("two", "after")];
-    let selector = Selector {
-        name: "all".into(),
-        score: None,
-        seed: 0,
-    };
-    Item::new("b1", 0, prompt, candidates, selector).unwrap()
-}
 
 fn shown(item: &Item) -> Shown<'_> {
     Shown {

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rlhf::feedback::item::read_batch;
 use rlhf::feedback::record::{Purpose, Record};
@@ -14,7 +14,7 @@ use rlhf::feedback::store::load::load;
 use rlhf::feedback::store::session::Session;
 use rlhf::feedback::store::stamps::Stamps;
 
-use crate::tui_person::{Person, project};
+use crate::tui_person::{LIVE, PATIENCE, Person, project, prompts};
 
 fn sit_down(host: &str, project: &Path) -> Person {
     let arguments = ["label", "pairs.jsonl", "--annotator", "mia"];
@@ -79,7 +79,7 @@ fn a_comment_survives_a_hang_up_a_take_over_and_a_kill() {
     other.sees(&["comment: \"one two\""]).types("c");
     other.sees(&["one two▏"]).types(" three");
     other.sees(&["one two three▏"]);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     while !fs::read_to_string(&draft).is_ok_and(|text| text.contains("three")) {
         assert!(
             Instant::now() < deadline,
@@ -112,21 +112,8 @@ fn known_answers_come_among_live_pairs() {
         (0..9).map(gold).collect::<String>(),
     )
     .unwrap();
-    let prompts = (0..10).map(|n| format!("{{\"prompt\":\"Name a colour, number {n}.\"}}\n"));
-    fs::write(dir.join("prompts.jsonl"), prompts.collect::<String>()).unwrap();
-    let arguments = [
-        "label",
-        "--live",
-        "--model",
-        "embedded",
-        "--device",
-        "cpu",
-        "--prompts",
-        "prompts.jsonl",
-        "--annotator",
-        "mia",
-    ];
-    let mut mia = Person::start(dir, &arguments, 120, 36);
+    prompts(dir, 10);
+    let mut mia = Person::start(dir, &LIVE, 120, 36);
     let mut done = 0;
     loop {
         let count = format!(" {done}/");
@@ -197,7 +184,7 @@ fn a_terminal_that_vanishes_frees_the_lock_and_what_was_begun_is_kept() {
     // The window is closed, the connection is lost: nobody holds the other end any more.
     terminal.kill().unwrap();
     terminal.wait().unwrap();
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + PATIENCE;
     let feedback = project.path().join("feedback");
     let session = loop {
         assert!(Instant::now() < deadline, "the lock is still held");

@@ -32,6 +32,7 @@ mod feedback_queue;
 mod feedback_report;
 mod feedback_rules;
 mod feedback_sessions;
+mod feedback_stage;
 mod feedback_store;
 mod feedback_yield;
 mod generate;

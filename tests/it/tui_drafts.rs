@@ -6,8 +6,8 @@ use rlhf::feedback::store::begun::Begun;
 use rlhf::tui::label::unsaved::begun;
 use rlhf::tui::label::update::Event;
 
-use crate::tui_stage::{Stage, pairs, setup};
-use crate::tui_unsaved::{desk, items, judgements, label, leave, open};
+use crate::tui_stage::{Stage, items, pairs, setup};
+use crate::tui_unsaved::{desk, judgements, label, leave, open};
 
 /// Writes this comment on what is on the screen.
 fn comment(stage: &mut Stage, text: &str) {

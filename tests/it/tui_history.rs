@@ -14,7 +14,7 @@ use rlhf::tui::label::draft::Draft;
 use rlhf::tui::label::history::Entry;
 use rlhf::tui::label::update::Event;
 
-use crate::tui_stage::{Stage, item, reversed, setup};
+use crate::tui_stage::{Stage, item, items, reversed, setup};
 
 /// Labels `items` with keys; `H` lists what the store holds, as the driver does.
 struct Desk {
@@ -72,13 +72,6 @@ fn records(feedback: &Path) -> Vec<Record> {
     let history = load(feedback, "mia").unwrap();
     let events = history.events().iter();
     events.map(|event| history.record(event).unwrap()).collect()
-}
-
-fn items(n: usize) -> Vec<Item> {
-    let prompt = |i: usize| PromptText::Text(format!("question {i}"));
-    (0..n)
-        .map(|i| item(prompt(i), &[&format!("one {i}"), &format!("two {i}")]))
-        .collect()
 }
 
 #[test]

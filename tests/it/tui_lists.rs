@@ -64,6 +64,7 @@ fn the_help_and_the_footer_follow_keys_that_were_moved() {
     assert!(stage.screen().contains("z undo"));
     stage.press("3 u");
     assert!(stage.describe().starts_with("Judging question 2 "));
+    assert_eq!(stage.app.message, "last: A slightly better · z undo");
     stage.press("z");
     assert!(stage.describe().starts_with("Judging question 1 "));
     stage.press("?");
@@ -72,6 +73,36 @@ fn the_help_and_the_footer_follow_keys_that_were_moved() {
             .screen()
             .contains("z         take back the last judgement")
     );
+}
+
+#[test]
+fn no_message_names_a_key_that_was_moved() {
+    let moved = [("comment", "C"), ("quit", "Q"), ("undo", "z")];
+    let moved = moved.map(|(action, key)| (action.to_owned(), key.to_owned()));
+    let moved = Setup {
+        keymap: Keymap::remapped(&moved.into_iter().collect()).unwrap(),
+        ..setup()
+    };
+    let mut stage = Stage::new(moved, SPLIT, pairs(1));
+    stage.event(Event::Paste("7".into(), 1));
+    assert_eq!(
+        stage.app.hint,
+        "Pasted text is ignored here; C opens a comment for it."
+    );
+    stage.press("C").write("why").press("<esc>");
+    assert_eq!(
+        stage.app.hint,
+        "The comment is as it was; C brings back what was typed."
+    );
+    stage.disk_error = Some("No space left");
+    assert!(
+        stage
+            .press("3")
+            .screen()
+            .contains("Quit with Q, fix the cause")
+    );
+    let done = Stage::new(stage.app.setup.clone(), SPLIT, vec![]);
+    assert!(done.screen().contains("z takes back the last judgement"));
 }
 
 #[test]
@@ -164,8 +195,26 @@ fn the_mouse_focuses_and_scrolls() {
     assert!(stage.app.view.on_prompt);
     stage.press("?");
     at(&mut stage, MouseAction::Wheel(Step::Down), 10, 20);
-    assert_eq!(stage.app.view.page.range().0, 4);
+    let page = stage.app.view.page(&stage.app.screen);
+    assert_eq!(page.range().0, 4);
     assert!(stage.drafts.is_empty());
+}
+
+#[test]
+fn a_long_prompt_is_laid_out_once_however_often_it_is_opened() {
+    let prompt = "A word and another. ".repeat(50_000);
+    let mut stage = Stage::new(setup(), SPLIT, vec![pair(&prompt, "a", "b")]);
+    let rows = |stage: &Stage| {
+        let page = stage.app.view.page(&Screen::Prompt);
+        (page.rows().as_ptr(), page.rows().len(), page.range().0)
+    };
+    let (laid_out, count, top) = rows(stage.press("p"));
+    assert!(count > 10_000 && top == 1, "{count}");
+    stage.press("j j j");
+    assert_eq!(rows(&stage), (laid_out, count, 4));
+    stage.press("p ? ?");
+    assert_eq!(stage.app.screen, Screen::Judging);
+    assert_eq!(rows(stage.press("p")), (laid_out, count, 1));
 }
 
 #[test]
@@ -260,6 +309,9 @@ fn a_text_is_prepared_once_and_not_on_every_key() {
         (Rc::as_ptr(&view.texts(&pair)), rows)
     };
     let before = prepared(&mut stage);
+    let pair = stage.app.pair().unwrap().clone();
+    // Held, so that nothing new can stand in its place.
+    let held = stage.app.view.texts(&pair);
     for keys in [
         "n", "N", "G g j", "? <esc>", ": <esc>", "p <esc>", "/ <esc>",
     ] {
@@ -267,7 +319,8 @@ fn a_text_is_prepared_once_and_not_on_every_key() {
         assert_eq!(prepared(&mut stage), before, "after {keys}");
     }
     stage.press("m");
-    assert_ne!(prepared(&mut stage).0, before.0, "it looks different now");
+    let now = prepared(&mut stage).0;
+    assert_ne!(now, Rc::as_ptr(&held), "it looks different now");
 }
 
 #[test]

@@ -15,7 +15,30 @@ use tempfile::TempDir;
 
 pub const PAIRS: &str = include_str!("../fixtures/tui/pairs.jsonl");
 /// How long a busy machine may take to draw one screen.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(30);
+/// After this long nothing more comes from a process that has ended.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// `rlhf label --live` as `mia` over [`prompts`], on the model inside the binary.
+pub const LIVE: [&str; 10] = [
+    "label",
+    "--live",
+    "--model",
+    "embedded",
+    "--device",
+    "cpu",
+    "--prompts",
+    "prompts.jsonl",
+    "--annotator",
+    "mia",
+];
+
+/// Writes `n` prompts to the project's `prompts.jsonl`.
+pub fn prompts(project: &Path, n: usize) {
+    let row = |n| format!("{{\"prompt\":\"Name a colour, number {n}.\"}}\n");
+    let rows: String = (0..n).map(row).collect();
+    fs::write(project.join("prompts.jsonl"), rows).unwrap();
+}
 
 /// A project with three pairs in a file.
 pub fn project() -> TempDir {
@@ -91,36 +114,35 @@ impl Person {
         self.screen.process(bytes);
     }
 
+    /// Whether no frame is being drawn: one is a synchronised update.
+    fn is_whole(&self) -> bool {
+        let mut windows = self.written.windows(8).rev();
+        let last = windows.find(|window| window.starts_with(b"\x1b[?2026"));
+        last.is_none_or(|mark| mark.ends_with(b"l"))
+    }
+
     /// Waits until the screen shows all of these.
     pub fn sees(&mut self, texts: &[&str]) -> &mut Self {
-        let deadline = Instant::now() + PATIENCE;
-        while !texts
-            .iter()
-            .all(|text| self.screen.screen().contents().contains(text))
-        {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(bytes) = self.output.recv_timeout(left) else {
-                panic!(
-                    "waited for {texts:?}, saw:\n{}",
-                    self.screen.screen().contents()
-                );
-            };
-            self.hears(&bytes);
-        }
+        let are_there = |screen: &str| texts.iter().all(|text| screen.contains(text));
+        self.waits(are_there, &format!("{texts:?}"));
         self
     }
 
     /// Waits until the screen is as it should be, and returns it.
     pub fn reads(&mut self, is_there: impl Fn(&str) -> bool) -> String {
+        self.waits(is_there, "something else");
+        self.looks()
+    }
+
+    fn waits(&mut self, is_there: impl Fn(&str) -> bool, what: &str) {
         let deadline = Instant::now() + PATIENCE;
-        while !is_there(&self.looks()) {
+        while !(self.is_whole() && is_there(&self.looks())) {
             let left = deadline.saturating_duration_since(Instant::now());
             let Ok(bytes) = self.output.recv_timeout(left) else {
-                panic!("waited for something else than:\n{}", self.looks());
+                panic!("waited for {what}, saw:\n{}", self.looks());
             };
             self.hears(&bytes);
         }
-        self.looks()
     }
 
     pub fn types(&mut self, keys: &str) -> &mut Self {
@@ -154,10 +176,15 @@ impl Person {
 
     /// Waits for the end; the terminal must be as it was.
     pub fn leaves(mut self) -> (ExitStatus, String) {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            match self.output.recv_timeout(PATIENCE) {
+            match self.output.recv_timeout(SILENCE) {
                 Ok(bytes) => self.hears(&bytes),
                 Err(RecvTimeoutError::Disconnected) => break,
+                // A process of another test that was started at the wrong moment can have a copy of
+                // this terminal, and keep it open.
+                Err(RecvTimeoutError::Timeout) if self.child.try_wait().unwrap().is_some() => break,
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
                 Err(RecvTimeoutError::Timeout) => {
                     self.child.kill().unwrap();
                     panic!("it did not end:\n{}", self.screen.screen().contents());

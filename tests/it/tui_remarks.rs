@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use rlhf::tui::label::field::Field;
 use rlhf::tui::label::state::{Ending, Screen, Setup};
 use rlhf::tui::label::update::{Effect, Event};
 
@@ -11,6 +12,22 @@ const SPLIT: (u16, u16) = (120, 36);
 
 fn stage() -> Stage {
     Stage::new(setup(), SPLIT, pairs(3))
+}
+
+#[test]
+fn a_comment_left_with_esc_comes_back_with_the_next_c_and_goes_with_the_pair() {
+    let mut stage = Stage::new(setup(), (120, 36), pairs(2));
+    stage.press("c").write("kept").press("<enter> c");
+    stage.write(" and more").press("<esc>");
+    assert_eq!(stage.app.remarks.note, "kept");
+    let c = "The comment is as it was; c brings back what was typed.";
+    assert_eq!(stage.app.hint, c);
+    assert!(stage.press("c").screen().contains("kept and more▏"));
+    stage.press("<esc> 3 c");
+    assert_eq!(stage.drafts[0].remarks.note, "kept");
+    assert_eq!(stage.app.screen, Screen::Note(Field::new("")));
+    // Nothing was typed: nothing is said.
+    assert_eq!(stage.press("<esc>").app.hint, "");
 }
 
 #[test]

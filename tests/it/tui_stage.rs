@@ -60,6 +60,14 @@ pub fn item(prompt: PromptText, answers: &[&str]) -> Item {
     Item::new("b", 3, prompt, candidates, selector).unwrap()
 }
 
+/// `n` short pairs, from `question 0` with `one 0` and `two 0`.
+pub fn items(n: usize) -> Vec<Item> {
+    let prompt = |i: usize| PromptText::Text(format!("question {i}"));
+    (0..n)
+        .map(|i| item(prompt(i), &[&format!("one {i}"), &format!("two {i}")]))
+        .collect()
+}
+
 /// A pair with the first answer on side A.
 pub fn pair(prompt: &str, a: &str, b: &str) -> Pair {
     let item = item(PromptText::Text(prompt.into()), &[a, b]);

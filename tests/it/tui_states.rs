@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use rlhf::feedback::record::Scale;
 use rlhf::tui::label::history::Entry;
 use rlhf::tui::label::scale::{Decision, SKIP_REASONS};
-use rlhf::tui::label::state::{Desk, Pair, Remarks, Setup};
+use rlhf::tui::label::state::{Desk, Pair, Remarks, Role, Setup};
 use rlhf::tui::label::update::Event;
 use ulid::Ulid;
 
@@ -67,6 +67,14 @@ fn ranked(size: (u16, u16), keys: &str) -> Stage {
 fn opened(size: (u16, u16), asked: Setup, desk: Desk) -> Stage {
     let mut stage = Stage::locked(asked, size);
     stage.event(Event::Opened(desk, 0));
+    stage
+}
+
+/// A moderator at work.
+fn settling(size: (u16, u16), role: Role, keys: &str) -> Stage {
+    let setup = Setup { role, ..setup() };
+    let mut stage = Stage::new(setup, size, vec![bread(), pair("q", "a", "b")]);
+    stage.press(keys);
     stage
 }
 
@@ -174,6 +182,13 @@ const STATES: &[(&str, Make)] = &[
         stage.event(Event::Opened(desk, 2_000));
         stage
     }),
+    ("adjudicating", |size| settling(size, Role::Adjudicator, "")),
+    ("settled", |size| {
+        settling(size, Role::Adjudicator, "<tab> 3")
+    }),
+    ("reviewing", |size| {
+        settling(size, Role::Reviewer("mia".into()), "")
+    }),
     ("waiting", |size| {
         let desk = Desk {
             more: true,
@@ -209,13 +224,14 @@ proptest! {
         for (name, make) in STATES {
             let mut stage = make((120, 36));
             let before = (stage.app.screen.clone(), stage.app.remarks.clone());
+            let drafts = stage.drafts.len();
             for &(width, height) in &sizes {
                 stage.event(Event::Resize(width, height));
                 stage.screen();
             }
             stage.event(Event::Resize(120, 36));
             prop_assert_eq!((&stage.app.screen, &stage.app.remarks), (&before.0, &before.1), "{}", name);
-            prop_assert!(stage.drafts.is_empty());
+            prop_assert_eq!(stage.drafts.len(), drafts);
         }
     }
 }

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use std::sync::LazyLock;
 
 use rlhf::feedback::item::Item;
-use rlhf::feedback::item::PromptText;
 use rlhf::feedback::queue::Plan;
 use rlhf::feedback::record::{Kind, Layout, Origin, Outcome, Record, Scale};
 use rlhf::feedback::store::Disk;
@@ -20,14 +19,7 @@ use rlhf::tui::label::draft::Draft;
 use rlhf::tui::label::state::{Desk, Screen};
 use rlhf::tui::label::update::{Effect, Event, update};
 
-use crate::tui_stage::{Stage, guidelines, item, setup};
-
-fn items(n: usize) -> Vec<Item> {
-    let prompt = |i: usize| PromptText::Text(format!("question {i}"));
-    (0..n)
-        .map(|i| item(prompt(i), &[&format!("one {i}"), &format!("two {i}")]))
-        .collect()
-}
+use crate::tui_stage::{Stage, guidelines, items, setup};
 
 static PLAN: LazyLock<Plan> = LazyLock::new(|| Plan::seeded(42));
 

@@ -15,14 +15,7 @@ use rlhf::tui::label::state::Desk;
 use rlhf::tui::label::unsaved::begun;
 use rlhf::tui::label::update::Event;
 
-use crate::tui_stage::{Stage, item, pair, pairs, ranking, setup};
-
-pub fn items(n: usize) -> Vec<Item> {
-    let prompt = |i: usize| PromptText::Text(format!("question {i}"));
-    (0..n)
-        .map(|i| item(prompt(i), &[&format!("one {i}"), &format!("two {i}")]))
-        .collect()
-}
+use crate::tui_stage::{Stage, item, items, pair, pairs, ranking, setup};
 
 pub fn desk(session: &Session, items: &[Item], plan: &Plan) -> Desk {
     let rules = Rules {

@@ -77,6 +77,15 @@ fn project(dir: &Path) -> Result<Folders> {
     Ok(folders)
 }
 
+/// The folder's name, also where the folder is `.`.
+fn title(dir: &Path) -> String {
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
+    let name = dir
+        .file_name()
+        .map(|name| name.to_string_lossy().into_owned());
+    name.unwrap_or_else(|| "labels".into())
+}
+
 /// Prints a report as JSON, or as text for people: names and errors come from files, so the text is
 /// sanitised wherever it goes, because a log is read on a terminal too.
 fn print(json: bool, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<ExitCode> {

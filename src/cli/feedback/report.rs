@@ -80,7 +80,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     args.question.put_to(&mut report);
     let disputes = disputes(&Votes::new(&labels), args.examples);
     let about = About {
-        title: args.title.clone().unwrap_or_else(|| title(&args.dir)),
+        title: args.title.clone().unwrap_or_else(|| super::title(&args.dir)),
         written: Stamps::system().now(),
         sources,
         names: args.names,
@@ -128,15 +128,6 @@ fn place(file: &Path, folders: &Folders) -> String {
 fn slashed(path: &Path) -> String {
     let parts: Vec<_> = path.iter().map(OsStr::to_string_lossy).collect();
     parts.join("/")
-}
-
-/// The folder's name, also where the folder is `.`.
-fn title(dir: &Path) -> String {
-    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    let name = dir
-        .file_name()
-        .map(|name| name.to_string_lossy().into_owned());
-    name.unwrap_or_else(|| "labels".into())
 }
 
 /// The files that the report follows from, with their hashes. They are hashed before they are read,

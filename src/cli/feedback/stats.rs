@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Args;
 use color_eyre::Result;
 
-use super::{print, project};
+use super::{print, project, title};
 use crate::cli::label::screen::theme_of;
 use crate::feedback::report::Report;
 use crate::stats::power::labels_needed;
@@ -71,7 +71,7 @@ pub fn run(args: &StatsArgs) -> Result<ExitCode> {
     let folders = project(&args.dir)?;
     if args.watch {
         let theme = theme_of(&args.dir)?;
-        let title = args.dir.display().to_string();
+        let title = title(&args.dir);
         return match stats::run(title, &folders, args.question.win_rate, theme) {
             Err(error @ StatsError::NoTerminal) => {
                 eprintln!("error: {error}");

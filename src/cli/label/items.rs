@@ -28,7 +28,10 @@ pub fn items(args: &LabelArgs) -> color_eyre::Result<Vec<Item>> {
 }
 
 /// Items with a known answer come among others, never as work of their own.
-fn refuse_gold(batch: &str) -> color_eyre::Result<()> {
+///
+/// # Errors
+/// A name that is kept for them.
+pub fn refuse_gold(batch: &str) -> color_eyre::Result<()> {
     if batch.starts_with(GOLD_PREFIX) {
         bail!(
             "{batch}: names that begin with `{GOLD_PREFIX}` are kept for items with a known answer, \

@@ -6,9 +6,10 @@ use clap::Args;
 use color_eyre::eyre::OptionExt;
 
 use super::LabelArgs;
+use super::items::refuse_gold;
 use crate::cli::models::Opener;
 use crate::config::{self, Overrides, ProjectConfig};
-use crate::feedback::item::{Item, read_batch};
+use crate::feedback::item::{Item, ItemError, is_safe_name, read_batch};
 use crate::feedback::prompts::read_prompts;
 use crate::round::config::SampleConfig;
 use crate::round::live::Source;
@@ -36,16 +37,20 @@ pub struct LiveArgs {
     pub round: u32,
 }
 
-/// What was sampled for this annotator before, and where more comes from. Each annotator has a batch,
-/// so that no two processes write one file.
+/// What was sampled for this annotator before, and where more comes from. Each annotator has a batch
+/// unless one is named, so that nobody waits for the answers of another.
 ///
 /// # Errors
-/// A model or prompts that cannot be read.
+/// A name that no batch may have; a model or prompts that cannot be read.
 pub fn open(args: &LabelArgs, annotator: &str) -> color_eyre::Result<(Vec<Item>, Source)> {
     let live = &args.live;
     let samples = args.dir.join("samples");
     let named = args.batch.clone();
     let batch = named.unwrap_or_else(|| format!("live-{}", annotator.replace(':', "-")));
+    refuse_gold(&batch)?;
+    if !is_safe_name(&batch) {
+        return Err(ItemError::BatchName(batch).into());
+    }
     let path = samples.join(format!("{batch}.jsonl"));
     let items = if path.exists() {
         read_batch(&path)?
@@ -63,6 +68,7 @@ pub fn open(args: &LabelArgs, annotator: &str) -> color_eyre::Result<(Vec<Item>,
     let source = Source {
         model: opener.open(&name, &chosen.device)?,
         prompts,
+        known: items.iter().map(|item| item.id.clone()).collect(),
         config,
         batch,
         round: live.round,

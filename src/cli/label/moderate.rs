@@ -7,6 +7,16 @@ use crate::feedback::disputes::{disagreements, judgements_of, upheld};
 use crate::feedback::item::Item;
 use crate::feedback::labels::{Folders, Labels};
 use crate::feedback::queue::Plan;
+use crate::tui::label::state::Role;
+
+/// What a judgement is for, as the screen says it.
+pub fn role(args: &LabelArgs) -> Role {
+    match &args.review {
+        Some(annotator) => Role::Reviewer(annotator.clone()),
+        None if args.adjudicate => Role::Adjudicator,
+        None => Role::Annotator,
+    }
+}
 
 /// The items in dispute, and the plan that brings them up.
 ///

@@ -62,7 +62,7 @@ pub struct Lock {
     folder: PathBuf,
     /// The request that was found at the last look.
     seen: Option<Vec<u8>>,
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -99,7 +99,7 @@ impl Lock {
         Ok(Self {
             folder: folder.to_owned(),
             seen: None,
-            _file: file,
+            file,
         })
     }
 
@@ -109,6 +109,14 @@ impl Lock {
         let found = std::fs::read(place(&self.folder)).ok();
         let before = std::mem::replace(&mut self.seen, found);
         before.is_some() && self.seen.is_some() && before != self.seen
+    }
+}
+
+impl Drop for Lock {
+    /// Lets go at once. Closing the file would not be enough: a child process that is just being
+    /// started has a copy of it for a moment, and with it the lock.
+    fn drop(&mut self) {
+        let _ = self.file.unlock();
     }
 }
 
@@ -198,6 +206,18 @@ mod tests {
         drop(first);
         let mut second = Lock::take(dir.path(), "mia").unwrap();
         assert!(!place(dir.path()).exists() && !second.is_wanted());
+    }
+
+    #[test]
+    fn a_copy_of_the_file_in_a_child_process_does_not_keep_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock = Lock::take(dir.path(), "mia").unwrap();
+        // As between fork and exec: another descriptor of the same open file.
+        let copy = lock.file.try_clone().unwrap();
+        assert!(Lock::take(dir.path(), "mia").is_err());
+        drop(lock);
+        Lock::take(dir.path(), "mia").unwrap();
+        drop(copy);
     }
 
     #[test]

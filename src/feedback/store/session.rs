@@ -46,7 +46,10 @@ impl Session {
     /// [`StoreError`]: a name that is no folder, a lock held elsewhere, damage, or no write access.
     pub fn open(feedback: &Path, annotator: &str, mut stamps: Stamps) -> Result<Self, StoreError> {
         let folder = annotator_folder(feedback, annotator)?;
-        make_folder(feedback, &folder)?;
+        // Whoever waits for the lock tries often, and must not keep the disk busy.
+        if !folder.is_dir() {
+            make_folder(feedback, &folder)?;
+        }
         let lock = Lock::take(&folder, annotator)?;
         let history = load::load(feedback, annotator)?;
         history.torn.iter().try_for_each(keep_torn)?;
@@ -320,6 +323,10 @@ impl Session {
 
     /// Creates the file and writes its first line.
     fn start(&mut self) -> Result<(), StoreError> {
+        if let Some(feedback) = self.folder.parent() {
+            // Should whoever made the folder have died before it was on disk.
+            log::sync_folder(feedback).map_err(StoreError::io(feedback))?;
+        }
         let path = self.folder.join(format!("{}.jsonl", self.id));
         let log = Log::create(path.clone(), &mut self.create)?;
         self.log = Some(log);

@@ -5,12 +5,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::{HubError, HubId};
+use super::{HubError, HubId, Wanted};
 
 /// Weights in one file.
 pub(super) const WEIGHTS: &str = "model.safetensors";
 /// Which tensor is in which shard.
 pub(super) const INDEX: &str = "model.safetensors.index.json";
+
+/// The vocabulary.
+pub(super) const TOKENIZER: &str = "tokenizer.json";
 
 /// One commit of a model in the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,8 +38,9 @@ impl Snapshot {
     }
 
     /// Whether nothing is left to download. Python may have fetched the weights alone.
-    pub(super) fn is_complete(&self) -> bool {
-        self.is_usable() && self.folder.join("tokenizer.json").is_file()
+    pub(super) fn is_complete(&self, wanted: Wanted) -> bool {
+        let tokenizer = self.folder.join(TOKENIZER).is_file();
+        tokenizer && (wanted == Wanted::Tokenizer || self.is_usable())
     }
 }
 

@@ -12,24 +12,25 @@ use hf_hub::{Cache, Repo, RepoType};
 use crate::run::Input;
 use crate::run::atomic::write_atomic;
 
-use super::cache::{self, INDEX, Snapshot, WEIGHTS};
-use super::{HubError, HubId, HubSettings, Transfer};
+use super::cache::{self, INDEX, Snapshot, TOKENIZER, WEIGHTS};
+use super::{HubError, HubId, HubSettings, Transfer, Wanted};
 
-/// Small files, fetched before the weights so that a snapshot with weights is whole; only the first
-/// is required.
+/// Small files, fetched before the weights so that a snapshot with weights is whole; a model requires
+/// the first, a tokenizer the third.
 const SIDE_FILES: [&str; 6] = [
     "config.json",
     "generation_config.json",
-    "tokenizer.json",
+    TOKENIZER,
     "tokenizer_config.json",
     "chat_template.jinja",
     // Gain and bias of a reward model made by this program.
     "reward.json",
 ];
 
-/// Downloads what a model needs and records which commit the revision stood for.
+/// Downloads what is wanted of a model and records which commit the revision stood for.
 pub(super) fn download(
     id: &HubId,
+    wanted: Wanted,
     settings: &HubSettings,
     progress: &mut dyn FnMut(Transfer<'_>),
 ) -> Result<Snapshot, HubError> {
@@ -48,10 +49,8 @@ pub(super) fn download(
         settings,
         api: api.map_err(|error| hub_error(id, settings, "anything", error))?,
     };
-    let (commit, files) = job.list()?;
-    let folder = cache::model_folder(&settings.cache, id)
-        .join("snapshots")
-        .join(&commit);
+    let (commit, files) = job.list(wanted)?;
+    let folder = job.folder().join("snapshots").join(&commit);
     let repo = job.repo(&commit);
 
     for file in SIDE_FILES
@@ -60,14 +59,8 @@ pub(super) fn download(
     {
         job.fetch(&repo, &commit, file, progress)?;
     }
-    if files.iter().any(|file| file == WEIGHTS) {
-        job.fetch(&repo, &commit, WEIGHTS, progress)?;
-    } else {
-        job.fetch(&repo, &commit, INDEX, progress)?;
-        let index = fs::read(folder.join(INDEX)).map_err(|source| job.cache_error(source))?;
-        for shard in cache::shards(&index)? {
-            job.fetch(&repo, &commit, &shard, progress)?;
-        }
+    if wanted == Wanted::Model {
+        job.weights(&repo, &commit, &files, progress)?;
     }
     job.record(&commit)?;
     Ok(Snapshot { folder, commit })
@@ -90,9 +83,9 @@ impl Job<'_> {
         ))
     }
 
-    /// The commit that the revision means now, and its files; an error if there is no model among
+    /// The commit that the revision means now, and its files; an error if what is wanted is not among
     /// them.
-    fn list(&self) -> Result<(String, Vec<String>), HubError> {
+    fn list(&self, wanted: Wanted) -> Result<(String, Vec<String>), HubError> {
         let info = self.repo(self.id.revision()).info();
         let info = info.map_err(|error| self.error("the file list", error))?;
         if !cache::is_commit(&info.sha) {
@@ -104,10 +97,13 @@ impl Job<'_> {
             .map(|file| file.rfilename)
             .collect();
         let has = |name: &str| files.iter().any(|file| file == name);
-        let file = match (has("config.json"), has(WEIGHTS) || has(INDEX)) {
-            (true, true) => return Ok((info.sha, files)),
-            (false, _) => "config.json",
-            (true, false) => "model.safetensors (PyTorch .bin and GGUF files are not read)",
+        let file = match (wanted, has("config.json"), has(WEIGHTS) || has(INDEX)) {
+            (Wanted::Tokenizer, ..) if !has(TOKENIZER) => TOKENIZER,
+            (Wanted::Tokenizer, ..) | (Wanted::Model, true, true) => return Ok((info.sha, files)),
+            (Wanted::Model, false, _) => "config.json",
+            (Wanted::Model, true, false) => {
+                "model.safetensors (PyTorch .bin and GGUF files are not read)"
+            }
         };
         let shown: Vec<&str> = files.iter().map(String::as_str).take(20).collect();
         Err(HubError::MissingFile {
@@ -115,6 +111,26 @@ impl Job<'_> {
             file,
             found: shown.join(", "),
         })
+    }
+
+    /// Brings the weights: one file, or an index and the shards that it names.
+    fn weights(
+        &self,
+        repo: &ApiRepo,
+        commit: &str,
+        files: &[String],
+        progress: &mut dyn FnMut(Transfer<'_>),
+    ) -> Result<(), HubError> {
+        if files.iter().any(|file| file == WEIGHTS) {
+            return self.fetch(repo, commit, WEIGHTS, progress);
+        }
+        self.fetch(repo, commit, INDEX, progress)?;
+        let index = self.folder().join("snapshots").join(commit).join(INDEX);
+        let index = fs::read(index).map_err(|source| self.cache_error(source))?;
+        for shard in cache::shards(&index)? {
+            self.fetch(repo, commit, &shard, progress)?;
+        }
+        Ok(())
     }
 
     /// Brings one file into the cache, resuming what an earlier attempt left, and checks it.

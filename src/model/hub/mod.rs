@@ -162,6 +162,15 @@ impl fmt::Display for HubId {
     }
 }
 
+/// Which files of a model are needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// All that a model is made of.
+    Model,
+    /// The tokenizer, and the configuration if there is one: kilobytes instead of gigabytes.
+    Tokenizer,
+}
+
 /// How far the download of one file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Transfer<'a> {
@@ -173,21 +182,21 @@ pub struct Transfer<'a> {
     pub total: u64,
 }
 
-/// The folder of a hub model: from the cache if it is complete there, else downloaded; `progress`
+/// The folder of a hub model: from the cache if what is wanted is there, else downloaded; `progress`
 /// hears of every few kilobytes.
 ///
-/// A snapshot without tokenizer.json counts as incomplete, but is returned if nothing more can be
-/// had.
+/// A model without tokenizer.json counts as incomplete, but is returned if nothing more can be had.
 ///
 /// # Errors
 /// See [`HubError`].
 pub fn fetch(
     id: &HubId,
+    wanted: Wanted,
     settings: &HubSettings,
     progress: &mut dyn FnMut(Transfer<'_>),
 ) -> Result<Snapshot, HubError> {
     let cached = cache::find(&settings.cache, id);
-    if let Some(snapshot) = cached.as_ref().filter(|snapshot| snapshot.is_complete()) {
+    if let Some(snapshot) = cached.as_ref().filter(|found| found.is_complete(wanted)) {
         return Ok(snapshot.clone());
     }
     let downloaded = if settings.offline {
@@ -196,7 +205,7 @@ pub fn fetch(
             cache: settings.cache.clone(),
         })
     } else {
-        download::download(id, settings, progress)
+        download::download(id, wanted, settings, progress)
     };
     match (downloaded, cached) {
         (Err(HubError::Offline { .. } | HubError::Network { .. }), Some(snapshot))

@@ -12,7 +12,7 @@ use super::unsaved::Unsaved;
 use crate::feedback::digest::Sha256;
 use crate::feedback::item::Item;
 use crate::feedback::queue::{Plan, Queue, Today, side_order};
-use crate::feedback::record::{Kind, Origin, Outcome, Purpose, Record, Scale};
+use crate::feedback::record::{Kind, Origin, Outcome, Purpose, Record, Scale, UtcMillis};
 use crate::feedback::store::StoreError;
 use crate::feedback::store::begun::Begun;
 use crate::feedback::store::history::{Event, History, Torn};
@@ -232,6 +232,13 @@ fn reason(record: &Record, reasons: &'static [Reason]) -> Option<&'static Reason
     reasons.iter().find(|reason| reason.id == id)
 }
 
+/// A time of day as the annotator's clock showed it: `2026-11-21 21:12`.
+fn local_time(ts: UtcMillis) -> String {
+    let moment = jiff::Timestamp::from_millisecond(ts.0).unwrap_or_default();
+    let here = moment.to_zoned(jiff::tz::TimeZone::system());
+    here.strftime("%Y-%m-%d %H:%M").to_string()
+}
+
 /// Most entries of the history that are listed. Each is read from its file, some 20 µs.
 const LISTED: usize = 5000;
 
@@ -268,13 +275,13 @@ pub fn list<'a>(
         let Some(decision) = decision(&record, &pair) else {
             continue;
         };
-        let when = record.ts.to_string();
+        let when = local_time(record.ts);
         entries.push(Entry {
             id: event.id,
             remarks: Remarks::of(&record, &pair),
             decision,
             scale: record.scale.unwrap_or(pair.scale(Scale::Nine)),
-            when: when.get(..16).unwrap_or(&when).replace('T', " "),
+            when,
             pair: Rc::new(pair),
         });
     }

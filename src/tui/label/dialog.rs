@@ -9,6 +9,7 @@ use super::layout::{self, Regions, centred, inside};
 use super::palette::Palette;
 use super::state::{App, Screen};
 use super::{marks, note};
+use crate::tui::keys::{Action, Mode};
 use crate::tui::text::{Row, fit, sanitise, wrap};
 
 /// After this long a session that was asked to end is taken to be stuck.
@@ -20,7 +21,7 @@ const MOST_OF_ENTRY: usize = 500;
 /// Guidelines, help and prompt: a page to scroll.
 pub(super) fn page(app: &App, canvas: &mut Canvas, title: &str) {
     let area = layout::page(app.size);
-    let pane = &app.view.page;
+    let pane = app.view.page(&app.screen);
     let (first, last) = pane.range();
     let range = format!(" lines {first}–{last}/{} ", pane.rows().len());
     canvas.frame(area, &format!(" {title} "), &range, false);
@@ -51,12 +52,14 @@ fn window(cursor: usize, count: usize, room: usize) -> std::ops::Range<usize> {
 fn commands(app: &App, canvas: &mut Canvas, palette: &Palette) {
     let found = palette.found();
     let room = usize::from(app.size.1 / 2).max(3);
+    let width = usize::from(dialog_width(app).saturating_sub(4));
     let mut rows = vec![format!(":{}", palette.field.shown())];
     for place in window(palette.cursor, found.len(), room) {
         let command = found[place];
         let here = if place == palette.cursor { '>' } else { ' ' };
-        let (name, keys, help) = (command.name, &command.keys, command.help);
-        rows.push(fit(&format!("{here} {name:<16}{keys:<11}{help}"), 72));
+        let (name, keys) = (command.name, &command.keys);
+        let help = if width < 60 { "" } else { command.help };
+        rows.push(fit(&format!("{here} {name:<20}{keys:<10}{help}"), width));
     }
     if found.is_empty() {
         rows.push("  no such command".to_owned());
@@ -123,11 +126,12 @@ fn reasons(app: &App, canvas: &mut Canvas, title: &str) {
 fn hand_over(app: &App, canvas: &mut Canvas) {
     let name = app.setup.hand_over.as_deref().unwrap_or_default();
     let left = app.queue.len();
+    let [yes, no] = [Action::Confirm, Action::Back].map(|action| app.key(Mode::HandOver, action));
     let text = format!(
         "A program, not a person, will judge the remaining {left} pairs. Its judgements are saved \
          under the name {name} and stay marked as simulated. Yours are kept.\n\n\
-         y    yes, let {name} take over\n\
-         Esc  no, I go on"
+         {yes:<5}yes, let {name} take over\n\
+         {no:<5}no, I go on"
     );
     dialog(app, canvas, "Hand over to the simulated labeller?", &text);
 }
@@ -140,8 +144,9 @@ fn read_only(app: &App, canvas: &mut Canvas, regions: &Regions) {
         Some(Act::Decide(decision)) => decision.describe(app.setup.scale),
         _ => "undo".to_owned(),
     };
+    let quit = app.key(Mode::ReadOnly, Action::Quit);
     let text = format!(
-        "This could not be written: {what}.\n{error}\nEverything before it is saved. Quit with q, \
+        "This could not be written: {what}.\n{error}\nEverything before it is saved. Quit with {quit}, \
          fix the cause and start again: this pair comes up again."
     );
     let width = app.size.0;
@@ -162,15 +167,22 @@ pub(super) fn locked(app: &App, canvas: &mut Canvas, holder: &str) {
     let text = match app.asked {
         Some(asked) if app.clock.now_ms().saturating_sub(asked) > PATIENCE_MS => format!(
             "{holder}\n\nIt was asked to save and end, and does not answer: it may be suspended \
-             (fg brings it back) or its machine may be gone. End that process, or read only."
+             (fg brings it back), a comment may be open in an editor there, or its machine may be gone. \
+             End that process, or read only."
         ),
         Some(_) => format!("{holder}\n\nIt was asked to save and end. This takes a second or two."),
-        None => format!(
-            "{holder}\n\nEverything judged there is saved.\n\n\
-             t      take over here: that session saves and ends\n\
-             r      read only\n\
-             Enter  try again, once it was left"
-        ),
+        // The footer has the keys, too.
+        None if app.size.1 < 16 => format!("{holder}\n\nEverything judged there is saved."),
+        None => {
+            let keys = [Action::TakeOver, Action::ReadOnly, Action::Retry];
+            let [take, read, again] = keys.map(|action| app.key(Mode::Locked, action));
+            format!(
+                "{holder}\n\nEverything judged there is saved.\n\n\
+                 {take:<7}take over here: that session saves and ends\n\
+                 {read:<7}read only\n\
+                 {again:<7}try again, once it was left"
+            )
+        }
     };
     dialog(app, canvas, "Open elsewhere", &text);
 }
@@ -189,12 +201,13 @@ pub(super) fn waiting(app: &App, canvas: &mut Canvas) {
 pub(super) fn batch_done(app: &App, canvas: &mut Canvas) {
     let minutes = duration(app.clock.session_active_ms() as f64 / 1000.0);
     let counts = app.counts();
+    let [finish, undo] = [Action::Confirm, Action::Undo].map(|action| app.key(Mode::Done, action));
     let text = format!(
         "Nothing is left to judge.\n\n\
          this session  {counts}\n\
          active time   {minutes}\n\
          in all        {} of {}\n\n\
-         Everything is saved. Enter finishes; u takes back the last judgement.",
+         Everything is saved. {finish} finishes; {undo} takes back the last judgement.",
         app.judged(),
         app.total(),
     );

@@ -14,9 +14,9 @@ use super::pane::Pane;
 use super::ranking;
 use super::remarks::Remarks;
 use super::scale_row;
-use super::state::{App, Pair, Screen};
+use super::state::{App, Pair, Role, Screen};
 use super::view::View;
-use crate::tui::keys::{Action, GAP};
+use crate::tui::keys::{Action, GAP, Mode};
 use crate::tui::text::{Row, columns, fit, sanitise};
 use crate::tui::theme::Theme;
 
@@ -156,7 +156,7 @@ pub fn draw(app: &App, buffer: &mut Buffer) {
         _ => over_base(app, &mut canvas, &regions),
     }
     match &app.search {
-        Some(field) => search(&mut canvas, regions.footer, field),
+        Some(field) => search(app, &mut canvas, regions.footer, field),
         None => footer(app, &mut canvas, regions.footer),
     }
 }
@@ -172,12 +172,13 @@ fn over_base(app: &App, canvas: &mut Canvas, regions: &Regions) {
     dialog::over_pair(app, canvas, regions);
 }
 
-fn search(canvas: &mut Canvas, area: Rect, field: &Field) {
+fn search(app: &App, canvas: &mut Canvas, area: Rect, field: &Field) {
     let end = canvas.put(area, 1, "/", canvas.theme.strong());
     let shown = sanitise(&field.shown()).replace('\n', " ");
     let end = canvas.put(area, end, &shown, canvas.theme.text());
-    let keys = "Enter finds · Esc leaves";
-    canvas.put_right(area, end + 2, keys, canvas.theme.faint());
+    let [enter, esc] = [Action::Confirm, Action::Back].map(|action| app.key(Mode::Search, action));
+    let keys = format!("{enter} finds · {esc} leaves");
+    canvas.put_right(area, end + 2, &keys, canvas.theme.faint());
 }
 
 fn footer(app: &App, canvas: &mut Canvas, area: Rect) {
@@ -238,13 +239,36 @@ fn notice(view: &View, stop: usize) -> String {
 fn last(app: &App, canvas: &mut Canvas, area: Rect) {
     let unkept = app.unkept.as_ref();
     let unkept = unkept.map(|error| format!("What is begun could not be kept: {error}"));
+    let said = match app.message.as_str() {
+        "" => guidance(&app.setup.role, area.width),
+        message => message,
+    };
     let (text, style) = match (app.hint.as_str(), &unkept) {
-        ("", None) => (app.message.as_str(), canvas.theme.text()),
+        ("", None) => (said, canvas.theme.text()),
         ("", Some(unkept)) => (unkept.as_str(), canvas.theme.warning()),
         (hint, _) => (hint, canvas.theme.warning()),
     };
     let room = usize::from(area.width).saturating_sub(2);
     canvas.put(area, 1, &fit(text, room), style);
+}
+
+/// What a judgement does here, as long as nothing else is to be said.
+fn guidance(role: &Role, width: u16) -> &'static str {
+    match (role, width) {
+        (Role::Annotator, _) => "",
+        (Role::Adjudicator, 100..) => {
+            "People disagree on these items. Your judgement settles each; theirs stay in the record."
+        }
+        (Role::Reviewer(_), 100..) => {
+            "Somebody judged these items. Your judgement settles each; theirs stays in the record."
+        }
+        (Role::Adjudicator, 64..) => {
+            "Your judgement settles a dispute; the others' stay on record."
+        }
+        (Role::Reviewer(_), 64..) => "Your judgement settles the item; theirs stays on record.",
+        (Role::Adjudicator, _) => "Your judgement settles a dispute.",
+        (Role::Reviewer(_), _) => "Your judgement settles the item.",
+    }
 }
 
 fn prompt_title(pair: &Pair, view: &View) -> String {

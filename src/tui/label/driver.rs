@@ -367,11 +367,13 @@ impl<'a> Driver<'a> {
                 self.request = None;
                 Ok(Event::Opened(desk, now_ms))
             }
-            Err(error @ StoreError::Locked { .. }) => {
+            Err(StoreError::Locked { annotator, holder }) => {
                 if let Some(request) = &mut self.request {
                     request.renew()?;
                 }
-                Ok(Event::StillLocked(error.to_string()))
+                let holder = holder.map_or(String::new(), |holder| format!(" ({holder})"));
+                let words = format!("annotator {annotator:?} is open elsewhere{holder}");
+                Ok(Event::StillLocked(words))
             }
             Err(error) => Err(error.into()),
         }

@@ -8,6 +8,7 @@ use super::draw::Canvas;
 use super::field::Field;
 use super::state::{App, Screen};
 use super::view::{View, focus};
+use crate::tui::keys::{Action, Mode};
 use crate::tui::text::document::Document;
 use crate::tui::text::find::{matches, places};
 use crate::tui::text::row::Mark;
@@ -101,7 +102,7 @@ pub(super) fn typed(app: &mut App) {
         Screen::History => return app.history.want(text),
         _ => return,
     }
-    app.view.page.rewrap();
+    app.view.page_mut(&app.screen).rewrap();
     app.fit();
 }
 
@@ -152,8 +153,8 @@ pub(super) fn go(app: &mut App, forward: bool) {
     let find = &mut app.view.find;
     let count = find.hits.len();
     if count == 0 {
-        app.hint
-            .push_str("Nothing was searched for; / finds a text.");
+        let slash = app.key(Mode::Judging, Action::Find);
+        app.hint = format!("Nothing was searched for; {slash} finds a text.");
         return;
     }
     find.current = (find.current + if forward { 1 } else { count - 1 }) % count;

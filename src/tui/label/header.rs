@@ -3,7 +3,7 @@
 use ratatui::layout::Rect;
 
 use super::draw::Canvas;
-use super::state::{App, Screen};
+use super::state::{App, Role, Screen};
 use crate::feedback::queue::Today;
 use crate::tui::text::{columns, fit, sanitise};
 
@@ -13,10 +13,11 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas, area: Rect) {
         .round
         .map_or(String::new(), |round| format!("round {round} · "));
     let annotator = sanitise(&app.setup.annotator).replace('\n', "␊");
+    let work = work(&app.setup.role, area.width);
     let left = match area.width {
-        ..64 => " label".to_owned(),
-        64..100 => format!(" label  {round}blind"),
-        _ => format!(" label  {round}annotator {} · blind", fit(&annotator, 24)),
+        ..64 => format!(" {work}"),
+        64..100 => format!(" {work}  {round}blind"),
+        _ => format!(" {work}  {round}annotator {} · blind", fit(&annotator, 24)),
     };
     let end = canvas.put(area, 0, &left, canvas.theme.strong());
     let mut parts = progress(app, area.width);
@@ -32,6 +33,16 @@ pub(super) fn draw(app: &App, canvas: &mut Canvas, area: Rect) {
         parts.remove(parts.len() - 2);
     }
     canvas.put_right(area, end, &format!("{} ", parts.join("   ")), style);
+}
+
+/// What is done here, with as many words as fit.
+fn work(role: &Role, width: u16) -> String {
+    match role {
+        Role::Annotator => "label".to_owned(),
+        Role::Adjudicator => "adjudicate".to_owned(),
+        Role::Reviewer(_) if width < 64 => "review".to_owned(),
+        Role::Reviewer(of) => format!("review of {}", fit(&sanitise(of).replace('\n', "␊"), 16)),
+    }
 }
 
 fn saved(app: &App) -> &'static str {

@@ -11,7 +11,7 @@ use super::unsaved;
 use super::update::show;
 use super::view::View;
 use crate::feedback::record::Scale;
-use crate::tui::keys::Step;
+use crate::tui::keys::{Action, Mode, Step};
 
 /// A judgement or skip that stands.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,7 +26,7 @@ pub struct Entry {
     pub scale: Scale,
     /// What was said beside it.
     pub remarks: Remarks,
-    /// Day and time in UTC, to the minute.
+    /// Day and time of the annotator's clock, to the minute.
     pub when: String,
 }
 
@@ -211,7 +211,8 @@ pub(super) fn open_entry(app: &mut App, at: u64) {
     let changes = entry.id;
     app.revision = Some(Revision { entry, aside });
     show(app, at);
-    app.hint = format!("judged before: {words} · judge again, or Esc leaves it");
+    let esc = app.key(Mode::Judging, Action::Back);
+    app.hint = format!("judged before: {words} · judge again, or {esc} leaves it");
     if unsaved::take_up(app, Some(changes)) {
         app.hint += " · what was begun on it is back";
     }

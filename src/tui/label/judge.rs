@@ -13,10 +13,13 @@ use super::state::{App, Done, Pair, Remarks, Screen};
 use super::unsaved;
 use super::update::{Effect, show};
 use crate::feedback::record::Layout;
-use crate::tui::keys::{Action, Key};
+use crate::tui::keys::{Action, Key, Mode};
 
 /// Why an entry of the history that is open has to be left before undo or redo.
-const CLOSE_FIRST: &str = "Esc leaves this entry first.";
+fn close_first(app: &App) -> String {
+    let esc = app.key(Mode::Judging, Action::Back);
+    format!("{esc} leaves this entry first.")
+}
 
 /// Actions that may end in a record about the pair on the screen. A key that was typed before this
 /// pair appeared was meant for another one.
@@ -55,7 +58,8 @@ pub(super) fn grade(app: &mut App, key: Option<Key>) -> Vec<Effect> {
     }
     app.selected = Some(decision);
     let words = decision.describe(app.setup.scale);
-    app.hint = format!("selected: {words} · Enter saves it");
+    let enter = app.key(Mode::Judging, Action::CommitSelected);
+    app.hint = format!("selected: {words} · {enter} saves it");
     vec![]
 }
 
@@ -83,7 +87,8 @@ pub(super) fn decide(app: &mut App, decision: Decision) -> Vec<Effect> {
     );
     if !unjudged && let Some(side) = unseen_side(app) {
         let side = letter(side);
-        app.hint = format!("Answer {side} has not been on the screen yet: Tab shows it.");
+        let tab = app.key(Mode::Judging, Action::NextPane);
+        app.hint = format!("Answer {side} has not been on the screen yet: {tab} shows it.");
         return vec![];
     }
     let Some(pair) = app.pair().cloned() else {
@@ -138,7 +143,7 @@ pub(super) fn undo(app: &mut App) -> Vec<Effect> {
         return vec![];
     }
     if app.revision.is_some() {
-        app.hint.push_str(CLOSE_FIRST);
+        app.hint = close_first(app);
         return vec![];
     }
     let Some(last) = app.done.last() else {
@@ -153,7 +158,7 @@ pub(super) fn undo(app: &mut App) -> Vec<Effect> {
 
 pub(super) fn redo(app: &mut App) -> Vec<Effect> {
     if app.revision.is_some() {
-        app.hint.push_str(CLOSE_FIRST);
+        app.hint = close_first(app);
         return vec![];
     }
     let Some(undone) = app.undone.last() else {
@@ -270,8 +275,14 @@ fn settle(app: &mut App, done: Done) {
         app.undone.clear();
     }
     let words = done.decision.describe(app.setup.scale);
-    let what = if done.revision { "changed to" } else { "last" };
-    app.message = format!("{what}: {words} · u undo");
+    let what = match done.decision {
+        _ if done.revision => "changed to",
+        Decision::Skip(_) | Decision::Defer => "last",
+        _ if app.setup.role.settles() => "settled",
+        _ => "last",
+    };
+    let undo = app.key(Mode::Judging, Action::Undo);
+    app.message = format!("{what}: {words} · {undo} undo");
     let before = app.today();
     app.done.push(done);
     if let (Some(before), Some(now)) = (before, app.today())
@@ -296,7 +307,8 @@ fn take_back(app: &mut App) {
     } else {
         "taken back:"
     };
-    app.message = format!("{what} {words} · U redo");
+    let redo = app.key(Mode::Judging, Action::Redo);
+    app.message = format!("{what} {words} · {redo} redo");
     if !done.revision {
         unsaved::put_by(app);
         let deferred = done.decision == Decision::Defer;

@@ -5,6 +5,7 @@ use super::draw::Canvas;
 use super::field::{Field, LONGEST};
 use super::state::{App, Screen};
 use super::update::Effect;
+use crate::tui::keys::Action;
 use crate::tui::text::wrap;
 
 /// Opens the comment of the pair on the screen, or of the judgement at the cursor of the history.
@@ -14,7 +15,22 @@ pub(super) fn open(app: &mut App) {
         super::history::open_entry(app, at);
     }
     if app.screen == Screen::Judging {
-        app.screen = Screen::Note(Field::new(&app.remarks.note));
+        let text = app.put_away.take();
+        let text = text.as_deref().unwrap_or(&app.remarks.note);
+        app.screen = Screen::Note(Field::new(text));
+    }
+}
+
+/// Esc: the comment is as it was before. What was typed is not lost with one wrong key.
+pub(super) fn put_away(app: &mut App) {
+    let Screen::Note(field) = &app.screen else {
+        return;
+    };
+    let typed = field.text().trim();
+    if !typed.is_empty() && typed != app.remarks.note {
+        app.put_away = Some(typed.to_owned());
+        let c = app.key(app.mode_of(&app.base()), Action::Note);
+        app.hint = format!("The comment is as it was; {c} brings back what was typed.");
     }
 }
 
@@ -27,7 +43,11 @@ pub(super) fn keep(app: &mut App) {
     app.hint = match (app.remarks.note.is_empty(), &app.revision) {
         (true, _) => "No comment.".to_owned(),
         (false, None) => "The comment is saved together with the judgement.".to_owned(),
-        (false, Some(_)) => "Enter saves the comment; Esc leaves all as it was.".to_owned(),
+        (false, Some(_)) => {
+            let [enter, esc] = [Action::CommitSelected, Action::Back]
+                .map(|action| app.key(app.mode_of(&app.screen), action));
+            format!("{enter} saves the comment; {esc} leaves all as it was.")
+        }
     };
 }
 

@@ -9,7 +9,7 @@ use super::ranks::Ranks;
 use super::scale::Decision;
 use super::state::{App, Pair};
 use super::view;
-use crate::tui::keys::Step;
+use crate::tui::keys::{Action, Mode, Step};
 use crate::tui::text::{Row, fit};
 
 /// Rows in which the first words of an answer are looked for.
@@ -33,8 +33,18 @@ pub(super) fn send(app: &mut App, digit: Option<usize>) {
     let next = ranks.unranked().find(|&other| other > side);
     match next.or_else(|| ranks.unranked().next()) {
         Some(next) => view::focus(app, next),
-        None => app.hint = format!("{} · Enter saves it", ranks.describe()),
+        None => app.hint = ranked(app, ranks),
     }
+}
+
+/// A ranking in words, and what saves it once it is whole.
+fn ranked(app: &App, ranks: Ranks) -> String {
+    let words = ranks.describe();
+    if ranks.unranked().next().is_some() {
+        return words;
+    }
+    let enter = app.key(Mode::Ranking, Action::CommitSelected);
+    format!("{words} · {enter} saves it")
 }
 
 /// Moves the answer on the screen in the ranking.
@@ -52,7 +62,7 @@ fn change(app: &mut App, change: impl FnOnce(&mut Ranks, usize) -> bool) {
     if change(&mut ranks, side) {
         app.clock.change();
         app.selected = Some(Decision::Rank(ranks));
-        app.hint = ranks.describe();
+        app.hint = ranked(app, ranks);
     } else if ranks.rank(side).is_none() {
         app.hint = format!(
             "Answer {} has no rank yet: a digit gives it one.",

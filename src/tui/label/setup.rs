@@ -17,11 +17,32 @@ pub struct Guidelines {
     pub sha256: Sha256,
 }
 
+/// What a judgement on this screen is for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Role {
+    /// An annotator's own opinion, one among others.
+    #[default]
+    Annotator,
+    /// It settles what people disagree on.
+    Adjudicator,
+    /// It settles what this annotator judged.
+    Reviewer(String),
+}
+
+impl Role {
+    /// Whether what others judged is settled.
+    pub fn settles(&self) -> bool {
+        *self != Self::Annotator
+    }
+}
+
 /// Who judges, what is asked, and how the screen behaves.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setup {
     /// Who judges.
     pub annotator: String,
+    /// And what for.
+    pub role: Role,
     /// The answers that are possible.
     pub scale: Scale,
     /// A digit commits at once; otherwise it selects and Enter commits.
@@ -51,6 +72,7 @@ impl Setup {
     pub fn new(annotator: String) -> Self {
         Self {
             annotator,
+            role: Role::default(),
             scale: Scale::Nine,
             auto_commit: true,
             show_rate: true,

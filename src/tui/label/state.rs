@@ -17,13 +17,13 @@ use crate::feedback::queue::Today;
 use crate::feedback::record::Scale;
 use crate::feedback::report::Report;
 use crate::feedback::store::begun::Begun;
-use crate::tui::keys::{Context, Key, Mode};
+use crate::tui::keys::{Action, Context, Key, Mode};
 use crate::tui::text::document::Document;
 use crate::tui::text::markdown;
 
 pub use super::pair::Pair;
 pub use super::remarks::Remarks;
-pub use super::setup::{Guidelines, Setup};
+pub use super::setup::{Guidelines, Role, Setup};
 pub use super::work::{Desk, Done, Ending, Revision};
 
 /// What fills the screen or lies over it.
@@ -105,6 +105,8 @@ pub struct App {
     /// What was begun on pairs that are not on the screen: an undo brought up others, or it was kept
     /// from an earlier session.
     pub begun: Vec<Unsaved>,
+    /// What was typed as a comment on the pair and left with Esc: the comment opens with it again.
+    pub put_away: Option<String>,
     /// Why what is begun could not be kept, until it is.
     pub unkept: Option<String>,
     /// What was begun in other work, such as another batch.
@@ -158,6 +160,7 @@ impl App {
             selected: None,
             remarks: Remarks::default(),
             begun: Vec::new(),
+            put_away: None,
             unkept: None,
             begun_elsewhere: Vec::new(),
             revision: None,
@@ -266,7 +269,10 @@ impl App {
         let choices = match mode {
             Mode::Reason => self.screen.reasons().len(),
             Mode::Flags => self.setup.flags.len(),
-            _ => self.pair().map_or(9, |pair| pair.answers()),
+            _ => {
+                let ranking = self.pair().filter(|pair| pair.is_ranking());
+                ranking.map_or(9, |pair| pair.answers())
+            }
         };
         Context {
             mode,
@@ -277,6 +283,14 @@ impl App {
             flip: self.flips(),
             hand_over: self.setup.hand_over.is_some(),
         }
+    }
+
+    /// The first key of an action where the screen is in this mode, as it is written: a message must
+    /// not name a key that was moved.
+    pub fn key(&self, mode: Mode, action: Action) -> String {
+        let keys = self.setup.keymap.shown_for(&self.context_of(mode), action);
+        let first = keys.as_deref().and_then(|keys| keys.split(' ').next());
+        first.unwrap_or_default().to_owned()
     }
 
     /// The decision under a key, if it is one of the scale's.
@@ -346,17 +360,12 @@ impl App {
 
     /// The page that is open over the pair, for so many columns.
     fn page(&self, width: usize) -> Option<Document> {
-        let text = match &self.screen {
-            Screen::Guidelines { .. } => {
-                let guidelines = self.setup.guidelines.as_ref()?;
-                return Some(markdown::document(&guidelines.text));
-            }
-            Screen::Help(wanted) => Some(super::palette::help_text(self, wanted)),
-            Screen::Prompt => self.pair().map(|pair| pair.prompt_text()),
-            Screen::Statistics => return Some(super::statistics::document(self, width)),
-            _ => None,
-        };
-        text.map(|text| Document::raw(&text))
+        Some(match &self.screen {
+            Screen::Guidelines { .. } => markdown::document(&self.setup.guidelines.as_ref()?.text),
+            Screen::Help(wanted) => Document::raw(&super::palette::help_text(self, wanted)),
+            Screen::Statistics => super::statistics::document(self, width),
+            _ => return None,
+        })
     }
 
     /// Wraps everything for the current size; called after whatever changed text, size or marks.
@@ -368,8 +377,11 @@ impl App {
             self.view.fit(&pair, &regions);
         }
         let size = inside(super::layout::page(self.size)).as_size();
-        if let Some(page) = self.page(usize::from(size.width)) {
-            self.view.page.fit(size.into(), |width| page.rows(width));
+        if self.screen == Screen::Prompt {
+            self.view.fit_prompt(size.into());
+        } else if let Some(page) = self.page(usize::from(size.width)) {
+            let pane = self.view.page_mut(&self.screen);
+            pane.fit(size.into(), |width| page.rows(width));
         }
     }
 

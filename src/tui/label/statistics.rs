@@ -37,7 +37,7 @@ pub(super) fn open(app: &mut App) -> Vec<Effect> {
 pub(super) fn counted(app: &mut App, report: Result<Box<Report>, String>, left: usize) {
     (app.statistics, app.left_anywhere) = (Some(report), left);
     if app.screen == Screen::Statistics {
-        app.view.page.rewrap();
+        app.view.page_mut(&app.screen).rewrap();
         app.fit();
     }
 }

@@ -128,6 +128,7 @@ pub(super) fn show(app: &mut App, now: u64) {
     app.clock.show(now);
     app.view = app.view.afresh();
     app.search = None;
+    app.put_away = None;
     app.screen = app.base();
     app.fit();
 }
@@ -149,8 +150,11 @@ fn paste(app: &mut App, text: &str, at: u64) {
     app.clock.key(at);
     app.hint.clear();
     if !app.mode().is_text() {
-        app.hint
-            .push_str("Pasted text is ignored here; c opens a comment for it.");
+        let c = app.key(app.mode_of(&app.base()), Action::Note);
+        app.hint = match c.as_str() {
+            "" => "Pasted text is ignored here.".to_owned(),
+            c => format!("Pasted text is ignored here; {c} opens a comment for it."),
+        };
     } else if !edit_field(app, |field| field.insert(text)) {
         app.hint
             .push_str("The pasted text does not fit: nothing was taken from it.");
@@ -281,8 +285,8 @@ pub(super) fn open_page(app: &mut App, screen: Screen) {
         app.hint.push_str("This project has no guidelines.md.");
         return;
     }
+    app.view.turn_to(&screen);
     app.screen = screen;
-    app.view.page = super::pane::Pane::default();
     app.fit();
 }
 
@@ -315,6 +319,7 @@ fn back(app: &mut App, at: u64) {
     if app.search.is_some() {
         return super::find::leave(app);
     }
+    note::put_away(app);
     match app.screen {
         Screen::Guidelines { first: true } => app.clock.show(at),
         Screen::Judging => return history::put_back(app, at),

@@ -30,8 +30,10 @@ pub struct View {
     pub on_prompt: bool,
     /// The focus was moved and is shown. Before that neither answer stands out: it would bias.
     pub focused: bool,
-    /// Guidelines, prompt or help, while they are open.
-    pub page: Pane,
+    /// Guidelines, help or statistics, while they are open.
+    page: Pane,
+    /// The whole prompt as a page, once it was opened.
+    whole_prompt: Pane,
     /// Markdown is shown as it is meant. It stays so from pair to pair.
     pub markdown: bool,
     /// The words in which two answers differ are marked. It stays so from pair to pair.
@@ -85,6 +87,30 @@ impl View {
         }
     }
 
+    /// The pane of the page that is open.
+    pub fn page(&self, screen: &Screen) -> &Pane {
+        match screen {
+            Screen::Prompt => &self.whole_prompt,
+            _ => &self.page,
+        }
+    }
+
+    /// The same to change.
+    pub(super) fn page_mut(&mut self, screen: &Screen) -> &mut Pane {
+        match screen {
+            Screen::Prompt => &mut self.whole_prompt,
+            _ => &mut self.page,
+        }
+    }
+
+    /// Opens a page at its top.
+    pub(super) fn turn_to(&mut self, screen: &Screen) {
+        match screen {
+            Screen::Prompt => self.whole_prompt.scroll(Step::Top),
+            _ => self.page = Pane::default(),
+        }
+    }
+
     /// The pane of a stop: an answer, or the prompt behind the last of them.
     pub fn pane(&mut self, stop: usize) -> &mut Pane {
         match self.answers.get_mut(stop) {
@@ -111,6 +137,14 @@ impl View {
             };
             let size = inside(area).as_size().into();
             self.pane(stop).fit(size, |width| document.rows(width));
+        }
+    }
+
+    /// Wraps the prompt for its page; only once, as long as the page keeps its width.
+    pub(super) fn fit_prompt(&mut self, size: (u16, u16)) {
+        let prompt = self.texts.as_ref().and_then(|texts| texts.documents.last());
+        if let Some(prompt) = prompt {
+            self.whole_prompt.fit(size, |width| prompt.rows(width));
         }
     }
 
@@ -167,7 +201,7 @@ pub(super) fn scroll(app: &mut App, step: Step) {
     let flips = app.flips();
     match app.screen {
         Screen::Guidelines { .. } | Screen::Help(_) | Screen::Prompt | Screen::Statistics => {
-            app.view.page.scroll(step);
+            app.view.page_mut(&app.screen).scroll(step);
         }
         _ if app.view.on_prompt || flips => scroll_focused(app, step),
         _ => scroll_both(&mut app.view.answers, step),

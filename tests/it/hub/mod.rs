@@ -10,7 +10,7 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rlhf::model::hub::{self, HubError, HubId, HubSettings, Snapshot, Token};
+use rlhf::model::hub::{self, HubError, HubId, HubSettings, Snapshot, Token, Wanted};
 use tempfile::TempDir;
 
 use server::{COMMIT, Fault, Plan, Request, Server, weights};
@@ -62,7 +62,7 @@ fn id(text: &str) -> HubId {
 }
 
 fn fetch(settings: &HubSettings) -> Result<Snapshot, HubError> {
-    hub::fetch(&id("org/tiny"), settings, &mut |_| {})
+    hub::fetch(&id("org/tiny"), Wanted::Model, settings, &mut |_| {})
 }
 
 fn home() -> TempDir {
@@ -94,7 +94,7 @@ fn downloads_what_is_needed_once() {
     let (server, home) = (with_files(&weights(), obedient()), home());
     let mut settings = settings(&server, &home);
     let mut last = HashMap::new();
-    let snapshot = hub::fetch(&id("org/tiny"), &settings, &mut |transfer| {
+    let snapshot = hub::fetch(&id("org/tiny"), Wanted::Model, &settings, &mut |transfer| {
         last.insert(transfer.file.to_owned(), (transfer.done, transfer.total));
     });
     let snapshot = snapshot.unwrap();
@@ -149,6 +149,37 @@ fn downloads_what_is_needed_once() {
 }
 
 #[test]
+fn a_tokenizer_is_had_without_the_weights_and_the_weights_come_when_they_are_wanted() {
+    let (server, home) = (with_files(&weights(), obedient()), home());
+    let settings = settings(&server, &home);
+    let fetch = |wanted| hub::fetch(&id("org/tiny"), wanted, &settings, &mut |_| {}).unwrap();
+    let snapshot = fetch(Wanted::Tokenizer);
+    assert_eq!(read(&snapshot, "tokenizer.json"), b"{}");
+    assert_eq!(read(&snapshot, "tokenizer_config.json"), b"{ }");
+    assert!(!snapshot.folder.join("model.safetensors").exists());
+    let asked = |name: &str| server.requests().iter().any(|r| r.path.ends_with(name));
+    assert!(asked("tokenizer.json") && !asked("model.safetensors"));
+    // What is there is not asked for again, and is no model yet.
+    let before = server.requests().len();
+    assert_eq!(fetch(Wanted::Tokenizer), snapshot);
+    assert_eq!(server.requests().len(), before);
+    let model = fetch(Wanted::Model);
+    assert_eq!(read(&model, "model.safetensors"), weights());
+
+    // A repository of a tokenizer alone has one, and no model.
+    let alone = Server::new(&[("tokenizer.json", b"{}")], obedient());
+    let home = self::home();
+    let settings = self::settings(&alone, &home);
+    let fetch = |wanted| hub::fetch(&id("org/tiny"), wanted, &settings, &mut |_| {});
+    fetch(Wanted::Tokenizer).unwrap();
+    let said = fetch(Wanted::Model).unwrap_err().to_string();
+    assert!(
+        said.contains("org/tiny@main holds no config.json"),
+        "{said}"
+    );
+}
+
+#[test]
 fn a_cache_made_by_python_is_used_without_network() {
     let home = home();
     let folder = cached(
@@ -166,12 +197,12 @@ fn a_cache_made_by_python_is_used_without_network() {
     assert_eq!(fetch(&settings).unwrap(), expected);
     let pinned = id(&format!("org/tiny@{COMMIT}"));
     assert_eq!(
-        hub::fetch(&pinned, &settings, &mut |_| {}).unwrap(),
+        hub::fetch(&pinned, Wanted::Model, &settings, &mut |_| {}).unwrap(),
         expected
     );
 
     let other = id(&format!("org/tiny@{OTHER_COMMIT}"));
-    let error = hub::fetch(&other, &settings, &mut |_| {}).unwrap_err();
+    let error = hub::fetch(&other, Wanted::Model, &settings, &mut |_| {}).unwrap_err();
     assert!(matches!(error, HubError::Offline { .. }));
 }
 
@@ -182,7 +213,13 @@ fn a_revision_is_pinned_for_all_files_and_recorded() {
         ("org/tiny@refs/pr/1", "refs/refs/pr/1"),
     ] {
         let (server, home) = (with_files(&weights(), obedient()), home());
-        let snapshot = hub::fetch(&id(text), &settings(&server, &home), &mut |_| {}).unwrap();
+        let snapshot = hub::fetch(
+            &id(text),
+            Wanted::Model,
+            &settings(&server, &home),
+            &mut |_| {},
+        )
+        .unwrap();
         assert_eq!(snapshot.commit, COMMIT);
         let recorded = std::fs::read_to_string(model_folder(&home).join(reference)).unwrap();
         assert_eq!(recorded, COMMIT);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rlhf::model::hub::{HubError, HubSettings, Token};
+use rlhf::model::hub::{HubError, HubSettings, Token, Wanted};
 use rlhf::model::source::{LocalModel, ModelSource, SourceError};
 
 use super::server::{COMMIT, weights};
@@ -142,7 +142,10 @@ fn resolving_a_hub_id_gives_a_folder_and_its_pin() {
     let (server, home) = (with_files(&weights(), obedient()), home());
     let settings = settings(&server, &home);
     let source = ModelSource::parse("org/tiny@v1").unwrap();
-    let LocalModel::Folder { path, pin } = source.resolve(&settings, &mut |_| {}).unwrap() else {
+    let LocalModel::Folder { path, pin } = source
+        .resolve(Wanted::Model, &settings, &mut |_| {})
+        .unwrap()
+    else {
         panic!("a hub model is a folder");
     };
     assert_eq!(path, model_folder(&home).join("snapshots").join(COMMIT));
@@ -154,7 +157,7 @@ fn resolving_a_hub_id_gives_a_folder_and_its_pin() {
     );
     assert_eq!(
         ModelSource::Embedded
-            .resolve(&settings, &mut |_| {})
+            .resolve(Wanted::Model, &settings, &mut |_| {})
             .unwrap(),
         LocalModel::Embedded
     );
@@ -164,7 +167,9 @@ fn resolving_a_hub_id_gives_a_folder_and_its_pin() {
         ..settings
     };
     let missing = ModelSource::parse("models/smollm2").unwrap();
-    let error = missing.resolve(&offline, &mut |_| {}).unwrap_err();
+    let error = missing
+        .resolve(Wanted::Model, &offline, &mut |_| {})
+        .unwrap_err();
     assert!(
         matches!(&error, SourceError::Hub(inner) if matches!(**inner, HubError::Offline { .. }))
     );

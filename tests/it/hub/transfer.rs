@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Mutex;
 
-use rlhf::model::hub::{self, HubError, HubSettings};
+use rlhf::model::hub::{self, HubError, HubSettings, Wanted};
 use tempfile::TempDir;
 
 use super::server::{COMMIT, Fault, Plan, tag, weights};
@@ -26,6 +26,7 @@ fn a_partial_file_is_resumed() {
     let mut first = None;
     let snapshot = hub::fetch(
         &id("org/tiny"),
+        Wanted::Model,
         &settings(&server, &home),
         &mut |transfer| {
             if transfer.file == "model.safetensors" {

@@ -1,0 +1,65 @@
+//! Going on with a run that was stopped.
+
+use std::path::{Path, PathBuf};
+
+use color_eyre::Result;
+use color_eyre::eyre::bail;
+
+use super::{hashed, now};
+use crate::run::{Input, RunDirectory};
+
+/// The run in the folder `path`, if `inputs` are what it was started with.
+pub(super) fn run(path: &Path, inputs: &[PathBuf]) -> Result<RunDirectory> {
+    let run = RunDirectory::open(path)?;
+    check_same(&run, &hashed(inputs)?)?;
+    run.resume(&now())?;
+    Ok(run)
+}
+
+/// A resumed run must go on with the contents that it was started with, wherever they are now.
+fn check_same(run: &RunDirectory, now: &[Input]) -> Result<()> {
+    let before = run.provenance()?.inputs;
+    let hashes = |inputs: &[Input]| inputs.iter().map(|i| i.sha256.clone()).collect::<Vec<_>>();
+    if hashes(&before) != hashes(now) {
+        let names: Vec<_> = before
+            .iter()
+            .map(|i| i.path.display().to_string())
+            .collect();
+        bail!(
+            "{run} was started with other data, or its data have changed: it read {}; bring those back, or start a new run with \
+             --config {run}/config.toml",
+            names.join(", "),
+            run = run.path().display(),
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::PathBuf;
+
+    use crate::cli::job::Job;
+    use crate::cli::job::tests::resolve;
+    use crate::policy::config::PpoConfig;
+
+    #[test]
+    fn a_resumed_run_needs_the_contents_that_it_was_started_with() {
+        let project = tempfile::tempdir().unwrap();
+        let [prompts, moved] = ["a", "b"].map(|name| project.path().join(name));
+        fs::write(&prompts, "abc").unwrap();
+        let root = project.path().to_str().unwrap();
+        let open = |job: Job<PpoConfig>, path: &PathBuf| {
+            job.open_run("ppo", 1, "cpu", None, std::slice::from_ref(path))
+        };
+        let run = open(resolve(&["--dir", root]), &prompts).unwrap();
+        let again = || resolve(&["--resume", run.path().to_str().unwrap()]);
+        fs::rename(&prompts, &moved).unwrap();
+        assert_eq!(open(again(), &moved).unwrap(), run);
+        fs::write(&moved, "abd").unwrap();
+        let error = open(again(), &moved).unwrap_err().to_string();
+        assert!(error.contains("was started with other data"), "{error}");
+        assert_eq!(run.provenance().unwrap().resumed.len(), 1);
+    }
+}
