@@ -80,7 +80,10 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     args.question.put_to(&mut report);
     let disputes = disputes(&Votes::new(&labels), args.examples);
     let about = About {
-        title: args.title.clone().unwrap_or_else(|| super::title(&args.dir)),
+        title: args
+            .title
+            .clone()
+            .unwrap_or_else(|| super::title(&args.dir)),
         written: Stamps::system().now(),
         sources,
         names: args.names,
