@@ -203,7 +203,7 @@ impl Export<'_> {
     fn chosen(
         &mut self,
         labels: Walk,
-        mut take: impl FnMut(&mut Self, Label, Item) -> io::Result<()>,
+        mut take: impl FnMut(&mut Self, Label, Item) -> Result<(), ExportError>,
     ) -> Result<(), ExportError> {
         for label in labels {
             let (label, item) = label?;
@@ -262,7 +262,7 @@ impl Export<'_> {
                 *reason += 1;
                 return Ok(());
             }
-            export.judgement(&judged(&item, &label.record))
+            Ok(export.judgement(&judged(&item, &label.record))?)
         })
     }
 

@@ -1,12 +1,13 @@
 //! What one annotator said about an item, without the text: all that is kept of a judgement until those of
 //! the others are there.
 
+use super::ExportError;
 use crate::feedback::formats::judged::{Judged, Said};
 use crate::feedback::formats::native::{policy, said};
 use crate::feedback::item::Item;
 use crate::feedback::labels::Label;
+use crate::feedback::spill::Room;
 use crate::feedback::spill::sort::{Fields, Sorter};
-use crate::feedback::spill::{Room, RoomError};
 use serde::{Deserialize, Serialize};
 use std::io;
 
@@ -66,20 +67,20 @@ impl Opinions {
     }
 
     /// Takes the opinion about the item with an index.
-    pub fn add(&mut self, item: usize, opinion: &Opinion) -> io::Result<()> {
+    pub fn add(&mut self, item: usize, opinion: &Opinion) -> Result<(), ExportError> {
         let mut row = (item as u64).to_be_bytes().to_vec();
         row.extend(self.taken.to_be_bytes());
-        serde_json::to_writer(&mut row, opinion)?;
+        serde_json::to_writer(&mut row, opinion).map_err(io::Error::from)?;
         self.taken += 1;
-        self.rows.push(&row).map_err(io::Error::other)
+        Ok(self.rows.push(&row)?)
     }
 
     /// Shows `take` the opinions about each item, in the order of the items; those about the same one in
     /// the order they came.
-    pub fn by_item<E: From<RoomError> + From<io::Error>>(
+    pub fn by_item(
         self,
-        mut take: impl FnMut(u64, &[Opinion]) -> Result<(), E>,
-    ) -> Result<(), E> {
+        mut take: impl FnMut(u64, &[Opinion]) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
         let sorted = self.rows.sorted()?;
         let mut rows = sorted.rows()?;
         let (mut item, mut opinions) = (0, Vec::new());

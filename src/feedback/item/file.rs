@@ -58,9 +58,6 @@ pub fn batch_name(file: &Path) -> String {
     safe.trim_start_matches(['.', '-']).to_owned()
 }
 
-/// Bytes of a file that a thread reads before what it kept of them is taken.
-const SHARE: u64 = 32 << 20;
-
 /// Reads one batch, in file order, on all cores. A last line that a crash cut off is left out: it was
 /// shown to nobody.
 ///
@@ -76,27 +73,29 @@ fn read_batch_with<T: Send>(
     keep: &(impl Fn(Item) -> T + Sync),
 ) -> Result<Vec<T>, SamplesError> {
     let (mut kept, mut ids) = (Vec::new(), Vec::new());
-    let end = each_part(path, &|item, _| keep(item), &mut |part, names| {
+    let end = each_part(path, u64::MAX, &|item, _| keep(item), &mut |part, names| {
         put(&mut kept, part);
         ids.extend(names);
         Ok(())
     });
-    ids.sort_unstable();
+    // Each part's are sorted: this merges them.
+    ids.sort();
     if ids.windows(2).any(|two| two[0] == two[1]) {
         check_repeated(path)?;
     }
     end.map(|()| kept)
 }
 
-/// Reads one batch on all cores, a part of it at a time: `keep` takes each item as soon as it is checked,
-/// with the bytes of the file where its row stands, and `take` what was kept of a part, in file order,
-/// with hashes of the ids: an item that occurs twice is not looked for. What comes before an error is taken
-/// too.
+/// Reads one batch on all cores, each of which takes up to `share` bytes at a time: `keep` takes each item
+/// as soon as it is checked, with the bytes of the file where its row stands, and `take` what was kept of
+/// a part, in file order, with sorted hashes of the ids: an item that occurs twice is not looked for. What
+/// comes before an error is taken too.
 ///
 /// # Errors
 /// [`SamplesError`] naming file and line: malformed rows, wrong hashes; and what `take` returns.
 pub fn each_part<T: Send>(
     path: &Path,
+    share: u64,
     keep: &(impl Fn(Item, Range<u64>) -> T + Sync),
     take: &mut dyn FnMut(Vec<T>, Vec<u64>) -> Result<(), SamplesError>,
 ) -> Result<(), SamplesError> {
@@ -105,7 +104,7 @@ pub fn each_part<T: Send>(
     let len = file.get_ref().metadata().map_err(failed(path))?.len();
     let (mut start, mut before) = (0, 0);
     loop {
-        let bounds = bounds(&mut file, start, len).map_err(failed(path))?;
+        let bounds = bounds(&mut file, start..len, share).map_err(failed(path))?;
         start = bounds[bounds.len() - 1].end;
         for part in read_parts(path, &bounds, start >= len, &hash, keep) {
             take(part.kept, part.ids)?;
@@ -124,20 +123,20 @@ pub fn each_part<T: Send>(
     }
 }
 
-/// What comes from `start` on of a file with `len` bytes, for each core a part that ends with a line: as
-/// large as each other, and one alone if little is left. The last one of the file has no end.
-fn bounds(file: &mut BufReader<File>, start: u64, len: u64) -> io::Result<Vec<Range<u64>>> {
+/// What is left of a file, for each core a part that ends with a line: as large as each other, at most about
+/// `most` bytes, and one alone if little is left. The last one of the file has no end.
+fn bounds(file: &mut BufReader<File>, left: Range<u64>, most: u64) -> io::Result<Vec<Range<u64>>> {
     const WORTH_A_THREAD: u64 = 1 << 20;
     let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
-    let left = len.saturating_sub(start);
-    let shares = cores.min(left / WORTH_A_THREAD).max(1);
-    let share = (left / shares).min(SHARE);
+    let bytes = left.end.saturating_sub(left.start);
+    let shares = cores.min(bytes / WORTH_A_THREAD).max(1);
+    let share = (bytes / shares).min(most);
     let mut bounds = Vec::new();
-    let mut from = start;
+    let mut from = left.start;
     for n in 1..=shares {
-        let end = start + share * n;
-        let whole = n == shares && share < SHARE;
-        let end = match end < len && !whole {
+        let end = left.start + share * n;
+        let is_last = n == shares && share < most;
+        let end = match end < left.end && !is_last {
             true => file.seek(SeekFrom::Start(end))? + file.skip_until(b'\n')? as u64,
             false => u64::MAX,
         };
@@ -209,6 +208,7 @@ fn read_part<T>(
         Ok(lines) => (lines, None),
         Err(error) => (0, Some(error)),
     };
+    ids.sort_unstable();
     Part {
         kept,
         ids,

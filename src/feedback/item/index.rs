@@ -15,6 +15,9 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+/// Bytes that a core reads before what it kept of them is sorted.
+pub(super) const SHARE: u64 = 16 << 20;
+
 /// A name as short as any other: equal for equal names, and for no others.
 pub type Name = [u8; 16];
 
@@ -142,7 +145,7 @@ impl Reading {
     fn file(&mut self, path: PathBuf) -> Result<(), SamplesError> {
         let (file, first) = (self.index.files.len() as u32, self.all);
         let keep = |item: Item, row: Range<u64>| (name_of(&[&item.batch, &item.id]), row);
-        let end = each_part(&path, &keep, &mut |part, _| {
+        let end = each_part(&path, SHARE, &keep, &mut |part, _| {
             for (name, row) in part {
                 let place = Place {
                     index: self.all,

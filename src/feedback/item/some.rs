@@ -2,6 +2,7 @@
 
 use super::Item;
 use super::file::{SamplesError, each_part, failed};
+use super::index::SHARE;
 use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::path::Path;
@@ -18,7 +19,7 @@ pub fn read_some(samples: &Path, items: &[&Item]) -> Result<Vec<Item>, SamplesEr
         let is = |known: &&Item, item: &Item| (&known.batch, &known.id) == (&item.batch, &item.id);
         let wanted = |item: &Item| items.iter().any(|known| is(known, item));
         let keep = |item: Item, _| Some(item).filter(wanted);
-        each_part(&path(batch), &keep, &mut |part, _| {
+        each_part(&path(batch), SHARE, &keep, &mut |part, _| {
             found.extend(part.into_iter().flatten().map(|item| (name(&item), item)));
             Ok(())
         })?;

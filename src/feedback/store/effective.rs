@@ -18,6 +18,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use ulid::Ulid;
 
+/// Bytes that a core reads before what it kept of them is sorted.
+const SHARE: u64 = 8 << 20;
+
 /// When an event was made, as the order of an annotator's events has it: by the greatest id in its file
 /// up to it, and by the order of the files and lines.
 pub type Made = (Ulid, u64);
@@ -181,7 +184,7 @@ fn read(
             session,
             annotator,
         };
-        reader.read(&keep, &mut take)?;
+        reader.read(SHARE, &keep, &mut take)?;
         files.push(path);
     }
     Ok((events.sorted()?, ids.sorted()?))

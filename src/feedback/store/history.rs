@@ -6,7 +6,7 @@ use super::records::{Place, read_one};
 use crate::feedback::record::glance::Glance;
 use crate::feedback::record::{Kind, Origin, Outcome, Purpose, Record};
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::iter;
 use std::path::PathBuf;
 use ulid::Ulid;
@@ -154,9 +154,27 @@ pub struct History {
     /// Indices into `events`, by id.
     by_id: Vec<u32>,
     /// By hash of the item, the last answer; [`Event::before`] leads to the others.
-    by_item: HashMap<u64, u32>,
+    by_item: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
     hash: RandomState,
     last_session: Ulid,
+}
+
+/// For keys that are hashes already.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(size_of::<u64>()) {
+            let mut key = [0; size_of::<u64>()];
+            key[..chunk.len()].copy_from_slice(chunk);
+            self.0 ^= u64::from_ne_bytes(key);
+        }
+    }
 }
 
 impl History {

@@ -13,6 +13,7 @@ use crate::feedback::lines::{RowError, jsonl_files};
 use crate::feedback::record::Kind;
 use crate::feedback::record::glance::Glance;
 use crate::feedback::record::line::LineError;
+use memchr::memchr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::num::NonZero;
@@ -47,7 +48,7 @@ pub fn load(feedback: &Path, annotator: &str) -> Result<History, StoreError> {
             annotator,
         };
         let keep = |glance: Glance, place| Event::new(glance, file, 0, place);
-        let torn = reader.read(&keep, &mut |line, mut event| {
+        let torn = reader.read(u64::MAX, &keep, &mut |line, mut event| {
             event.line = line;
             events.push(event);
             Ok(())
@@ -96,9 +97,6 @@ pub(super) fn session_files(folder: &Path) -> Result<Vec<(Ulid, PathBuf)>, Store
     };
     files.into_iter().map(parse).collect()
 }
-
-/// Bytes of a file that a thread reads before what it kept of them is taken.
-const SHARE: u64 = 16 << 20;
 
 /// Reads one session file.
 pub(super) struct Reader<'a> {
@@ -220,11 +218,12 @@ impl<T: Send> Share<T> {
 }
 
 impl Reader<'_> {
-    /// Reads the file on all cores, a part of it at a time. `keep` takes each line, and the bytes where it
-    /// stands, `take` what was kept, in file order with line numbers from 1. Returns the line that was cut
-    /// off at the end.
+    /// Reads the file on all cores, each of which takes up to `share` bytes at a time. `keep` takes each
+    /// line, and the bytes where it stands, `take` what was kept, in file order with line numbers from 1.
+    /// Returns the line that was cut off at the end.
     pub(super) fn read<T: Send>(
         &self,
+        share: u64,
         keep: &(impl Fn(Glance, (u64, usize)) -> T + Sync),
         take: &mut dyn FnMut(usize, T) -> Result<(), StoreError>,
     ) -> Result<Option<Torn>, StoreError> {
@@ -232,7 +231,7 @@ impl Reader<'_> {
         let len = std::fs::metadata(self.path).map_err(failed)?.len();
         let (mut before, mut prev, mut start) = (0, Sha256::ZERO, 0);
         while start < len {
-            let bounds = bounds(start, len);
+            let bounds = bounds(start, len, share);
             start = bounds[bounds.len() - 1].1;
             for share in self.shares(&bounds, keep).map_err(failed)? {
                 if let Some(first) = &share.first {
@@ -330,13 +329,14 @@ impl Reader<'_> {
     }
 }
 
-/// What comes from `start` on of a file with `len` bytes: a part for each core, as large as each other.
-fn bounds(start: u64, len: u64) -> Vec<(u64, u64)> {
+/// What comes from `start` on of a file with `len` bytes: a part for each core, as large as each other and
+/// at most `most` bytes.
+fn bounds(start: u64, len: u64, most: u64) -> Vec<(u64, u64)> {
     const WORTH_A_THREAD: u64 = 1 << 20;
     let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
     let left = len - start;
     let shares = cores.min(left.div_ceil(WORTH_A_THREAD)).max(1);
-    let share = left.div_ceil(shares).min(SHARE);
+    let share = left.div_ceil(shares).min(most);
     let bound = |n: u64| (start + share * n).min(len);
     (0..shares).map(|n| (bound(n), bound(n + 1))).collect()
 }
@@ -358,13 +358,12 @@ fn each_line(
     let mut bytes = Vec::new();
     while offset < end {
         let buffered = reader.fill_buf()?;
-        let read = (&*buffered).skip_until(b'\n')?;
-        if let Some(line) = buffered[..read].strip_suffix(b"\n") {
-            if !take(line, offset, true) {
+        if let Some(len) = memchr(b'\n', buffered) {
+            if !take(&buffered[..len], offset, true) {
                 break;
             }
-            reader.consume(read);
-            offset += read as u64;
+            reader.consume(len + 1);
+            offset += len as u64 + 1;
             continue;
         }
         // A line that ends beyond what is buffered, and the last one, are put together elsewhere.
