@@ -44,7 +44,7 @@ impl Sorter {
     /// # Errors
     /// The temporary file cannot be written.
     pub fn push(&mut self, row: &[u8]) -> Result<(), RoomError> {
-        if self.held.size() + LENGTH + row.len() > self.room.held() {
+        if self.held.size() + Held::size_of(row) > self.room.held() {
             self.spill().map_err(self.room.failed())?;
         }
         self.held.push(row);
@@ -162,6 +162,11 @@ impl Held {
 
     fn size(&self) -> usize {
         self.bytes.len() + size_of_val(&*self.rows)
+    }
+
+    /// What it would be larger by.
+    fn size_of(row: &[u8]) -> usize {
+        LENGTH + row.len() + size_of::<u32>()
     }
 
     fn sort(&mut self) {
@@ -383,7 +388,7 @@ mod tests {
         let mut sorter = Sorter::new(&room);
         for row in rows {
             sorter.push(row).unwrap();
-            assert!(sorter.held.size() <= held.max(2 * LENGTH + row.len()));
+            assert!(sorter.held.size() <= held.max(Held::size_of(row)));
         }
         let sorted = sorter.sorted().unwrap();
         let all = |mut reader: Rows| {
