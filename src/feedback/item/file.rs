@@ -78,7 +78,7 @@ fn read_batch_with<T: Send>(
         ids.extend(names);
         Ok(())
     });
-    // Each part's are sorted: this merges them.
+    #[expect(clippy::stable_sort_primitive, reason = "it merges sorted parts")]
     ids.sort();
     if ids.windows(2).any(|two| two[0] == two[1]) {
         check_repeated(path)?;
@@ -136,9 +136,10 @@ fn bounds(file: &mut BufReader<File>, left: Range<u64>, most: u64) -> io::Result
     for n in 1..=shares {
         let end = left.start + share * n;
         let is_last = n == shares && share < most;
-        let end = match end < left.end && !is_last {
-            true => file.seek(SeekFrom::Start(end))? + file.skip_until(b'\n')? as u64,
-            false => u64::MAX,
+        let end = if end < left.end && !is_last {
+            file.seek(SeekFrom::Start(end))? + file.skip_until(b'\n')? as u64
+        } else {
+            u64::MAX
         };
         if from < end {
             bounds.push(from..end);

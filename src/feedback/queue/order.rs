@@ -93,7 +93,7 @@ impl Order {
             part.sort_unstable();
             part
         });
-        // This merges the parts.
+        #[expect(clippy::stable_sort_primitive, reason = "it merges sorted parts")]
         shuffled.sort();
         if self.strategy == Strategy::Random {
             let tasks = shuffled.into_iter();

@@ -236,25 +236,24 @@ impl Fault {
 
 /// The first event of a topic that edits or retracts what it may not.
 fn fault(topic: &[Event]) -> Option<Fault> {
-    let mut linked = topic.iter().filter(|event| event.supersedes.is_some());
-    let mut next = linked.next();
-    next?;
+    let linked = || {
+        topic
+            .iter()
+            .filter_map(|event| Some((event, event.supersedes?)))
+    };
+    linked().next()?;
     let kinds: HashMap<Ulid, Kind> = topic.iter().map(|event| (event.id, event.kind)).collect();
-    while let Some((event, target)) = next.and_then(|event| Some((event, event.supersedes?))) {
+    linked().find_map(|(event, target)| {
         let (by, here) = ((event.kind, event.id), kinds.get(&target).copied());
         let sound = here.is_some_and(|kind| check_target(by, target, Target::Here(kind)).is_ok());
-        if !sound {
-            return Some(Fault {
-                made: event.made,
-                place: event.place,
-                by,
-                target,
-                here,
-            });
-        }
-        next = linked.next();
-    }
-    None
+        (!sound).then_some(Fault {
+            made: event.made,
+            place: event.place,
+            by,
+            target,
+            here,
+        })
+    })
 }
 
 /// The last answer of a topic that was not retracted.
