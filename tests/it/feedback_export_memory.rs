@@ -256,7 +256,9 @@ impl World {
 
 fn project(steps: &[Step]) -> TempDir {
     let mut world = World::new();
-    steps.iter().for_each(|step| world.step(step));
+    for step in steps {
+        world.step(step);
+    }
     world.project()
 }
 
