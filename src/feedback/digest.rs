@@ -35,6 +35,11 @@ impl Sha256 {
         self.to_string()[..16].to_owned()
     }
 
+    /// The value itself.
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
     /// The first eight bytes as a number: a seed.
     pub fn seed(&self) -> u64 {
         self.0

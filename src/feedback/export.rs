@@ -17,12 +17,14 @@ use super::item::{Item, SamplesError};
 use super::labels::{Label, LabelsError};
 use super::ledger::{Ledger, Walk};
 use super::pairs::{Dropped, why_not};
+use super::spill::RoomError;
+use super::spill::seen::Seen;
 use aggregate::{Aggregate, Votes};
 use filter::{Filter, Labellers};
-use opinion::{Opinion, by_item};
+use opinion::{Opinion, Opinions};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::io;
 
 pub use output::{OutputError, write_file};
@@ -146,6 +148,12 @@ pub enum ExportError {
     Write(#[from] io::Error),
 }
 
+impl From<RoomError> for ExportError {
+    fn from(error: RoomError) -> Self {
+        Self::Labels(error.into())
+    }
+}
+
 impl From<SamplesError> for ExportError {
     fn from(error: SamplesError) -> Self {
         Self::Labels(error.into())
@@ -158,7 +166,7 @@ pub type Sink<'a> = &'a mut dyn FnMut(&Value) -> io::Result<()>;
 /// Hands the rows of a project to `sink`, one by one: labels by annotator name and then in the order they
 /// were made, items in the order of the samples.
 ///
-/// One judgement and its text are held at a time; majority and mean hold some 50 bytes of each.
+/// One judgement and its text are held at a time; majority and mean, those of one item.
 ///
 /// # Errors
 /// [`ExportError`], after the rows before.
@@ -195,7 +203,7 @@ impl Export<'_> {
     fn chosen(
         &mut self,
         labels: Walk,
-        mut take: impl FnMut(&mut Self, Label, Item) -> io::Result<()>,
+        mut take: impl FnMut(&mut Self, Label, Item) -> Result<(), ExportError>,
     ) -> Result<(), ExportError> {
         for label in labels {
             let (label, item) = label?;
@@ -213,11 +221,11 @@ impl Export<'_> {
     /// Items or prompts, each once.
     fn unjudged(&mut self, ledger: &Ledger) -> Result<(), ExportError> {
         self.chosen(ledger.labels(), |_, _, _| Ok(()))?;
-        let mut seen = HashSet::new();
+        let mut seen = Seen::new(ledger.room());
         for item in ledger.items() {
             let item = item?;
             let prompts = self.options.format != OutFormat::LabelStudioTasks;
-            let fresh = !prompts || seen.insert(item.prompt.sha256);
+            let fresh = !prompts || seen.insert(*item.prompt.sha256.as_bytes())?;
             if fresh && self.filter.lets_through(&item, None) {
                 let answers = item.candidates.into_iter();
                 let (texts, models): (Vec<_>, Vec<_>) =
@@ -254,12 +262,12 @@ impl Export<'_> {
                 *reason += 1;
                 return Ok(());
             }
-            export.judgement(&judged(&item, &label.record))
+            Ok(export.judgement(&judged(&item, &label.record))?)
         })
     }
 
     fn aggregated(&mut self, ledger: &Ledger, how: Aggregate) -> Result<(), ExportError> {
-        let mut opinions = Vec::new();
+        let mut opinions = Opinions::new(ledger.room());
         self.chosen(ledger.labels(), |export, label, item| {
             // Both bad is a vote; for every other reason there is none.
             let mut dropped = export.exported.dropped;
@@ -270,16 +278,17 @@ impl Export<'_> {
             if dropped != export.exported.dropped && !both_bad {
                 export.exported.dropped = dropped;
             } else {
-                opinions.push(Opinion::new(&label, &item));
+                opinions.add(label.item, &Opinion::new(&label, &item))?;
             }
             Ok(())
         })?;
-        let mut reader = ledger.reader();
-        for opinions in by_item(&mut opinions) {
-            let item = reader.item(opinions[0].item())?;
-            self.combined(item, opinions, how)?;
-        }
-        Ok(())
+        let mut items = ledger.in_order();
+        opinions.by_item(|index, opinions| {
+            if let Some(item) = items.item(index)? {
+                self.combined(item, opinions, how)?;
+            }
+            Ok(())
+        })
     }
 
     /// Several judgements of one item as one.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 mod file;
 mod index;
+mod some;
 #[cfg(test)]
 mod tests;
 
@@ -15,7 +16,8 @@ pub use file::{
     BatchFile, SamplesError, append_batch, batch_name, is_cut_off, read_all, read_all_with,
     read_batch,
 };
-pub use index::{Index, Reader};
+pub use index::{InOrder, Index, Name, Place, Reader, name_of};
+pub use some::read_some;
 
 /// Version of the row written here.
 pub const ITEM_VERSION: u32 = 1;

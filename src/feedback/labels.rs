@@ -4,8 +4,10 @@
 use super::item::{Item, SamplesError, read_all, read_all_with};
 use super::lines::jsonl_files;
 use super::record::{Kind, Origin, Outcome, Record};
+use super::spill::RoomError;
 use super::store::history::{Event, History};
 use super::store::load::load_all;
+use super::store::records::Place;
 use super::store::{StoreError, annotator_folder, annotators};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -23,6 +25,9 @@ pub enum LabelsError {
     /// A session file.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// No room for what is known of the labels.
+    #[error(transparent)]
+    Room(#[from] RoomError),
     /// A judgement about text that is not there, or not as it was.
     #[error("{path}:{line}: {reason}", path = .path.display())]
     Text {
@@ -225,7 +230,7 @@ fn join(
             item,
             settled: false,
         }),
-        Err(reason) => Err(misfit(history, event, reason)),
+        Err(reason) => Err(misfit(&history.files, event.place(), reason)),
     }
 }
 
@@ -244,10 +249,10 @@ pub(super) fn missing(batch: &str, id: &str) -> String {
 }
 
 /// A judgement that does not fit the text, by file and line.
-pub(super) fn misfit(history: &History, event: &Event, reason: String) -> LabelsError {
+pub(super) fn misfit(files: &[PathBuf], record: Place, reason: String) -> LabelsError {
     LabelsError::Text {
-        path: history.files[event.file()].clone(),
-        line: event.line,
+        path: files[record.file as usize].clone(),
+        line: record.line as usize,
         reason,
     }
 }

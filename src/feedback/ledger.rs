@@ -1,58 +1,111 @@
 //! What counts in a project, for programs that pass over it: records and texts stay on disk until their
-//! turn comes.
+//! turn comes, and so does what must be known of all of them together.
 //!
-//! [`Labels`](super::labels::Labels) says the same and holds it all. Held here are 28 bytes of an item
-//! (see [`Index`]) and what [`History`] keeps of an event.
+//! [`Labels`](super::labels::Labels) says the same and holds it all. Here, a label is a row that says where
+//! its record and its item stand, and rows are sorted on disk once there are many:
+//!
+//! 1. Items by name, from the samples ([`Index`]).
+//! 2. Of each annotator, the events that count, by the name of their item
+//!    ([`effective`](super::store::effective)).
+//! 3. Both are merged, and the labels put in their order: by annotator, then as they were made.
+//! 4. What rulings settle is a set of ids, gathered in one pass over the rulings.
 
-use super::item::{Index, Item, Reader, SamplesError};
-use super::labels::{Folders, Label, LabelsError, misfit, missing, place, same_text, settles};
-use super::record::{Origin, Record, SIM_PREFIX};
-use super::store::history::{Event, History};
-use super::store::load::load_all;
-use std::collections::HashSet;
-use std::{slice, vec};
-use ulid::Ulid;
+mod entry;
+mod walk;
 
-/// Records that are read ahead.
-const AHEAD: usize = 1000;
+pub use super::spill::{Room, RoomError};
+pub use walk::Walk;
+
+use super::item::{InOrder, Index, Item, Name, Place, SamplesError};
+use super::labels::{Folders, LabelsError, settles};
+use super::record::SIM_PREFIX;
+use super::spill::seen::Seen;
+use super::spill::sort::{Fields, Sorted, Sorter};
+use super::store::annotators;
+use super::store::effective::effective;
+use entry::Entry;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use walk::Wanted;
+
+/// Bytes of an id.
+const ID: usize = 16;
 
 /// Everything that counts in a project, by where it stands.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Ledger {
-    items: Index,
-    histories: Vec<History>,
-    settled: HashSet<Ulid>,
+    room: Room,
+    samples: Index,
+    /// Session files of all annotators.
+    files: Vec<PathBuf>,
+    /// In name order.
+    annotators: Vec<String>,
+    /// Those of whom something counts.
+    heard: BTreeSet<u32>,
+    /// Rows of [`Entry`].
+    entries: Sorted,
+    /// Ids of judgements that a ruling replaced.
+    settled: Seen<ID>,
 }
 
 impl Ledger {
     /// Reads and checks all items and events of a project. Whether a judgement is about text that is there
-    /// is checked when its turn comes.
+    /// is checked when its turn comes. What is too much for memory goes to the system's folder for
+    /// temporary files.
     ///
     /// # Errors
     /// [`LabelsError`], by file and line.
     pub fn read(folders: &Folders) -> Result<Self, LabelsError> {
-        let items = Index::read(&folders.samples)?;
-        let histories = load_all(&folders.feedback)?;
-        let mut settled = HashSet::new();
-        for history in &histories {
-            let rulings: Vec<&Event> = history.all_effective().filter(|e| is_ruling(e)).collect();
-            for record in history.records(&rulings)? {
-                settled.extend(settles(&record));
+        Self::within(folders, &Room::system())
+    }
+
+    /// The same, with as much memory and such a folder as `room` says.
+    ///
+    /// # Errors
+    /// [`LabelsError`], by file and line.
+    pub fn within(folders: &Folders, room: &Room) -> Result<Self, LabelsError> {
+        let (samples, names) = Index::read(&folders.samples, room)?;
+        let annotators = annotators(&folders.feedback)?;
+        let (mut files, mut heard) = (Vec::new(), BTreeSet::new());
+        let mut by_item = Sorter::new(room);
+        for (number, annotator) in annotators.iter().enumerate() {
+            let who = (&*folders.feedback, &**annotator);
+            effective(who, room, &mut files, &mut |event| {
+                heard.insert(number as u32);
+                let mut row = event.item.to_vec();
+                Entry::new(number, event).write(&mut row);
+                Ok(by_item.push(&row)?)
+            })?;
+        }
+        let mut ledger = Self {
+            room: room.clone(),
+            samples,
+            files,
+            annotators,
+            heard,
+            entries: join(by_item.sorted()?, names, room)?,
+            settled: Seen::new(room),
+        };
+        ledger.settled = ledger.settled()?;
+        Ok(ledger)
+    }
+
+    /// What the rulings settle.
+    fn settled(&self) -> Result<Seen<ID>, LabelsError> {
+        let mut settled = Seen::new(&self.room);
+        let mut rulings = self.rulings();
+        while let Some((_, record)) = rulings.record()? {
+            for id in settles(&record) {
+                settled.insert(id.to_bytes())?;
             }
         }
-        Ok(Self {
-            items,
-            histories,
-            settled,
-        })
+        Ok(settled)
     }
 
     /// True if something that this annotator said counts.
     pub fn has(&self, annotator: &str) -> bool {
-        let mut all = self.histories.iter();
-        all.any(|history| {
-            history.annotator == annotator && history.all_effective().next().is_some()
-        })
+        let mut heard = self.heard.iter();
+        heard.any(|&number| self.annotators[number as usize] == annotator)
     }
 
     /// All labels with their items: by annotator name, then in the order they were made.
@@ -62,119 +115,66 @@ impl Ledger {
 
     /// Labels of people, in the same order.
     pub fn of_people(&self) -> Walk<'_> {
-        self.walk(|history, _| !history.annotator.starts_with(SIM_PREFIX))
+        self.walk(|annotator, _| !annotator.starts_with(SIM_PREFIX))
     }
 
     /// Labels that are no rulings of a moderator, in the same order.
     pub fn opinions(&self) -> Walk<'_> {
-        self.walk(|_, event| !is_ruling(event))
+        self.walk(|_, entry| !entry.ruling)
     }
 
     /// Rulings of moderators, in the same order.
     pub fn rulings(&self) -> Walk<'_> {
-        self.walk(|_, event| is_ruling(event))
+        self.walk(|_, entry| entry.ruling)
     }
 
     /// All items, batches in name order.
     pub fn items(&self) -> impl Iterator<Item = Result<Item, SamplesError>> {
-        let mut reader = self.items.reader();
-        (0..self.items.len()).map(move |index| reader.item(index))
+        let mut items = self.in_order();
+        (0..self.samples.len()).filter_map(move |index| items.item(index).transpose())
     }
 
-    /// A reader of items by their index, which is [`Label::item`].
-    pub fn reader(&self) -> Reader<'_> {
-        self.items.reader()
+    /// A reader of items by their index, which is [`Label::item`](super::labels::Label::item), from the
+    /// first to the last.
+    pub fn in_order(&self) -> InOrder<'_> {
+        self.samples.in_order()
     }
 
-    fn walk(&self, wanted: fn(&History, &Event) -> bool) -> Walk<'_> {
-        Walk {
-            ledger: self,
-            reader: self.items.reader(),
-            wanted,
-            histories: self.histories.iter(),
-            history: None,
-            events: Vec::new().into_iter(),
-            read: Vec::new().into_iter(),
-        }
+    /// Room for what is made of the labels.
+    pub fn room(&self) -> &Room {
+        &self.room
+    }
+
+    fn walk(&self, wanted: Wanted) -> Walk<'_> {
+        Walk::new(self, wanted)
+    }
+
+    fn annotator(&self, entry: &Entry) -> &str {
+        &self.annotators[entry.annotator as usize]
     }
 }
 
-fn is_ruling(event: &Event) -> bool {
-    event.origin == Some(Origin::Adjudication)
-}
-
-/// Reads labels and their items, one after the other; see [`Ledger::labels`].
-pub struct Walk<'a> {
-    ledger: &'a Ledger,
-    reader: Reader<'a>,
-    wanted: fn(&History, &Event) -> bool,
-    histories: slice::Iter<'a, History>,
-    history: Option<&'a History>,
-    /// What follows in `history`.
-    events: vec::IntoIter<&'a Event>,
-    /// What was read ahead.
-    read: vec::IntoIter<(&'a Event, Record)>,
-}
-
-impl<'a> Walk<'a> {
-    /// Reads the next records; false at the end.
-    fn read_ahead(&mut self) -> Result<bool, LabelsError> {
-        loop {
-            let events: Vec<&Event> = self.events.by_ref().take(AHEAD).collect();
-            if let (Some(history), false) = (self.history, events.is_empty()) {
-                let records = history.records(&events)?;
-                let read: Vec<_> = events.into_iter().zip(records).collect();
-                self.read = read.into_iter();
-                return Ok(true);
-            }
-            let Some(history) = self.histories.next() else {
-                return Ok(false);
+/// Tells each entry where its item stands. Both come by the name of the item; entries leave in their order.
+fn join(entries: Sorted, names: Sorted, room: &Room) -> Result<Sorted, RoomError> {
+    let (mut entries, mut names) = (entries.rows()?, names.rows()?);
+    let mut joined = Sorter::new(room);
+    let mut item: Option<(Name, Place)> = None;
+    let mut row = Vec::new();
+    while let Some(next) = entries.next_row()? {
+        let mut fields = Fields(next);
+        let name: Name = fields.bytes();
+        while item.is_none_or(|item| item.0 < name) {
+            let Some(next) = names.next_row()? else {
+                break;
             };
-            let wanted = |event: &&Event| (self.wanted)(history, event);
-            let events: Vec<_> = history.all_effective().filter(wanted).collect();
-            self.events = events.into_iter();
-            self.history = Some(history);
+            let mut fields = Fields(next);
+            item = Some((fields.bytes(), Place::read(&mut fields)));
         }
+        let mut entry = Entry::read(&mut fields);
+        entry.item = item.filter(|item| item.0 == name).map(|item| item.1);
+        row.clear();
+        entry.write(&mut row);
+        joined.push(&row)?;
     }
-
-    fn label(
-        &mut self,
-        history: &History,
-        event: &'a Event,
-        record: Record,
-    ) -> Result<(Label, Item), LabelsError> {
-        let (batch, id) = place(&record);
-        let found = self.reader.find(batch, id)?;
-        let found = found
-            .ok_or_else(|| missing(batch, id))
-            .and_then(|(index, item)| {
-                same_text(&record, &item)?;
-                Ok((index, item))
-            });
-        let (index, item) = found.map_err(|reason| misfit(history, event, reason))?;
-        let settled = self.ledger.settled.contains(&record.id);
-        let label = Label {
-            record,
-            item: index,
-            settled,
-        };
-        Ok((label, item))
-    }
-}
-
-impl Iterator for Walk<'_> {
-    type Item = Result<(Label, Item), LabelsError>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let (Some(history), Some((event, record))) = (self.history, self.read.next()) {
-                return Some(self.label(history, event, record));
-            }
-            match self.read_ahead() {
-                Ok(true) => {}
-                Ok(false) => return None,
-                Err(error) => return Some(Err(error)),
-            }
-        }
-    }
+    joined.sorted()
 }

@@ -1,5 +1,6 @@
 //! Bounded, line-numbered reading of JSONL, plain or gzip.
 
+use memchr::memchr;
 use serde::de::DeserializeOwned;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
@@ -228,9 +229,7 @@ impl Lines {
             let mut bytes = spare.map_or_else(Vec::new, String::into_bytes);
             bytes.clear();
             bytes.reserve(self.usual);
-            let mut bounded = self.reader.by_ref().take(self.max_bytes as u64 + 1);
-            let read = bounded.read_until(b'\n', &mut bytes);
-            let n = read.map_err(|source| RowError::Io {
+            let n = self.read_line(&mut bytes).map_err(|source| RowError::Io {
                 path: self.path.clone(),
                 source,
             })?;
@@ -246,6 +245,24 @@ impl Lines {
             let row = self.row(bytes)?;
             if !row.text.trim().is_empty() {
                 return Ok(Some(row));
+            }
+        }
+    }
+
+    /// Appends a line, its newline included, or one byte more than it may have; nothing at the end.
+    fn read_line(&mut self, bytes: &mut Vec<u8>) -> io::Result<usize> {
+        loop {
+            let buffered = match self.reader.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                buffered => buffered?,
+            };
+            let most = (self.max_bytes + 1 - bytes.len()).min(buffered.len());
+            let end = memchr(b'\n', &buffered[..most]).map(|at| at + 1);
+            let read = end.unwrap_or(most);
+            bytes.extend(&buffered[..read]);
+            self.reader.consume(read);
+            if end.is_some() || read == 0 {
+                return Ok(bytes.len());
             }
         }
     }

@@ -6,6 +6,15 @@
 //! zero is a free slot. A key's slot is given by its upper bits, so that doubling the table copies it
 //! from front to back. The system removes the file when it is closed, however the process ends.
 
+//!
+//! [`sort`] sorts rows in the same way, and [`seen`] is a set; [`Room`] says where files lie.
+
+mod room;
+pub mod seen;
+pub mod sort;
+
+pub use room::{Room, RoomError};
+
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
@@ -41,14 +50,23 @@ impl<const N: usize> Spill<N> {
         }
     }
 
+    /// An empty map that holds no more than `room` does, and no more than others.
+    pub fn within(room: &Room) -> Self {
+        let entries = room.held() / Table::<N>::ENTRY;
+        Self {
+            in_memory: entries.clamp(1, IN_MEMORY),
+            ..Self::new(room.folder())
+        }
+    }
+
     /// The value of a key.
     ///
     /// # Errors
     /// The temporary file cannot be read.
-    pub fn get(&mut self, key: u64) -> io::Result<Option<[u8; N]>> {
+    pub fn get(&self, key: u64) -> io::Result<Option<[u8; N]>> {
         // Zero marks a free slot.
         let key = key.max(1);
-        match &mut self.table {
+        match &self.table {
             None => Ok(self.front.get(&key).copied()),
             Some(table) => table.find(key).map(|(_, value)| value),
         }
@@ -85,7 +103,6 @@ struct Table<const N: usize> {
     /// A power of two, at least [`WINDOW`].
     slots: u64,
     used: u64,
-    window: Vec<u8>,
 }
 
 impl<const N: usize> Table<N> {
@@ -93,14 +110,12 @@ impl<const N: usize> Table<N> {
 
     fn new(folder: &Path, slots: u64) -> io::Result<Self> {
         let slots = slots.max(WINDOW);
-        let there = folder.ancestors().find(|folder| folder.is_dir());
-        let file = tempfile::tempfile_in(there.unwrap_or(Path::new(".")))?;
+        let file = nameless_file(folder)?;
         file.set_len(slots * Self::ENTRY as u64)?;
         Ok(Self {
             file,
             slots,
             used: 0,
-            window: vec![0; WINDOW as usize * Self::ENTRY],
         })
     }
 
@@ -110,11 +125,12 @@ impl<const N: usize> Table<N> {
     }
 
     /// The slot where a key is or would be, and its value.
-    fn find(&mut self, key: u64) -> io::Result<(u64, Option<[u8; N]>)> {
+    fn find(&self, key: u64) -> io::Result<(u64, Option<[u8; N]>)> {
+        let mut window = vec![0; WINDOW as usize * Self::ENTRY];
         let mut slot = key >> (u64::BITS - self.slots.trailing_zeros());
         loop {
             let count = WINDOW.min(self.slots - slot);
-            let window = &mut self.window[..count as usize * Self::ENTRY];
+            let window = &mut window[..count as usize * Self::ENTRY];
             read_at(&self.file, window, slot * Self::ENTRY as u64)?;
             for (at, entry) in (slot..).zip(window.chunks_exact(Self::ENTRY)) {
                 match parts(entry) {
@@ -148,6 +164,12 @@ impl<const N: usize> Table<N> {
         }
         Ok(larger)
     }
+}
+
+/// A file without a name on the file system of `folder`, which need not be there yet.
+fn nameless_file(folder: &Path) -> io::Result<File> {
+    let there = folder.ancestors().find(|folder| folder.is_dir());
+    tempfile::tempfile_in(there.unwrap_or(Path::new(".")))
 }
 
 /// One call of the system where there is one: an import makes some ten of them for each row.

@@ -1,6 +1,7 @@
 //! The append-only files `feedback/<annotator>/<session>.jsonl`.
 //!
-//! [`load`] reads and checks them, [`history`] answers what counts, [`session`] appends. The files
+//! [`load`] reads and checks them, [`history`] answers what counts ([`effective`] where that is more than
+//! memory holds), [`session`] appends. The files
 //! are the only truth: what [`history`] holds is rebuilt from them on every start.
 //!
 //! Promises:
@@ -15,18 +16,20 @@ pub mod answered;
 pub mod begun;
 pub mod bulk;
 pub mod decision;
+pub mod effective;
 pub mod history;
 pub mod load;
 pub mod lock;
 pub(in crate::feedback) mod log;
 pub mod progress;
-mod records;
+pub mod records;
 pub mod session;
 pub mod stamps;
 
 use super::record::SIM_PREFIX;
 use super::record::check::{RuleError, is_annotator_name};
 use super::record::line::LineError;
+use super::spill::RoomError;
 use std::io;
 use std::path::{Path, PathBuf};
 use ulid::Ulid;
@@ -109,6 +112,9 @@ pub enum StoreError {
         /// What is wrong with it.
         source: serde_json::Error,
     },
+    /// No room for what is known of the events.
+    #[error(transparent)]
+    Room(#[from] RoomError),
     /// The file system refused.
     #[error("{path}: {source}", path = .path.display())]
     Io {

@@ -16,6 +16,7 @@ mod cli_support;
 mod config_resolve;
 mod config_trl;
 mod end_to_end;
+mod feedback_export_memory;
 mod feedback_export_rows;
 mod feedback_formats;
 mod feedback_formats_export;

@@ -15,7 +15,7 @@ use crate::feedback::export::filter::{Filter, Labellers};
 use crate::feedback::export::manifest::{Manifest, inputs};
 use crate::feedback::export::{Exported, Options, Ties, export, write_file};
 use crate::feedback::formats::OutFormat;
-use crate::feedback::ledger::Ledger;
+use crate::feedback::ledger::{Ledger, Room};
 use crate::run::atomic::write_atomic;
 use crate::tui::text::sanitise;
 
@@ -163,7 +163,8 @@ pub fn run(args: &ExportArgs) -> Result<ExitCode> {
         Some(_) => inputs(&folders)?,
         None => Vec::new(),
     };
-    let ledger = Ledger::read(&folders)?;
+    let room = args.out.as_deref().map_or_else(Room::system, Room::beside);
+    let ledger = Ledger::within(&folders, &room)?;
     for name in &args.annotator {
         if !ledger.has(name) {
             bail!("{} has no judgements by {name:?}", args.dir.display());

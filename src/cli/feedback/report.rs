@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::stats::Question;
 use super::{print, project};
-use crate::feedback::digest::Sha256;
+use crate::feedback::item::read_some;
 use crate::feedback::labels::{Folders, Labels};
 use crate::feedback::report::Report;
 use crate::feedback::report::dispute::disputes;
@@ -18,6 +18,7 @@ use crate::feedback::report::page::{About, Source, page};
 use crate::feedback::report::votes::Votes;
 use crate::feedback::store::stamps::Stamps;
 use crate::run::atomic::write_atomic;
+use crate::run::hash::contents;
 
 const REPORT_EXAMPLES: &str = "\
 Examples:
@@ -75,10 +76,15 @@ struct Written {
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let folders = project(&args.dir)?;
     let sources = sources(&folders)?;
-    let labels = Labels::read(&folders)?;
+    let labels = Labels::without_texts(&folders)?;
     let mut report = Report::of(&labels, &folders)?;
     args.question.put_to(&mut report);
-    let disputes = disputes(&Votes::new(&labels), args.examples);
+    let mut disputes = disputes(&Votes::new(&labels), args.examples);
+    let items = disputes.iter().map(|dispute| dispute.item);
+    let texts = read_some(&folders.samples, &items.collect::<Vec<_>>())?;
+    for (dispute, item) in disputes.iter_mut().zip(&texts) {
+        dispute.item = item;
+    }
     let about = About {
         title: args
             .title
@@ -139,12 +145,12 @@ fn sources(folders: &Folders) -> Result<Vec<Source>> {
     let project = folders.samples.parent().unwrap_or(Path::new(""));
     let mut sources = Vec::new();
     for path in folders.files()? {
-        let bytes = std::fs::read(&path)?;
+        let (sha256, bytes) = contents([&path])?;
         let below = path.strip_prefix(project).unwrap_or(&path);
         sources.push(Source {
             path: slashed(below),
-            bytes: bytes.len() as u64,
-            sha256: Sha256::of(&bytes),
+            bytes,
+            sha256: sha256.parse()?,
         });
     }
     Ok(sources)

@@ -1,14 +1,19 @@
-//! What one annotator said about an item, without the text: all that is held of a judgement until those of
+//! What one annotator said about an item, without the text: all that is kept of a judgement until those of
 //! the others are there.
 
+use super::ExportError;
 use crate::feedback::formats::judged::{Judged, Said};
 use crate::feedback::formats::native::{policy, said};
 use crate::feedback::item::Item;
 use crate::feedback::labels::Label;
+use crate::feedback::spill::Room;
+use crate::feedback::spill::sort::{Fields, Sorter};
+use serde::{Deserialize, Serialize};
+use std::io;
 
-/// A judgement, by the index of its item.
+/// A judgement, without its item.
+#[derive(Serialize, Deserialize)]
 pub struct Opinion {
-    item: u32,
     /// What was said about the answers.
     pub said: Said,
     /// The models that gave the answers, where the record names others than the item.
@@ -24,15 +29,9 @@ impl Opinion {
         let models = item.candidates.iter();
         let models = models.map(|candidate| policy(candidate, record).to_owned());
         Self {
-            item: label.item as u32,
             said: said(item, record),
             models: others.then(|| models.collect()),
         }
-    }
-
-    /// [`Label::item`].
-    pub fn item(&self) -> usize {
-        self.item as usize
     }
 
     /// The text of the item and where it is from, without what was said; the models as they are named here.
@@ -51,9 +50,53 @@ impl Opinion {
     }
 }
 
-/// Those about one item together, in the order of the items; those about the same one in the order they
-/// came.
-pub fn by_item(opinions: &mut [Opinion]) -> impl Iterator<Item = &[Opinion]> {
-    opinions.sort_by_key(|opinion| opinion.item);
-    opinions.chunk_by(|a, b| a.item == b.item)
+/// Takes opinions in the order of the labels.
+pub struct Opinions {
+    /// Rows of the item's index, the number of the opinion, and the opinion.
+    rows: Sorter,
+    taken: u64,
+}
+
+impl Opinions {
+    /// None yet.
+    pub fn new(room: &Room) -> Self {
+        Self {
+            rows: Sorter::new(room),
+            taken: 0,
+        }
+    }
+
+    /// Takes the opinion about the item with an index.
+    pub fn add(&mut self, item: usize, opinion: &Opinion) -> Result<(), ExportError> {
+        let mut row = (item as u64).to_be_bytes().to_vec();
+        row.extend(self.taken.to_be_bytes());
+        serde_json::to_writer(&mut row, opinion).map_err(io::Error::from)?;
+        self.taken += 1;
+        Ok(self.rows.push(&row)?)
+    }
+
+    /// Shows `take` the opinions about each item, in the order of the items; those about the same one in
+    /// the order they came.
+    pub fn by_item(
+        self,
+        mut take: impl FnMut(u64, &[Opinion]) -> Result<(), ExportError>,
+    ) -> Result<(), ExportError> {
+        let sorted = self.rows.sorted()?;
+        let mut rows = sorted.rows()?;
+        let (mut item, mut opinions) = (0, Vec::new());
+        loop {
+            let row = rows.next_row()?;
+            let index = row.map(|row| Fields(row).u64());
+            if index != Some(item) && !opinions.is_empty() {
+                take(item, &opinions)?;
+                opinions.clear();
+            }
+            let Some(row) = row else {
+                return Ok(());
+            };
+            let mut fields = Fields(row);
+            (item, _) = (fields.u64(), fields.u64());
+            opinions.push(serde_json::from_slice(fields.0).map_err(io::Error::from)?);
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use super::Detail;
 use crate::feedback::item::{Message, PromptText};
+use serde::{Deserialize, Serialize};
 
 /// An answer and who gave it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub struct Answer {
 }
 
 /// What was said about the answers, by their index.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Said {
     /// Nothing yet: answers to be judged.
     Nothing,

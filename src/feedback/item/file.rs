@@ -2,6 +2,7 @@
 
 use super::{Item, ItemError, MAX_ROW_BYTES};
 use crate::feedback::lines::{Lines, RowError, jsonl_files};
+use crate::feedback::spill::RoomError;
 use crate::feedback::store::log::{for_writing, sync_folder};
 use std::collections::HashMap;
 use std::fs::File;
@@ -35,6 +36,9 @@ pub enum SamplesError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// No room for what is known of the items.
+    #[error(transparent)]
+    Room(#[from] RoomError),
 }
 
 /// The batch that a file of rows from elsewhere becomes: its name without extensions, with `-` for
@@ -60,63 +64,110 @@ pub fn batch_name(file: &Path) -> String {
 /// # Errors
 /// [`SamplesError`] naming file and line: malformed rows, wrong hashes, an item that occurs twice.
 pub fn read_batch(path: &Path) -> Result<Vec<Item>, SamplesError> {
-    read_batch_with(path, &|item, _| item)
+    read_batch_with(path, &|item| item)
 }
 
-/// The same; `keep` takes each item as soon as it is checked, with the bytes of the file where its row
-/// stands, and what it returns is all that is held.
+/// The same; what `keep` makes of each item, as soon as it is checked, is all that is held.
+fn read_batch_with<T: Send>(
+    path: &Path,
+    keep: &(impl Fn(Item) -> T + Sync),
+) -> Result<Vec<T>, SamplesError> {
+    let (mut kept, mut ids) = (Vec::new(), Vec::new());
+    let end = each_part(path, u64::MAX, &|item, _| keep(item), &mut |part, names| {
+        put(&mut kept, part);
+        ids.extend(names);
+        Ok(())
+    });
+    #[expect(clippy::stable_sort_primitive, reason = "it merges sorted parts")]
+    ids.sort();
+    if ids.windows(2).any(|two| two[0] == two[1]) {
+        check_repeated(path)?;
+    }
+    end.map(|()| kept)
+}
+
+/// Reads one batch on all cores, each of which takes up to `share` bytes at a time: `keep` takes each item
+/// as soon as it is checked, with the bytes of the file where its row stands, and `take` what was kept of
+/// a part, in file order, with sorted hashes of the ids: an item that occurs twice is not looked for. What
+/// comes before an error is taken too.
 ///
 /// # Errors
-/// As [`read_batch`].
-pub fn read_batch_with<T: Send>(
+/// [`SamplesError`] naming file and line: malformed rows, wrong hashes; and what `take` returns.
+pub fn each_part<T: Send>(
     path: &Path,
+    share: u64,
     keep: &(impl Fn(Item, Range<u64>) -> T + Sync),
-) -> Result<Vec<T>, SamplesError> {
-    let bounds = bounds(path).map_err(failed(path))?;
-    let last = bounds.len() - 1;
+    take: &mut dyn FnMut(Vec<T>, Vec<u64>) -> Result<(), SamplesError>,
+) -> Result<(), SamplesError> {
     let hash = RandomState::new();
-    let read = |(n, part): (usize, &Range<u64>)| {
-        let part = part.clone();
-        read_part(path, part, n == last, |item, place| {
-            (hash.hash_one(&item.id), keep(item, place))
-        })
-    };
-    let parts: Vec<Part<T>> = thread::scope(|scope| {
-        let all: Vec<_> = bounds.iter().enumerate().collect();
-        let others = all[1..].iter().map(|&part| scope.spawn(move || read(part)));
+    let mut file = BufReader::new(File::open(path).map_err(failed(path))?);
+    let len = file.get_ref().metadata().map_err(failed(path))?.len();
+    let (mut start, mut before) = (0, 0);
+    loop {
+        let bounds = bounds(&mut file, start..len, share).map_err(failed(path))?;
+        start = bounds[bounds.len() - 1].end;
+        for part in read_parts(path, &bounds, start >= len, &hash, keep) {
+            take(part.kept, part.ids)?;
+            match part.error {
+                Some(SamplesError::Row(RowError::Bad { path, line, reason })) => {
+                    let line = before + line;
+                    return Err(RowError::Bad { path, line, reason }.into());
+                }
+                Some(error) => return Err(error),
+                None => before += part.lines,
+            }
+        }
+        if start >= len {
+            return Ok(());
+        }
+    }
+}
+
+/// What is left of a file, for each core a part that ends with a line: as large as each other, at most about
+/// `most` bytes, and one alone if little is left. The last one of the file has no end.
+fn bounds(file: &mut BufReader<File>, left: Range<u64>, most: u64) -> io::Result<Vec<Range<u64>>> {
+    const WORTH_A_THREAD: u64 = 1 << 20;
+    let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let bytes = left.end.saturating_sub(left.start);
+    let shares = cores.min(bytes / WORTH_A_THREAD).max(1);
+    let share = (bytes / shares).min(most);
+    let mut bounds = Vec::new();
+    let mut from = left.start;
+    for n in 1..=shares {
+        let end = left.start + share * n;
+        let is_last = n == shares && share < most;
+        let end = if end < left.end && !is_last {
+            file.seek(SeekFrom::Start(end))? + file.skip_until(b'\n')? as u64
+        } else {
+            u64::MAX
+        };
+        if from < end {
+            bounds.push(from..end);
+            from = end;
+        }
+    }
+    Ok(bounds)
+}
+
+/// Reads each part by its own thread.
+fn read_parts<T: Send>(
+    path: &Path,
+    bounds: &[Range<u64>],
+    to_end: bool,
+    hash: &RandomState,
+    keep: &(impl Fn(Item, Range<u64>) -> T + Sync),
+) -> Vec<Part<T>> {
+    let last = bounds.len() - 1;
+    let read = |n: usize| read_part(path, bounds[n].clone(), to_end && n == last, hash, keep);
+    thread::scope(|scope| {
+        let others = (1..bounds.len()).map(|n| scope.spawn(move || read(n)));
         let others: Vec<_> = others.collect();
-        let mut parts = vec![read(all[0])];
+        let mut parts = vec![read(0)];
         for other in others {
             parts.push(other.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }
         parts
-    });
-    join(path, parts)
-}
-
-/// Parts of a file that begin and end with a line, about as large as each other: one per core, and
-/// one for a small file.
-fn bounds(path: &Path) -> io::Result<Vec<Range<u64>>> {
-    const WORTH_A_THREAD: u64 = 1 << 20;
-    let mut file = BufReader::new(File::open(path)?);
-    let len = file.get_ref().metadata()?.len();
-    let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
-    let shares = cores.min(len / WORTH_A_THREAD).max(1);
-    let mut starts = vec![0];
-    for share in 1..shares {
-        let middle = len / shares * share;
-        let start = file.seek(SeekFrom::Start(middle))? + file.skip_until(b'\n')? as u64;
-        if starts.last() < Some(&start) {
-            starts.push(start);
-        }
-    }
-    let ends = starts[1..].iter().copied().chain([u64::MAX]);
-    Ok(starts
-        .iter()
-        .copied()
-        .zip(ends)
-        .map(|(a, b)| a..b)
-        .collect())
+    })
 }
 
 /// What is kept of the items of a part, hashes of their ids, how many lines the part has, and its first
@@ -132,7 +183,8 @@ fn read_part<T>(
     path: &Path,
     part: Range<u64>,
     is_last: bool,
-    keep: impl Fn(Item, Range<u64>) -> (u64, T),
+    hash: &RandomState,
+    keep: impl Fn(Item, Range<u64>) -> T,
 ) -> Part<T> {
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let (mut kept, mut ids) = (Vec::new(), Vec::new());
@@ -147,9 +199,8 @@ fn read_part<T>(
             if item.batch != stem {
                 return Err(row.error(ItemError::Batch(item.batch)).into());
             }
-            let (id, held) = keep(item, lines.place());
-            ids.push(id);
-            kept.push(held);
+            ids.push(hash.hash_one(&item.id));
+            kept.push(keep(item, lines.place()));
             lines.reuse(row);
         }
         Ok(lines.count())
@@ -158,6 +209,7 @@ fn read_part<T>(
         Ok(lines) => (lines, None),
         Err(error) => (0, Some(error)),
     };
+    ids.sort_unstable();
     Part {
         kept,
         ids,
@@ -166,44 +218,11 @@ fn read_part<T>(
     }
 }
 
-/// Puts parts together: true line numbers, and what no part can see for itself.
-fn join<T>(path: &Path, parts: Vec<Part<T>>) -> Result<Vec<T>, SamplesError> {
-    let (mut kept, mut ids) = (Vec::new(), Vec::new());
-    let (mut before, mut end) = (0, Ok(()));
-    for mut part in parts {
-        put(&mut kept, part.kept);
-        ids.append(&mut part.ids);
-        match part.error {
-            Some(SamplesError::Row(RowError::Bad { path, line, reason })) => {
-                let line = before + line;
-                end = Err(RowError::Bad { path, line, reason }.into());
-                break;
-            }
-            Some(error) => {
-                end = Err(error);
-                break;
-            }
-            None => before += part.lines,
-        }
-    }
-    ids.sort_unstable();
-    if ids.windows(2).any(|two| two[0] == two[1]) {
-        check_repeated(path)?;
-    }
-    end.map(|()| kept)
-}
-
-/// Appends without copying what is the first to come.
-fn put<T>(all: &mut Vec<T>, mut more: Vec<T>) {
-    if all.is_empty() {
-        *all = more;
-    } else {
-        all.append(&mut more);
-    }
-}
-
 /// Says which item of a file occurs twice, where hashes say that one does. Bad rows are no concern here.
-fn check_repeated(path: &Path) -> Result<(), SamplesError> {
+///
+/// # Errors
+/// [`SamplesError`], by line.
+pub fn check_repeated(path: &Path) -> Result<(), SamplesError> {
     #[derive(serde::Deserialize)]
     struct Named {
         id: String,
@@ -257,9 +276,18 @@ pub fn read_all_with<T: Send>(
 ) -> Result<Vec<T>, SamplesError> {
     let mut all = Vec::new();
     for path in jsonl_files(samples)? {
-        put(&mut all, read_batch_with(&path, &|item, _| keep(item))?);
+        put(&mut all, read_batch_with(&path, keep)?);
     }
     Ok(all)
+}
+
+/// Appends without copying what is the first to come.
+fn put<T>(all: &mut Vec<T>, mut more: Vec<T>) {
+    if all.is_empty() {
+        *all = more;
+    } else {
+        all.append(&mut more);
+    }
 }
 
 /// Appends items to `samples/<batch>.jsonl` with one write and one sync, making the folder.
@@ -396,7 +424,7 @@ impl BatchFile {
     }
 }
 
-fn failed(path: &Path) -> impl FnOnce(io::Error) -> SamplesError {
+pub(super) fn failed(path: &Path) -> impl FnOnce(io::Error) -> SamplesError {
     let path = path.to_owned();
     |source| SamplesError::Io { path, source }
 }

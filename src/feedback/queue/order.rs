@@ -88,8 +88,13 @@ impl Order {
             return tasks.map(|index| task(index, Choice::Listed)).collect();
         }
         let key_of = |&index: &usize| (key(seed, annotator, &items[index].id), index);
-        let mut shuffled = on_all_cores(&indices, key_of);
-        shuffled.sort_unstable();
+        let mut shuffled = parts_on_all_cores(&indices, |part| {
+            let mut part: Vec<_> = part.iter().map(key_of).collect();
+            part.sort_unstable();
+            part
+        });
+        #[expect(clippy::stable_sort_primitive, reason = "it merges sorted parts")]
+        shuffled.sort();
         if self.strategy == Strategy::Random {
             let tasks = shuffled.into_iter();
             return tasks
@@ -128,15 +133,20 @@ impl Order {
 
 /// What `f` makes of each of many numbers, in order.
 pub(super) fn on_all_cores<T: Send>(all: &[usize], f: impl Fn(&usize) -> T + Sync) -> Vec<T> {
+    parts_on_all_cores(all, |part| part.iter().map(&f).collect())
+}
+
+/// What `f` makes of each part of many numbers, one after the other.
+fn parts_on_all_cores<T: Send>(all: &[usize], f: impl Fn(&[usize]) -> Vec<T> + Sync) -> Vec<T> {
     const WORTH_A_THREAD: usize = 10_000;
     let cores = thread::available_parallelism().map_or(1, NonZero::get);
     let share = all.len().div_ceil(cores).max(WORTH_A_THREAD);
-    let map = |part: &[usize]| part.iter().map(&f).collect::<Vec<T>>();
+    let f = &f;
     thread::scope(|scope| {
         let (first, others) = all.split_at(share.min(all.len()));
         let others = others.chunks(share);
-        let others: Vec<_> = others.map(|part| scope.spawn(move || map(part))).collect();
-        let mut made = map(first);
+        let others: Vec<_> = others.map(|part| scope.spawn(move || f(part))).collect();
+        let mut made = f(first);
         for other in others {
             made.append(&mut other.join().unwrap_or_else(|panic| resume_unwind(panic)));
         }

@@ -59,6 +59,9 @@ pub struct Glance<'a> {
     pub annotator: Text<'a>,
     /// The event that this one edits or retracts.
     pub supersedes: Option<Ulid>,
+    /// The samples file of the item.
+    #[serde(borrow)]
+    pub batch: Option<Text<'a>>,
     /// The item, except on session lines.
     #[serde(borrow)]
     pub item: Option<Text<'a>>,
@@ -120,6 +123,7 @@ impl<'a> From<&'a Record> for Glance<'a> {
             seq: record.seq,
             annotator: (&record.annotator).into(),
             supersedes: record.supersedes,
+            batch: record.batch.as_ref().map(Text::from),
             item: record.item.as_ref().map(Text::from),
             purpose: record.purpose,
             slot: record.slot,

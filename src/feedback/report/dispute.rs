@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// An item that was judged differently.
 #[derive(Debug)]
 pub struct Dispute<'a> {
-    /// The item.
+    /// The item; without its texts where the labels were read without them.
     pub item: &'a Item,
     /// The first judgements of it, by annotator name.
     pub votes: Vec<Vote<'a>>,

@@ -2,13 +2,11 @@
 //! retracted, per (item, slot).
 
 use super::StoreError;
+use super::records::{Place, read_one};
 use crate::feedback::record::glance::Glance;
-use crate::feedback::record::line::from_line;
 use crate::feedback::record::{Kind, Origin, Outcome, Purpose, Record};
 use std::collections::HashMap;
-use std::fs::File;
-use std::hash::{BuildHasher, RandomState};
-use std::io::{Read, Seek, SeekFrom};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
 use std::iter;
 use std::path::PathBuf;
 use ulid::Ulid;
@@ -72,15 +70,53 @@ impl Event {
         self.file as usize
     }
 
-    /// Where the line begins in its file, and its length without the newline, in bytes.
-    pub(super) fn bytes(&self) -> (u64, usize) {
-        (self.offset, self.len as usize)
+    /// Where the line stands.
+    pub fn place(&self) -> Place {
+        Place {
+            file: self.file,
+            len: self.len,
+            line: self.line as u64,
+            offset: self.offset,
+        }
     }
 
     /// True for events that say something about an item: judgement, skip, defer.
     pub fn is_answer(&self) -> bool {
-        matches!(self.kind, Kind::Judgement | Kind::Skip | Kind::Defer)
+        is_answer(self.kind)
     }
+}
+
+/// True for what says something about an item.
+pub(super) fn is_answer(kind: Kind) -> bool {
+    matches!(kind, Kind::Judgement | Kind::Skip | Kind::Defer)
+}
+
+/// What is known of an event that another one edits or retracts.
+pub(super) enum Target {
+    /// There is none.
+    Absent,
+    /// It is about another item or slot.
+    Elsewhere,
+    /// It is about the same.
+    Here(Kind),
+}
+
+/// Checks that the event `id` may be edited or retracted by the one given by its kind and id.
+pub(super) fn check_target(by: (Kind, Ulid), id: Ulid, target: Target) -> Result<(), String> {
+    let kind = match target {
+        Target::Absent => return Err(format!("`supersedes` names no event: {id}")),
+        Target::Here(kind) if id != by.1 => kind,
+        _ => {
+            return Err(format!(
+                "`supersedes` names an event about another item: {id}"
+            ));
+        }
+    };
+    let retractable = by.0 == Kind::Retract && is_answer(kind);
+    if kind != Kind::Judgement && !retractable {
+        return Err(format!("`supersedes` names a {kind:?}: {id}"));
+    }
+    Ok(())
 }
 
 /// A line that was cut off at the end of a file.
@@ -118,9 +154,27 @@ pub struct History {
     /// Indices into `events`, by id.
     by_id: Vec<u32>,
     /// By hash of the item, the last answer; [`Event::before`] leads to the others.
-    by_item: HashMap<u64, u32>,
+    by_item: HashMap<u64, u32, BuildHasherDefault<Hashed>>,
     hash: RandomState,
     last_session: Ulid,
+}
+
+/// For keys that are hashes already.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(size_of::<u64>()) {
+            let mut key = [0; size_of::<u64>()];
+            key[..chunk.len()].copy_from_slice(chunk);
+            self.0 ^= u64::from_ne_bytes(key);
+        }
+    }
 }
 
 impl History {
@@ -200,22 +254,7 @@ impl History {
     /// # Errors
     /// [`StoreError`] if the file changed or cannot be read.
     pub fn record(&self, event: &Event) -> Result<Record, StoreError> {
-        let path = &self.files[event.file()];
-        let (offset, len) = event.bytes();
-        let read = || {
-            let mut file = File::open(path)?;
-            file.seek(SeekFrom::Start(offset))?;
-            let mut line = vec![0; len];
-            file.read_exact(&mut line)?;
-            Ok(line)
-        };
-        let line = read().map_err(StoreError::io(path))?;
-        let place = |source| StoreError::Line {
-            path: path.clone(),
-            line: event.line,
-            source,
-        };
-        from_line(&line).map_err(place)
+        read_one(&self.files, event.place())
     }
 
     /// Reads the effective records in full, judgements only, in the order they were made.
@@ -300,19 +339,14 @@ impl History {
         let Some(id) = event.supersedes.as_deref().copied() else {
             return Ok(());
         };
-        let Some(target) = self.event(id) else {
-            return Err(format!("`supersedes` names no event: {id}"));
+        let target = match self.event(id) {
+            None => Target::Absent,
+            Some(target) if (&target.item, target.slot) == (&event.item, event.slot) => {
+                Target::Here(target.kind)
+            }
+            Some(_) => Target::Elsewhere,
         };
-        if (&target.item, target.slot) != (&event.item, event.slot) || id == event.id {
-            return Err(format!(
-                "`supersedes` names an event about another item: {id}"
-            ));
-        }
-        let retractable = event.kind == Kind::Retract && target.is_answer();
-        if target.kind != Kind::Judgement && !retractable {
-            return Err(format!("`supersedes` names a {:?}: {id}", target.kind));
-        }
-        Ok(())
+        check_target((event.kind, event.id), id, target)
     }
 
     fn broken(&self, event: &Event, reason: String) -> StoreError {

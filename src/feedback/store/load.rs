@@ -1,7 +1,7 @@
 //! Reading and checking session files.
 //!
-//! A file is cut into as many shares as there are cores; each share is read, hashed and checked line by
-//! line by its own thread. Whether the shares follow each other is checked at the end.
+//! A file is cut into as many shares as there are cores, or more if it is large; each share is read, hashed
+//! and checked line by line by its own thread. Whether the shares follow each other is checked after that.
 //!
 //! Sessions of one annotator can overlap, on two machines that know nothing of each other. Their
 //! events are then put in the order in which they were made.
@@ -13,6 +13,7 @@ use crate::feedback::lines::{RowError, jsonl_files};
 use crate::feedback::record::Kind;
 use crate::feedback::record::glance::Glance;
 use crate::feedback::record::line::LineError;
+use memchr::memchr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
 use std::num::NonZero;
@@ -45,9 +46,14 @@ pub fn load(feedback: &Path, annotator: &str) -> Result<History, StoreError> {
             path: &path,
             session,
             annotator,
-            file,
         };
-        history.torn.extend(reader.read(&mut events)?);
+        let keep = |glance: Glance, place| Event::new(glance, file, 0, place);
+        let torn = reader.read(u64::MAX, &keep, &mut |line, mut event| {
+            event.line = line;
+            events.push(event);
+            Ok(())
+        });
+        history.torn.extend(torn?);
     }
     history.add_all(in_order(events))?;
     Ok(history)
@@ -92,17 +98,16 @@ pub(super) fn session_files(folder: &Path) -> Result<Vec<(Ulid, PathBuf)>, Store
     files.into_iter().map(parse).collect()
 }
 
-struct Reader<'a> {
-    path: &'a Path,
-    session: Ulid,
-    annotator: &'a str,
-    file: usize,
+/// Reads one session file.
+pub(super) struct Reader<'a> {
+    pub(super) path: &'a Path,
+    pub(super) session: Ulid,
+    pub(super) annotator: &'a str,
 }
 
-/// The events of the lines that begin in one part of the file, numbered from 1.
-#[derive(Default)]
-struct Share {
-    events: Vec<Event>,
+/// What is kept of the lines that begin in one part of the file.
+struct Share<T> {
+    kept: Vec<T>,
     first: Option<First>,
     /// Hash of the last line.
     last: Option<Sha256>,
@@ -177,9 +182,15 @@ impl First {
     }
 }
 
-impl Share {
+impl<T: Send> Share<T> {
     /// Counts a line.
-    fn add(&mut self, reader: &Reader, bytes: &[u8], offset: u64) -> Result<(), Problem> {
+    fn add(
+        &mut self,
+        reader: &Reader,
+        keep: &impl Fn(Glance, (u64, usize)) -> T,
+        bytes: &[u8],
+        offset: u64,
+    ) -> Result<(), Problem> {
         let glance = Glance::at(bytes)?;
         if glance.session != reader.session {
             return Err(Problem::Place(Misplaced::Session(glance.session)));
@@ -195,42 +206,46 @@ impl Share {
         };
         match (&self.first, self.last) {
             (Some(first), Some(last)) => {
-                let index = first.seq.wrapping_add(self.events.len() as u64);
+                let index = first.seq.wrapping_add(self.kept.len() as u64);
                 this.check(index.max(1), last).map_err(Problem::Place)?;
             }
             _ => self.first = Some(this),
         }
         self.last = Some(Sha256::of(bytes));
-        let line = self.events.len() + 1;
-        let place = (offset, bytes.len());
-        self.events
-            .push(Event::new(glance, reader.file, line, place));
+        self.kept.push(keep(glance, (offset, bytes.len())));
         Ok(())
     }
 }
 
 impl Reader<'_> {
-    /// Reads the file into `events`; returns the line that was cut off at its end.
-    fn read(&self, events: &mut Vec<Event>) -> Result<Option<Torn>, StoreError> {
-        let shares = self.shares().map_err(StoreError::io(self.path))?;
-        let (mut before, mut prev) = (0, Sha256::ZERO);
-        for mut share in shares {
-            if let Some(first) = &share.first {
-                let follows = first.check(before as u64, prev);
-                follows.map_err(|misplaced| self.misplaced(before, &misplaced))?;
-            }
-            for event in &mut share.events {
-                event.line += before;
-            }
-            before += share.events.len();
-            prev = share.last.unwrap_or(prev);
-            if events.is_empty() {
-                *events = share.events;
-            } else {
-                events.append(&mut share.events);
-            }
-            if let Some(end) = share.end {
-                return self.torn(before, end).map(Some);
+    /// Reads the file on all cores, each of which takes up to `share` bytes at a time. `keep` takes each
+    /// line, and the bytes where it stands, `take` what was kept, in file order with line numbers from 1.
+    /// Returns the line that was cut off at the end.
+    pub(super) fn read<T: Send>(
+        &self,
+        share: u64,
+        keep: &(impl Fn(Glance, (u64, usize)) -> T + Sync),
+        take: &mut dyn FnMut(usize, T) -> Result<(), StoreError>,
+    ) -> Result<Option<Torn>, StoreError> {
+        let failed = |error| StoreError::io(self.path)(error);
+        let len = std::fs::metadata(self.path).map_err(failed)?.len();
+        let (mut before, mut prev, mut start) = (0, Sha256::ZERO, 0);
+        while start < len {
+            let bounds = bounds(start, len, share);
+            start = bounds[bounds.len() - 1].1;
+            for share in self.shares(&bounds, keep).map_err(failed)? {
+                if let Some(first) = &share.first {
+                    let follows = first.check(before as u64, prev);
+                    follows.map_err(|misplaced| self.misplaced(before, &misplaced))?;
+                }
+                prev = share.last.unwrap_or(prev);
+                for kept in share.kept {
+                    before += 1;
+                    take(before, kept)?;
+                }
+                if let Some(end) = share.end {
+                    return self.torn(before, end).map(Some);
+                }
             }
         }
         Ok(None)
@@ -268,18 +283,17 @@ impl Reader<'_> {
         }
     }
 
-    /// All lines in order. Only the last one can lack its newline.
-    fn shares(&self) -> io::Result<Vec<Share>> {
-        const WORTH_A_THREAD: u64 = 1 << 20;
-        let len = std::fs::metadata(self.path)?.len();
-        let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
-        let shares = cores.min(len.div_ceil(WORTH_A_THREAD)).max(1);
-        let bound = |share: u64| len / shares * share + len % shares * share / shares;
+    /// The lines that begin in each part. Only the last one of the file can lack its newline.
+    fn shares<T: Send>(
+        &self,
+        bounds: &[(u64, u64)],
+        keep: &(impl Fn(Glance, (u64, usize)) -> T + Sync),
+    ) -> io::Result<Vec<Share<T>>> {
         thread::scope(|scope| {
-            let bounds = |share| (bound(share), bound(share + 1));
-            let read = |share| move || self.share(bounds(share));
-            let others: Vec<_> = (1..shares).map(|share| scope.spawn(read(share))).collect();
-            let mut shares = vec![read(0)()?];
+            let read = |part| move || self.share(part, keep);
+            let others = bounds[1..].iter().map(|&part| scope.spawn(read(part)));
+            let others: Vec<_> = others.collect();
+            let mut shares = vec![read(bounds[0])()?];
             for other in others {
                 match other.join() {
                     Ok(share) => shares.push(share?),
@@ -291,10 +305,19 @@ impl Reader<'_> {
     }
 
     /// The lines that begin in `bounds`, up to the first that cannot be counted.
-    fn share(&self, bounds: (u64, u64)) -> io::Result<Share> {
-        let mut share = Share::default();
+    fn share<T: Send>(
+        &self,
+        bounds: (u64, u64),
+        keep: &impl Fn(Glance, (u64, usize)) -> T,
+    ) -> io::Result<Share<T>> {
+        let mut share = Share {
+            kept: Vec::new(),
+            first: None,
+            last: None,
+            end: None,
+        };
         each_line(self.path, bounds, |bytes, offset, has_newline| {
-            let added = share.add(self, bytes, offset);
+            let added = share.add(self, keep, bytes, offset);
             share.end = added.err().map(|problem| End {
                 bytes: (offset, bytes.len()),
                 has_newline,
@@ -304,6 +327,18 @@ impl Reader<'_> {
         })?;
         Ok(share)
     }
+}
+
+/// What comes from `start` on of a file with `len` bytes: a part for each core, as large as each other and
+/// at most `most` bytes.
+fn bounds(start: u64, len: u64, most: u64) -> Vec<(u64, u64)> {
+    const WORTH_A_THREAD: u64 = 1 << 20;
+    let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let left = len - start;
+    let shares = cores.min(left.div_ceil(WORTH_A_THREAD)).max(1);
+    let share = left.div_ceil(shares).min(most);
+    let bound = |n: u64| (start + share * n).min(len);
+    (0..shares).map(|n| (bound(n), bound(n + 1))).collect()
 }
 
 /// Shows the lines that begin in `start..end`, with where they begin and whether they end in a newline,
@@ -323,13 +358,12 @@ fn each_line(
     let mut bytes = Vec::new();
     while offset < end {
         let buffered = reader.fill_buf()?;
-        let read = (&*buffered).skip_until(b'\n')?;
-        if let Some(line) = buffered[..read].strip_suffix(b"\n") {
-            if !take(line, offset, true) {
+        if let Some(len) = memchr(b'\n', buffered) {
+            if !take(&buffered[..len], offset, true) {
                 break;
             }
-            reader.consume(read);
-            offset += read as u64;
+            reader.consume(len + 1);
+            offset += len as u64 + 1;
             continue;
         }
         // A line that ends beyond what is buffered, and the last one, are put together elsewhere.
