@@ -131,18 +131,25 @@ impl<'a> Driver<'a> {
             mixer: None,
         };
         let first = driver.opened(opened, screen.now_ms())?;
-        let ending = driver.drive(&mut screen, first);
+        // Until all is kept: of a terminal that vanishes its end may be seen before its signal comes, which
+        // ends the process at once where nobody listens.
+        let stop = StopFlag::on_ctrl_c();
+        let ending = driver.drive(&mut screen, first, &stop);
         // The store first: giving back a terminal that is gone can end the process.
         let report = match ending {
             Ok(ending) => driver.leave(ending),
             Err(error) => driver.leave(Ending::Quit).and(Err(error)),
         };
-        drop(screen);
+        drop((screen, stop));
         report
     }
 
-    fn drive(&mut self, screen: &mut Screen, first: Event) -> Result<Ending, LabelError> {
-        let stop = StopFlag::on_ctrl_c();
+    fn drive(
+        &mut self,
+        screen: &mut Screen,
+        first: Event,
+        stop: &StopFlag,
+    ) -> Result<Ending, LabelError> {
         let mut events = VecDeque::from([first]);
         loop {
             events.extend(self.fetch(screen.now_ms()));
