@@ -91,6 +91,10 @@ ROWS = [
         "ppo-lora", "PPO iteration, LoRA", "s", "ours-ppo-lora",
         [Bar("trl-ppo-full", 4.0), Bar("trl-ppo-peft", 3.0)], 1.6e9,
     ),  # fmt: skip
+    Row(
+        "ppo-lora-upper", "PPO iteration, LoRA, upper half", "s", "ours-ppo-upper",
+        [Bar("trl-ppo-full", 4.0), Bar("trl-ppo-peft", 3.0)], 1.6e9,
+    ),  # fmt: skip
     Row("ppo-full", "PPO iteration, full", "s", "ours-ppo-full", [Bar("trl-ppo-full", 1.0)], 6.5e9),
 ]
 
@@ -159,7 +163,8 @@ def programs(arguments: argparse.Namespace) -> dict[str, Program]:
     """All that can be measured, by key."""
     models = arguments.models
     f32, bf16 = str(models / "f32"), str(models / "bf16")
-    vocabulary = str(json.loads((models / "f32" / "config.json").read_text())["vocab_size"])
+    config = json.loads((models / "f32" / "config.json").read_text())
+    vocabulary, half = str(config["vocab_size"]), str(config["num_hidden_layers"] // 2)
     made: list[Program] = []
 
     def ours(key: str, label: str, model: str, *options: str) -> None:
@@ -187,6 +192,7 @@ def programs(arguments: argparse.Namespace) -> dict[str, Program]:
     peer("trl-reward-full", "TRL 1.16", "reward_trl.py", f32, *pairs)
     once = ["--warm-up", str(arguments.warm_up), "--repeats", "1"]
     ours("ours-ppo-lora", "rlhf LoRA", f32, "--what", "ppo", *once)
+    ours("ours-ppo-upper", f"rlhf LoRA, last {half} layers", f32, "--what", "ppo", "--lora-num-layers", half, *once)
     ours("ours-ppo-full", "rlhf full", f32, "--what", "ppo", "--full", "--no-lora", *once)
     trl112 = arguments.trl112.resolve()
     peer("trl-ppo-peft", "TRL 1.12 + PEFT", "ppo_trl.py", f32, "--peft", "--peft-critic", *once, path=trl112)
