@@ -5,7 +5,6 @@
 //! The file is one open-addressing table. An entry is a key of eight bytes and its value; a key of
 //! zero is a free slot. A key's slot is given by its upper bits, so that doubling the table copies it
 //! from front to back. The system removes the file when it is closed, however the process ends.
-
 //!
 //! [`sort`] sorts rows in the same way, and [`seen`] is a set; [`Room`] says where files lie.
 
