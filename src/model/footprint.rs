@@ -5,7 +5,7 @@
 //! | term | bytes |
 //! |---|---|
 //! | weights | those in memory, counted once however many models share them: 4 a number, 2 where bf16 loses nothing |
-//! | training | 4 for each trained number, times its moments (2), the sum of its gradients (1) and, for each worker, its own sum and the gradient of the part at hand (2, or 1 where a worker has a single part) |
+//! | training | 4 for each trained number, times its moments (2); the gradients of networks that are done (1), and of the network at hand, for each worker, its own sum and the gradient of the part at hand (2, or 1 where a worker has a single part) |
 //! | activations | 4 for each number that the backward pass reads again: a token and trained layer has 4 hidden + 2 queries + 2 keys + 3 inner + 9 ranks (1 inner and half a gate less without a gate) |
 //! | logits | 4 for each number of a chunk of the head, times 3: the logits, their softmax and its gradient |
 //! | program | what the process holds besides: code, tokenizer, caches |
@@ -110,11 +110,15 @@ impl Footprint {
         let share = batch.rows.div_ceil(workers);
         let rows = share.div_ceil((share * batch.length).div_ceil(tokens).max(1));
         let gradients = if rows < share { 2 } else { 1 };
+        let at_hand = decoder.clone().count().0;
         let kept = rows * batch.length * numbers_kept(decoder);
         let logits = batch.chunk.min(rows * batch.logits);
         Self {
             weights: held.bytes,
-            training: 4 * trained * (MOMENTS + 1 + workers * gradients),
+            training: 4
+                * (trained * MOMENTS
+                    + trained.saturating_sub(at_hand)
+                    + at_hand * workers * gradients),
             activations: 4 * workers * kept,
             logits: 4 * workers * logits * CHUNKS,
             program: PROGRAM,
@@ -218,7 +222,7 @@ mod tests {
         );
         let packed = 4 * (2048 * 192 + 4 * (4 * 192 * 192 + 3 * 192 * 512));
         assert_eq!(found.weights, packed + norms + 4 * trained);
-        assert_eq!(found.training, 4 * trained * (2 + 1 + 1));
+        assert_eq!(found.training, 4 * trained * (2 + 1));
         let kept = 4 * (4 * 192 + 4 * 192 + 3 * 512 + 7 * 8);
         assert_eq!((found.activations, kept), (4 * 64 * kept, 12_512));
         assert_eq!(found.logits, 4 * 1000 * 3);

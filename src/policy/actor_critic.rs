@@ -44,16 +44,26 @@ impl ActorCritic {
         targets: &Targets,
         states: Tensor<2>,
     ) -> Tensor<1> {
-        let model = match &self.critic {
-            Critic::Shared(head) => return head.forward(states),
-            Critic::Separate(model) => model,
-        };
-        let hidden = if model.decoder.shares(&self.policy, pass.layer) {
-            model.decoder.finish(pass.clone(), tokens)
+        match &self.critic {
+            Critic::Shared(head) => head.forward(states),
+            Critic::Separate(critic) => self.values_of(critic, pass, tokens, targets),
+        }
+    }
+
+    /// The same by a critic that is a network of its own.
+    pub fn values_of(
+        &self,
+        critic: &ScalarModel,
+        pass: &Underway,
+        tokens: &TokenBatch,
+        targets: &Targets,
+    ) -> Tensor<1> {
+        let hidden = if critic.decoder.shares(&self.policy, pass.layer) {
+            critic.decoder.finish(pass.clone(), tokens)
         } else {
-            model.decoder.hidden(tokens)
+            critic.decoder.hidden(tokens)
         };
-        model.head.forward(targets.states(hidden))
+        critic.head.forward(targets.states(hidden))
     }
 }
 

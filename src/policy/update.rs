@@ -14,7 +14,7 @@ use crate::model::{GradientMap, Parameters, TokenBatch};
 use super::actor_critic::{ActorCritic, Critic, POLICY};
 use super::experience::{EpisodeTokens, Experience, Measured, pack};
 use super::kept;
-use super::lm_head::HeadPass;
+use super::lm_head::{HeadPass, Targets};
 
 /// Coefficients of the losses.
 #[derive(Debug, Clone, Copy)]
@@ -40,6 +40,13 @@ pub struct Batch<'a> {
     pub measured: &'a Measured,
     /// Advantages and returns.
     pub experience: &'a Experience,
+}
+
+impl Batch<'_> {
+    fn pack(&self, rows: &[usize]) -> (TokenBatch, Targets) {
+        let episodes: Vec<&EpisodeTokens> = rows.iter().map(|&row| &self.episodes[row]).collect();
+        pack(&episodes)
+    }
 }
 
 /// What one optimiser step did.
@@ -75,16 +82,14 @@ pub fn update(
     let length = |row: &usize| batch.episodes[*row].tokens();
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(length);
-    let part = |rows: &[usize]| part_of_update(model, batch, rows, losses, tokens as f64);
     let mut total = Part::default();
     for rows in sorted.chunks(losses.microbatch) {
-        total.add(share_out_turns(
-            &model.policy,
-            rows,
-            length,
-            part,
-            Part::add,
-        ));
+        // One network after the other: each worker holds activations and gradients of one only.
+        for part in [policy_part as PartOf, critic_part] {
+            let part = |rows: &[usize]| part(model, batch, rows, losses, tokens as f64);
+            let policy = &model.policy;
+            total.add(share_out_turns(policy, rows, length, part, Part::add));
+        }
     }
     let Part { sums, gradients } = total;
     let finite = sums.policy_loss.is_finite() && sums.value_loss.is_finite();
@@ -134,8 +139,10 @@ impl Sums {
     }
 }
 
-/// What the episodes `rows` contribute to a minibatch of `denominator` tokens.
-fn part_of_update(
+type PartOf = fn(&ActorCritic, Batch<'_>, &[usize], &LossConfig, f64) -> Part;
+
+/// What the episodes `rows` contribute to a minibatch of `denominator` tokens by the policy, and by the critic if it is a head on it.
+fn policy_part(
     model: &ActorCritic,
     batch: Batch<'_>,
     rows: &[usize],
@@ -143,16 +150,12 @@ fn part_of_update(
     denominator: f64,
 ) -> Part {
     let mut sums = Sums::default();
-    let episodes: Vec<&EpisodeTokens> = rows.iter().map(|&row| &batch.episodes[row]).collect();
-    let (tokens, targets) = pack(&episodes);
+    let (tokens, targets) = batch.pack(rows);
     let mut tracked = model.tracked();
     let begun = begin(model, &tracked, batch, rows, &tokens);
-    let states = targets.states(tracked.policy.finish(begun.clone(), &tokens));
-
-    let (old_logprobs, advantages) = (
-        flat(&batch.measured.logprobs, rows),
-        flat(&batch.experience.advantages, rows),
-    );
+    let states = targets.states(tracked.policy.finish(begun, &tokens));
+    let old_logprobs = flat(&batch.measured.logprobs, rows);
+    let advantages = flat(&batch.experience.advantages, rows);
     let pass = HeadPass::new(
         &model.policy,
         &states,
@@ -164,20 +167,33 @@ fn part_of_update(
         },
     );
     let mut loss = pass.surrogate(states.clone());
-    let mut gradients = GradientMap::default();
-    if matches!(model.critic, Critic::Separate(_)) {
-        // Nothing of the policy's graph is in the critic's: one after the other, they take half the memory.
-        gradients = tracked.gradients(loss.backward());
-        loss = Tensor::zeros([1], &tracked.policy.final_norm.weight.device());
+    if let Critic::Shared(head) = &tracked.critic {
+        let values = head.forward(states);
+        loss = loss + sums.add_values(values, batch, rows, losses, denominator);
     }
-    let values = tracked.values(&begun, &tokens, &targets, states);
-    let learnt = [
-        flat(&batch.measured.values, rows),
-        flat(&batch.experience.returns, rows),
-    ];
-    let loss = loss + sums.add_values(values, &learnt, losses, denominator);
-    gradients.accumulate(tracked.gradients(loss.backward()));
+    let mut gradients = tracked.gradients(loss.backward());
     pass.add_head_gradient(&model.policy, POLICY, &mut gradients);
+    Part { sums, gradients }
+}
+
+/// The same by a critic that is a network of its own.
+fn critic_part(
+    model: &ActorCritic,
+    batch: Batch<'_>,
+    rows: &[usize],
+    losses: &LossConfig,
+    denominator: f64,
+) -> Part {
+    let mut sums = Sums::default();
+    let mut tracked = model.tracked();
+    let Critic::Separate(critic) = &tracked.critic else {
+        return Part::default();
+    };
+    let (tokens, targets) = batch.pack(rows);
+    let begun = begin(model, &tracked, batch, rows, &tokens);
+    let values = tracked.values_of(critic, &begun, &tokens, &targets);
+    let loss = sums.add_values(values, batch, rows, losses, denominator);
+    let gradients = tracked.gradients(loss.backward());
     Part { sums, gradients }
 }
 
@@ -230,14 +246,16 @@ impl Sums {
     fn add_values(
         &mut self,
         values: Tensor<1>,
-        [old_values, returns]: &[Vec<f32>; 2],
+        batch: Batch<'_>,
+        rows: &[usize],
         losses: &LossConfig,
         denominator: f64,
     ) -> Tensor<1> {
         let device = values.device();
+        let returns = flat(&batch.experience.returns, rows);
         let batch = ValueBatch {
-            old_values: line(old_values, &device),
-            returns: line(returns, &device),
+            old_values: line(&flat(&batch.measured.values, rows), &device),
+            returns: line(&returns, &device),
             response_mask: all_real(returns.len(), &device),
             values: values.unsqueeze(),
         };

@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
+use std::sync::Arc;
+
 use crate::generate::{Request, SamplerConfig, Settings, generate};
+use crate::kernels::Panels;
 use crate::model::optimizer::Optimizer;
 use crate::model::{Decoder, LanguageModel, PromptInput};
 use crate::policy::config::{Critic, CriticInit, PpoConfig};
@@ -59,21 +62,23 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Seconds in which the machine could draw the new tokens of `rows` rows: each step reads all packed weights once and takes every row
-    /// through them. Attention and the prompts are left out, so the true limit is a little lower.
+    /// Seconds in which the machine could answer `rows` prompts. The prompts go through the layers together and give the first tokens; each step
+    /// for another token takes every row through layers and head. Weights are read once at a time. Attention is left out, so the true limit
+    /// is a little lower.
     fn least(&self, packed: &mut Decoder, rows: usize) -> Option<f64> {
         let machine = self.machine?;
-        let head = Some(packed.head_table().panels());
+        let head = vec![packed.head_table().panels()];
         let projections = packed.projections().into_iter();
-        let all = projections.filter_map(|projection| projection.packed.clone());
-        let (mut bytes, mut numbers) = (0, 0);
-        for panels in all.chain(head) {
-            bytes += panels.bytes();
-            numbers += panels.inputs() * panels.outputs();
-        }
-        let memory = bytes as f64 / machine.memory_bytes_per_second;
-        let arithmetic = 2.0 * (numbers * rows) as f64 / machine.flops_per_second;
-        Some(NEW_TOKENS as f64 * memory.max(arithmetic))
+        let layers: Vec<_> = projections.filter_map(|p| p.packed.clone()).collect();
+        let seconds = |all: &[Arc<Panels>], rows: usize| {
+            let bytes: usize = all.iter().map(|panels| panels.bytes()).sum();
+            let numbers: usize = all.iter().map(|p| p.inputs() * p.outputs()).sum();
+            let memory = bytes as f64 / machine.memory_bytes_per_second;
+            memory.max(2.0 * (numbers * rows) as f64 / machine.flops_per_second)
+        };
+        let prompts = seconds(&layers, rows * PROMPT_TOKENS);
+        let steps = (NEW_TOKENS - 1) as f64 * seconds(&layers, rows);
+        Some(prompts + steps + NEW_TOKENS as f64 * seconds(&head, rows))
     }
 
     pub(super) fn scoring(&mut self) -> Result<(), BenchError> {
