@@ -76,7 +76,7 @@ settings! {
         pub lora_alpha: f64 = 32.0,
         /// Linear layers that get an adapter, by name; `all-linear` = all in the blocks.
         pub lora_target_modules: Vec<String> = vec!["all-linear".to_owned()],
-        /// The last layers, this many, that get adapters; 0 = all. What lies below them is constant, so PPO computes it once for a rollout.
+        /// How many of the last layers get adapters; 0 = all. What lies below them is constant, so PPO runs it once for a rollout.
         pub lora_num_layers: usize = 0,
         /// Seed of everything random: initial weights, split, order.
         pub seed: u64 = 42,
@@ -270,7 +270,7 @@ settings! {
         pub lora_alpha: f64 = 32.0,
         /// Linear layers that get an adapter, by name; `all-linear` = all in the blocks.
         pub lora_target_modules: Vec<String> = vec!["all-linear".to_owned()],
-        /// The last layers, this many, that get adapters; 0 = all. What lies below them is constant, so PPO computes it once for a rollout.
+        /// How many of the last layers get adapters; 0 = all. What lies below them is constant, so PPO runs it once for a rollout.
         pub lora_num_layers: usize = 0,
         /// Steps between evaluations on held-out prompts; 0 = only at the end.
         pub eval_steps: usize = 5,
