@@ -82,11 +82,17 @@ pub fn update(
     let length = |row: &usize| batch.episodes[*row].tokens();
     let mut sorted = rows.to_vec();
     sorted.sort_by_key(length);
+    let minibatch = Minibatch {
+        model,
+        batch,
+        losses,
+        denominator: tokens as f64,
+    };
     let mut total = Part::default();
     for rows in sorted.chunks(losses.microbatch) {
         // One network after the other: each worker holds activations and gradients of one only.
-        for part in [policy_part as PartOf, critic_part] {
-            let part = |rows: &[usize]| part(model, batch, rows, losses, tokens as f64);
+        for part in [Minibatch::policy_part, Minibatch::critic_part] {
+            let part = |rows: &[usize]| part(&minibatch, rows);
             let policy = &model.policy;
             total.add(share_out_turns(policy, rows, length, part, Part::add));
         }
@@ -139,81 +145,83 @@ impl Sums {
     }
 }
 
-type PartOf = fn(&ActorCritic, Batch<'_>, &[usize], &LossConfig, f64) -> Part;
-
-/// What the episodes `rows` contribute to a minibatch of `denominator` tokens by the policy, and by the critic if it is a head on it.
-fn policy_part(
-    model: &ActorCritic,
-    batch: Batch<'_>,
-    rows: &[usize],
-    losses: &LossConfig,
-    denominator: f64,
-) -> Part {
-    let mut sums = Sums::default();
-    let (tokens, targets) = batch.pack(rows);
-    let mut tracked = model.tracked();
-    let begun = begin(model, &tracked, batch, rows, &tokens);
-    let states = targets.states(tracked.policy.finish(begun, &tokens));
-    let old_logprobs = flat(&batch.measured.logprobs, rows);
-    let advantages = flat(&batch.experience.advantages, rows);
-    let pass = HeadPass::new(
-        &model.policy,
-        &states,
-        &targets,
-        losses.temperature,
-        |range, logprobs, _| {
-            let old = [&old_logprobs[range.clone()], &advantages[range]];
-            sums.add_policy(logprobs, old, losses.clip, denominator)
-        },
-    );
-    let mut loss = pass.surrogate(states.clone());
-    if let Critic::Shared(head) = &tracked.critic {
-        let values = head.forward(states);
-        loss = loss + sums.add_values(values, batch, rows, losses, denominator);
-    }
-    let mut gradients = tracked.gradients(loss.backward());
-    pass.add_head_gradient(&model.policy, POLICY, &mut gradients);
-    Part { sums, gradients }
+/// What the contributions of episodes to a minibatch depend on.
+struct Minibatch<'a> {
+    model: &'a ActorCritic,
+    batch: Batch<'a>,
+    losses: &'a LossConfig,
+    denominator: f64, // its tokens
 }
 
-/// The same by a critic that is a network of its own.
-fn critic_part(
-    model: &ActorCritic,
-    batch: Batch<'_>,
-    rows: &[usize],
-    losses: &LossConfig,
-    denominator: f64,
-) -> Part {
-    let mut sums = Sums::default();
-    let mut tracked = model.tracked();
-    let Critic::Separate(critic) = &tracked.critic else {
-        return Part::default();
-    };
-    let (tokens, targets) = batch.pack(rows);
-    let begun = begin(model, &tracked, batch, rows, &tokens);
-    let values = tracked.values_of(critic, &begun, &tokens, &targets);
-    let loss = sums.add_values(values, batch, rows, losses, denominator);
-    let gradients = tracked.gradients(loss.backward());
-    Part { sums, gradients }
-}
-
-/// The policy's pass up to its first trained layer: what the rollout has kept of it, or its first step.
-fn begin(
-    model: &ActorCritic,
-    tracked: &ActorCritic,
-    batch: Batch<'_>,
-    rows: &[usize],
-    tokens: &TokenBatch,
-) -> Underway {
-    let policy = &model.policy;
-    let constant = policy.constant_layers();
-    if constant == 0 {
-        return tracked.policy.begin(tokens, 0);
+impl Minibatch<'_> {
+    /// What the episodes `rows` contribute by the policy, and by the critic if it is a head on it.
+    fn policy_part(&self, rows: &[usize]) -> Part {
+        let Self {
+            model,
+            batch,
+            losses,
+            denominator,
+        } = *self;
+        let mut sums = Sums::default();
+        let (tokens, targets) = batch.pack(rows);
+        let mut tracked = model.tracked();
+        let begun = self.begin(&tracked, rows, &tokens);
+        let states = targets.states(tracked.policy.finish(begun, &tokens));
+        let old_logprobs = flat(&batch.measured.logprobs, rows);
+        let advantages = flat(&batch.experience.advantages, rows);
+        let pass = HeadPass::new(
+            &model.policy,
+            &states,
+            &targets,
+            losses.temperature,
+            |range, logprobs, _| {
+                let old = [&old_logprobs[range.clone()], &advantages[range]];
+                sums.add_policy(logprobs, old, losses.clip, denominator)
+            },
+        );
+        let mut loss = pass.surrogate(states.clone());
+        if let Critic::Shared(head) = &tracked.critic {
+            let values = head.forward(states);
+            loss = loss + sums.add_values(values, batch, rows, losses, denominator);
+        }
+        let mut gradients = tracked.gradients(loss.backward());
+        pass.add_head_gradient(&model.policy, POLICY, &mut gradients);
+        Part { sums, gradients }
     }
-    let residuals = &batch.measured.residuals;
-    let kept = rows.iter().map(|&row| residuals[row].as_slice());
-    let (hidden, device) = (policy.config.hidden_size, policy.embedding.device());
-    kept::resume(kept, constant, tokens, hidden, &device)
+
+    /// The same by a critic that is a network of its own.
+    fn critic_part(&self, rows: &[usize]) -> Part {
+        let Self {
+            model,
+            batch,
+            losses,
+            denominator,
+        } = *self;
+        let mut sums = Sums::default();
+        let mut tracked = model.tracked();
+        let Critic::Separate(critic) = &tracked.critic else {
+            return Part::default();
+        };
+        let (tokens, targets) = batch.pack(rows);
+        let begun = self.begin(&tracked, rows, &tokens);
+        let values = tracked.values_of(critic, &begun, &tokens, &targets);
+        let loss = sums.add_values(values, batch, rows, losses, denominator);
+        let gradients = tracked.gradients(loss.backward());
+        Part { sums, gradients }
+    }
+
+    /// The policy's pass up to its first trained layer: what the rollout has kept of it, or its first step.
+    fn begin(&self, tracked: &ActorCritic, rows: &[usize], tokens: &TokenBatch) -> Underway {
+        let policy = &self.model.policy;
+        let constant = policy.constant_layers();
+        if constant == 0 {
+            return tracked.policy.begin(tokens, 0);
+        }
+        let residuals = &self.batch.measured.residuals;
+        let kept = rows.iter().map(|&row| residuals[row].as_slice());
+        let (hidden, device) = (policy.config.hidden_size, policy.embedding.device());
+        kept::resume(kept, constant, tokens, hidden, &device)
+    }
 }
 
 impl Sums {

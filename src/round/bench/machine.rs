@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::{Mode, Panels, Precision, matmul};
+use crate::kernels::{Mode, Panels, Precision, cores, matmul};
 
 /// Numbers of a buffer that no cache holds: 256 MB.
 const STREAMED: usize = 1 << 26;
@@ -31,7 +31,7 @@ pub struct Machine {
 impl Machine {
     /// Measures it: about a second.
     pub fn measure() -> Self {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let cores = cores();
         Self {
             cores,
             memory_bytes_per_second: memory(cores),
