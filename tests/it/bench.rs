@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::cli_support::rlhf;
+use crate::cli_support::{rlhf, untrained_model};
 
 #[test]
 fn every_kind_of_work_is_measured_saved_and_compared() {
@@ -108,6 +108,52 @@ fn pairs_of_given_lengths_are_trained_on_without_adapters() {
     let number = |key: &str| figures[1][key].as_f64().unwrap();
     let tokens = number("tokens_per_second") * number("seconds");
     assert!((tokens - 75.0).abs() < 1e-6, "{tokens}");
+}
+
+/// Seven batches are sampled, and five batches learnt from. A vocabulary of 16,384 makes the logits of 1024 tokens 64 MiB, in each of the
+/// three forms that a pass over all of them at once would need; the head's chunks of 512 tokens stay at 32.
+#[test]
+fn growth_is_told_row_by_row_and_memory_does_not_grow_with_the_vocabulary() {
+    let dir = tempfile::tempdir().unwrap();
+    untrained_model(&dir.path().join("wide"), 16_384);
+    let growth = "bench --model wide --from-scratch --what growth --device cpu --quiet --greedy --repeats 1 --warm-up 0 --save growth.json";
+    let (code, table, err) = rlhf(dir.path(), &growth.split(' ').collect::<Vec<_>>());
+    assert_eq!((code, err.as_str()), (0, ""));
+    let saved = std::fs::read(dir.path().join("growth.json")).unwrap();
+    let report: Value = serde_json::from_slice(&saved).unwrap();
+    // Embedding (the head's too), queries, keys, values and output, gate, up and down, three norms.
+    let parameters = 16_384 * 16 + 4 * 16 * 16 + 3 * 16 * 32 + 3 * 16;
+    assert_eq!(report["parameters"], parameters);
+
+    let figures = report["figures"].as_array().unwrap();
+    let sampled =
+        [1, 2, 4, 8, 16, 32, 64].map(|rows| (format!("sampling, batch {rows}, greedy"), 64 * rows));
+    let learnt = [64, 128, 256, 512, 1024]
+        .map(|tokens| (format!("forward and backward, {tokens} tokens"), tokens));
+    assert_eq!(figures.len(), sampled.len() + learnt.len());
+    for (figure, (name, tokens)) in figures.iter().zip(sampled.iter().chain(&learnt)) {
+        assert_eq!(figure["name"], *name);
+        let number = |key: &str| figure[key].as_f64().unwrap();
+        let found = number("tokens_per_second") * number("seconds");
+        assert!((found - f64::from(*tokens)).abs() < 1e-6, "{name}: {found}");
+        assert!(figure["expected_bytes"].is_null(), "{name}");
+        assert_eq!(
+            figure["share"].is_null(),
+            name.starts_with("forward"),
+            "{name}"
+        );
+        let line = table.lines().find(|line| line.starts_with(name.as_str()));
+        assert!(line.is_some(), "no {name} in\n{table}");
+    }
+    if cfg!(target_os = "linux") {
+        let peak = |figure: &Value| figure["peak_bytes"].as_u64().unwrap() >> 20;
+        let learnt: Vec<u64> = figures[sampled.len()..].iter().map(peak).collect();
+        assert!(
+            learnt.windows(2).all(|pair| pair[1] <= 2 * pair[0]),
+            "{learnt:?}"
+        );
+        assert!(learnt[4] < learnt[3] + 48, "{learnt:?}");
+    }
 }
 
 #[test]

@@ -1,8 +1,13 @@
-//! Runs the real binary.
+//! Runs the real binary, and makes what it runs on.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+
+use serde_json::json;
+
+use crate::golden_model::fixture;
 
 /// The binary, in `folder`, without colours.
 pub fn command<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> Command {
@@ -24,4 +29,19 @@ pub fn rlhf<S: AsRef<OsStr>>(folder: &Path, arguments: &[S]) -> (i32, String, St
     } = command(folder, arguments).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
+}
+
+/// Makes `folder` a model for `--from-scratch`: a configuration and a tokenizer of 420 tokens, but no weights.
+pub fn untrained_model(folder: &Path, vocab_size: usize) {
+    let config = json!({
+        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": vocab_size,
+        "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
+        "num_attention_heads": 2, "max_position_embeddings": 128, "tie_word_embeddings": true,
+    });
+    fs::create_dir_all(folder).unwrap();
+    fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    let tokenizer = fixture("../tokenizer/byte_level");
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+        fs::copy(tokenizer.join(name), folder.join(name)).unwrap();
+    }
 }

@@ -6,9 +6,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cli_support::rlhf;
+use crate::cli_support::{rlhf, untrained_model};
 use crate::end_to_end::{crashed_after, timeless};
-use crate::golden_model::fixture;
 
 const PPO: &str = "ppo --model embedded --reward-model reward --prompts prompts.jsonl --eval-prompts-file held_out.jsonl --out run \
                    --batch-size 4 --total-episodes 12 --response-length 8 --num-ppo-epochs 1 --critic shared --critic-init zero \
@@ -27,7 +26,7 @@ struct Desk(TempDir);
 impl Desk {
     fn new() -> Self {
         let desk = Self(tempfile::tempdir().unwrap());
-        for folder in ["here/untrained", "elsewhere"] {
+        for folder in ["here", "elsewhere"] {
             fs::create_dir_all(desk.0.path().join(folder)).unwrap();
         }
         let pair = |i| json!({"prompt": format!("Help with {i}"), "chosen": format!(" Gladly, {i}."), "rejected": " No."});
@@ -50,24 +49,6 @@ impl Desk {
 
     fn here(&self) -> PathBuf {
         self.0.path().join("here")
-    }
-
-    /// A folder with a configuration and a tokenizer, but without weights.
-    fn untrained(&self) {
-        let config = json!({
-            "model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 420,
-            "hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 1,
-            "num_attention_heads": 2, "max_position_embeddings": 64, "tie_word_embeddings": true,
-        });
-        let folder = self.here().join("untrained");
-        fs::write(folder.join("config.json"), config.to_string()).unwrap();
-        for name in ["tokenizer.json", "tokenizer_config.json"] {
-            fs::copy(
-                fixture("../tokenizer/byte_level").join(name),
-                folder.join(name),
-            )
-            .unwrap();
-        }
     }
 
     #[track_caller]
@@ -140,7 +121,7 @@ fn a_reward_model_and_the_policy_that_learns_from_it() {
 #[test]
 fn fine_tuning_from_scratch() {
     let desk = Desk::new();
-    desk.untrained();
+    untrained_model(&desk.here().join("untrained"), 420);
     desk.run("here", SFT);
     desk.resumes("sft", "run", &[]);
 }
@@ -148,7 +129,7 @@ fn fine_tuning_from_scratch() {
 #[test]
 fn a_configuration_repeats_its_run_from_anywhere() {
     let desk = Desk::new();
-    desk.untrained();
+    untrained_model(&desk.here().join("untrained"), 420);
     desk.run("here", SFT);
     desk.run(
         "elsewhere",
@@ -163,7 +144,7 @@ fn a_configuration_repeats_its_run_from_anywhere() {
 #[test]
 fn data_that_changed_are_refused() {
     let desk = Desk::new();
-    desk.untrained();
+    untrained_model(&desk.here().join("untrained"), 420);
     desk.run("here", SFT);
     desk.write(
         "rows.jsonl",
