@@ -11,6 +11,8 @@ use std::str::FromStr;
 use burn::tensor::Device;
 use thiserror::Error;
 
+use crate::cores::cores;
+
 /// The CPU's backend, for operations of our own.
 pub type Cpu = burn::backend::Flex;
 /// The same with gradients.
@@ -136,10 +138,9 @@ fn shows_gpu(dev: &[OsString], dri: &[OsString]) -> bool {
 
 /// The CPU, always there.
 pub fn cpu() -> ChosenDevice {
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     ChosenDevice {
         device: Device::flex(),
-        name: format!("cpu ({threads} threads)"),
+        name: format!("cpu ({} threads)", cores()),
     }
 }
 

@@ -45,6 +45,7 @@
 pub mod algo;
 pub mod cli;
 pub mod config;
+pub mod cores;
 pub mod device;
 pub mod feedback;
 pub mod generate;

@@ -9,6 +9,8 @@ use std::thread;
 
 use burn::tensor::{Device, Tensor};
 
+use crate::cores::cores;
+
 /// Elements that are worth a thread: a fraction of a millisecond of work, ten times its start.
 const MIN_CHUNK: usize = 1 << 17;
 
@@ -20,8 +22,7 @@ pub(super) fn owns<const D: usize>(tensor: &Tensor<D>) -> bool {
 
 /// The length of the pieces in which `elements` are to be shared out among the cores.
 pub(super) fn chunk_length(elements: usize) -> usize {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    elements.div_ceil(cores).max(MIN_CHUNK)
+    elements.div_ceil(cores()).max(MIN_CHUNK)
 }
 
 /// Runs `work` on every piece, all but the first on threads of their own.

@@ -200,9 +200,10 @@ fn table(report: &Report, before: Option<&Report>) -> String {
     let width = widest.max().unwrap_or(0).max(32);
     let _ = writeln!(
         text,
-        "\n{:width$}  {:>9}  {:>9}  {:>8}  {:>9}  {:>8}{}",
+        "\n{:width$}  {:>9}  {:>8}  {:>9}  {:>8}  {:>9}  {:>8}{}",
         "",
         "seconds",
+        "expected",
         "tokens/s",
         "of limit",
         "peak MB",
@@ -216,9 +217,12 @@ fn table(report: &Report, before: Option<&Report>) -> String {
     for figure in &report.figures {
         let _ = write!(
             text,
-            "{:width$}  {:>9.3}  {:>9.1}  {:>8}  {:>9}  {:>8}",
+            "{:width$}  {:>9.3}  {:>8}  {:>9.1}  {:>8}  {:>9}  {:>8}",
             figure.name,
             figure.seconds,
+            figure
+                .expected_seconds
+                .map_or_else(String::new, |seconds| format!("{seconds:.3}")),
             figure.tokens_per_second,
             figure
                 .share

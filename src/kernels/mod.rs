@@ -68,7 +68,6 @@
 
 mod attention;
 mod causal;
-mod cores;
 mod exp;
 mod gradients;
 mod isa;
@@ -79,9 +78,9 @@ mod shared;
 mod team;
 mod tile;
 
+pub use crate::cores::cores;
 pub use attention::{HeadCache, attend, lanes_of_head};
 pub use causal::{Attended, Causal, CausalGradients};
-pub use cores::cores;
 pub use exp::exponentials;
 pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use matmul::{Mode, matmul, matmul_part, matmul_transposed};

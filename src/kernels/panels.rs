@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::thread;
 
-use super::cores::cores;
+use super::cores;
 use super::isa::{Isa, Work, dispatch, transpose};
 
 /// Outputs in a panel: one AVX-512 register, or two of AVX2.

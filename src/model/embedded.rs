@@ -5,7 +5,8 @@
 use std::path::Path;
 
 use super::config::DecoderConfig;
-use super::language_model::{LanguageModel, ModelError, Origin};
+use super::language_model::{LanguageModel, ModelError};
+use super::text::Origin;
 use super::tokenizer_files::TokenizerFiles;
 use super::weights::WeightFiles;
 use burn::tensor::Device;

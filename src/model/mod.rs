@@ -1,5 +1,6 @@
 //! Decoders in Hugging Face folders: configuration, network, adapters, weights, text.
 
+pub mod arithmetic;
 pub mod attention;
 pub mod chat_template;
 pub mod config;
@@ -16,9 +17,11 @@ pub mod optimizer;
 pub mod parameters;
 pub mod peft;
 pub mod rope;
+pub mod save;
 pub mod scorer;
 pub mod source;
 pub mod table;
+pub mod text;
 pub mod tokenizer;
 pub mod tokenizer_files;
 pub mod tokens;
@@ -29,12 +32,13 @@ pub mod workers;
 
 pub use config::DecoderConfig;
 pub use heads::{ScalarHead, ScalarModel};
-pub use language_model::{LanguageModel, ModelError, ModelText};
+pub use language_model::{LanguageModel, ModelError};
 pub use linear::Linear;
 pub use lora::LoraConfig;
 pub use parameters::{GradientMap, Parameters};
 pub use scorer::{PromptInput, ScoreRequest, Scorer};
 pub use table::Table;
+pub use text::ModelText;
 pub use tokenizer::Tokenizer;
 pub use tokens::TokenBatch;
 pub use transformer::Decoder;

@@ -9,6 +9,7 @@ use thiserror::Error as ThisError;
 
 use crate::device;
 use crate::model::Parameters;
+use crate::model::arithmetic::{self, TokenWork};
 use crate::model::footprint::{Footprint, Held, Microbatch};
 use crate::model::optimizer::Optimizer;
 use crate::model::training_state::{self, StateError};
@@ -151,6 +152,8 @@ pub fn run(
     if device::is_cpu(&model.network.decoder.embedding.device()) {
         let footprint = footprint(model, &data.training, config);
         observer.note(&footprint.told(memory::available()));
+        let (operations, updates) = expected(model, &data.training, config);
+        observer.note(&arithmetic::told(operations, updates));
     }
     let checkpoints = Checkpoints::new(place.run.checkpoints(), config.save_total_limit);
     let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
@@ -213,6 +216,28 @@ pub fn footprint(model: &mut RewardModel, pairs: &[Pair], config: &RewardConfig)
     let trained = model.network.count().0;
     let decoder = &model.network.decoder;
     Footprint::new(&Held::default().and(decoder), trained, decoder, batch)
+}
+
+/// The operations of an update, and how many updates the job has. Held-out pairs are not counted.
+fn expected(model: &RewardModel, pairs: &[Pair], config: &RewardConfig) -> (f64, usize) {
+    let decisive: Vec<&Pair> = pairs.iter().filter(|pair| !pair.tie).collect();
+    let together = config.per_device_train_batch_size * config.gradient_accumulation_steps;
+    let updates = (decisive.len() as f64 * config.num_train_epochs / together as f64).ceil();
+    let share = together as f64 / decisive.len().max(1) as f64;
+    (
+        operations(model, &decisive) * share.min(1.0),
+        updates as usize,
+    )
+}
+
+/// The operations of an update on `pairs`.
+pub fn operations(model: &RewardModel, pairs: &[&Pair]) -> f64 {
+    let both = |pair: &&Pair| pair.winner.len() + pair.loser.len();
+    let tokens: usize = pairs.iter().map(both).sum();
+    let length = tokens / (2 * pairs.len()).max(1);
+    let work = TokenWork::of(&model.network.decoder, length);
+    let tokens = tokens as f64;
+    work.forward(tokens) - work.forward_above(tokens) + work.learning(tokens)
 }
 
 /// Normalises scores on training responses.

@@ -7,6 +7,7 @@
 //! | [`dataset`] | judgements as token rows, split by prompt |
 //! | [`batches`] | which pairs each update sees |
 //! | [`trainer`] | the training loop |
+//! | [`evaluation`] | what scores say about pairs whose winner is known |
 //! | [`report`] | how good a reward model is, and how far length alone would get |
 //! | [`job`] | a whole training job: train, normalise, save, report |
 //! | [`scoring`] | scores for rows of JSONL |
@@ -14,6 +15,7 @@
 pub mod batches;
 pub mod config;
 pub mod dataset;
+pub mod evaluation;
 pub mod job;
 pub mod model;
 pub mod report;

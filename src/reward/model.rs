@@ -10,8 +10,9 @@ use burn::tensor::Device;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::model::language_model::{load_scalar_model, save_scalar_model, scalar_model_on};
+use crate::model::language_model::{load_scalar_model, scalar_model_on};
 use crate::model::peft::{self, PeftError};
+use crate::model::save::save_scalar_model;
 use crate::model::tokenizer::TokenizerError;
 use crate::model::weights::SaveDtype;
 use crate::model::workers::share_out;

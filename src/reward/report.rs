@@ -15,8 +15,9 @@ use crate::stats::length::longer_wins;
 use crate::stats::wilson::wilson;
 
 use super::dataset::{Dataset, Pair};
+use super::evaluation::{credit, pair_scores};
 use super::model::RewardError;
-use super::trainer::{CurvePoint, credit, pair_scores};
+use super::trainer::CurvePoint;
 
 /// Bins of the reliability diagram over [0.5, 1].
 const BINS: usize = 10;

@@ -19,12 +19,12 @@ use crate::model::{GradientMap, Parameters, ScalarModel, TokenBatch};
 use crate::run::control::{Observer, StopFlag};
 use crate::run::metrics::{MetricsError, MetricsLog};
 use crate::run::nonfinite::NonFinite;
-use crate::stats::length::longer_wins;
 
 use super::batches::plan;
 use super::config::RewardConfig;
 use super::dataset::{Pair, sample};
-use super::model::{RewardError, raw_scores};
+use super::evaluation::{HeldOut, Scores, evaluate};
+use super::model::RewardError;
 
 /// Held-out pairs that an evaluation during training looks at, at most; the report at the end looks at all.
 const EVALUATION_PAIRS: usize = 200;
@@ -339,99 +339,9 @@ fn host(values: Tensor<1>) -> Vec<f64> {
     values.into_data().iter::<f64>().collect()
 }
 
-/// What scores say about their pairs.
-struct Scores {
-    correct: f64,
-    margin: f64,
-    mean: f64,
-    deviation: f64,
-}
-
-impl Scores {
-    fn of(winners: &[f64], losers: &[f64]) -> Self {
-        let pairs = winners.len().max(1) as f64;
-        let all = || winners.iter().chain(losers);
-        let margins = || winners.iter().zip(losers).map(|(w, l)| w - l);
-        let mean = all().sum::<f64>() / (2.0 * pairs);
-        let variance = all().map(|s| (s - mean).powi(2)).sum::<f64>() / (2.0 * pairs);
-        Self {
-            correct: margins().map(credit).sum(),
-            margin: margins().sum::<f64>() / pairs,
-            mean,
-            deviation: variance.sqrt(),
-        }
-    }
-}
-
-/// 1 for r_w > r_l, ½ for equal scores.
-pub fn credit(margin: f64) -> f64 {
-    if margin > 0.0 {
-        1.0
-    } else if margin == 0.0 {
-        0.5
-    } else {
-        0.0
-    }
-}
-
-/// Loss and accuracy on held-out pairs.
-#[derive(Debug, Clone, Copy, Serialize)]
-struct HeldOut {
-    #[serde(skip)]
-    correct: f64,
-    eval_loss: f64,
-    eval_accuracy: f64,
-    eval_length_baseline: f64,
-}
-
-fn evaluate(network: &ScalarModel, pairs: &[&Pair]) -> Result<HeldOut, RewardError> {
-    let (winners, losers) = pair_scores(network, pairs)?;
-    let count = pairs.len() as f64;
-    let correct = Scores::of(&winners, &losers).correct;
-    let margins = winners.iter().zip(&losers).map(|(w, l)| w - l);
-    Ok(HeldOut {
-        correct,
-        eval_loss: margins.map(|margin| softplus(-margin)).sum::<f64>() / count,
-        eval_accuracy: correct / count,
-        eval_length_baseline: longer_wins(pairs.iter().map(|pair| pair.length_difference)),
-    })
-}
-
-/// log(1 + eˣ) without overflow.
-fn softplus(x: f64) -> f64 {
-    x.max(0.0) + (-x.abs()).exp().ln_1p()
-}
-
-/// Raw scores of winners and losers.
-pub fn pair_scores(
-    network: &ScalarModel,
-    pairs: &[&Pair],
-) -> Result<(Vec<f64>, Vec<f64>), RewardError> {
-    let winners = pairs.iter().map(|pair| pair.winner.clone());
-    let losers = pairs.iter().map(|pair| pair.loser.clone());
-    let mut scores = raw_scores(network, &winners.chain(losers).collect::<Vec<_>>())?;
-    let losers = scores.split_off(pairs.len());
-    Ok((scores, losers))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn equal_scores_are_half_right() {
-        let scores = Scores::of(&[1.0, 2.0, -1.0, 5.0], &[0.0, 2.0, 0.0, 1.0]);
-        assert_eq!(scores.correct, 2.5);
-        assert_eq!((scores.margin, scores.mean), (1.0, 1.25));
-        assert_eq!(scores.deviation, 2.9375_f64.sqrt());
-    }
-
-    #[test]
-    fn the_held_out_loss_does_not_overflow() {
-        assert_eq!(softplus(1000.0), 1000.0);
-        assert_eq!(softplus(-1000.0), 0.0);
-        assert!((softplus(0.0) - std::f64::consts::LN_2).abs() < 1e-15);
-    }
 
     #[test]
     fn every_field_of_a_row_is_documented() {

@@ -1,5 +1,7 @@
 //! From a policy, a reward model and prompts to a better policy: everything of `rlhf ppo` but its arguments.
 
+pub mod cost;
+
 use std::error::Error;
 use std::fs::File;
 use std::io::BufWriter;
@@ -8,19 +10,18 @@ use thiserror::Error as ThisError;
 
 use crate::device;
 use crate::generate::sampler::SamplerConfig;
-use crate::model::footprint::{Footprint, Held, Microbatch};
-use crate::model::language_model::save_language_model;
+use crate::model::arithmetic;
 use crate::model::peft::{self, PeftError};
+use crate::model::save::save_language_model;
 use crate::model::weights::{SaveDtype, WeightsError};
 use crate::model::{
     Decoder, LanguageModel, ModelError, Parameters, PromptInput, ScalarHead, ScalarModel,
 };
 use crate::policy::actor_critic::{ActorCritic, Critic};
 use crate::policy::config::{self, CriticInit, PpoConfig};
-use crate::policy::lm_head::CHUNK_ELEMENTS;
 use crate::policy::ppo::{Ppo, World};
 use crate::policy::ppo_job::{self, Earlier, Gold, Job, Outcome, PpoError};
-use crate::policy::rollout::{Prompt, RolloutError, Sampling, tokenise};
+use crate::policy::rollout::{RolloutError, Sampling, tokenise};
 use crate::reward::model::RewardModel;
 use crate::run::RunDirectory;
 use crate::run::checkpoint::{CheckpointError, Checkpoints};
@@ -115,8 +116,10 @@ pub fn improve(
     let model = actor_critic(decoder, inputs.reward, same_tokens, config, observer)?;
     let mut ppo = Ppo::new(config, model, reference);
     if device::is_cpu(&ppo.reference.embedding.device()) {
-        let footprint = footprint(&mut ppo, inputs.reward, &prompts);
+        let footprint = cost::footprint(&mut ppo, inputs.reward, &prompts);
         observer.note(&footprint.told(memory::available()));
+        let operations = cost::operations(&ppo, inputs.reward, &prompts);
+        observer.note(&arithmetic::told(operations, config.steps()));
     }
     let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
     let mut earlier = Earlier::default();
@@ -170,25 +173,6 @@ pub fn improve(
         }
     }
     Ok(outcome)
-}
-
-/// The memory that a step needs at most, on the CPU.
-pub fn footprint(ppo: &mut Ppo<'_>, reward: &RewardModel, prompts: &[Prompt]) -> Footprint {
-    let (config, policy) = (ppo.config, &ppo.model.policy);
-    let mut held = Held::default().and(&ppo.reference).and(policy);
-    if let Critic::Separate(critic) = &ppo.model.critic {
-        held = held.and(&critic.decoder);
-    }
-    let longest = prompts.iter().map(|prompt| prompt.ids.len()).max();
-    let batch = Microbatch {
-        rows: (config.batch_size / config.num_mini_batches).min(config.per_device_train_batch_size),
-        length: longest.unwrap_or(0) + config.response_length,
-        logits: config.response_length * policy.config.vocab_size,
-        chunk: CHUNK_ELEMENTS,
-    };
-    let held = held.and(&reward.network.decoder);
-    let policy = policy.clone();
-    Footprint::new(&held, ppo.model.count().0, &policy, batch)
 }
 
 /// `samples.jsonl`, without the rows that the steps after `step` will write again.

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use rlhf::device;
-use rlhf::model::language_model::Origin;
+use rlhf::model::text::Origin;
 use rlhf::model::tokenizer_files::TokenizerFiles;
 use rlhf::model::weights::{RandomWeights, SaveDtype};
 use rlhf::model::{DecoderConfig, LanguageModel, Tokenizer};

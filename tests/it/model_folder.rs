@@ -5,7 +5,8 @@ use std::fs;
 use std::path::Path;
 
 use rlhf::device;
-use rlhf::model::language_model::{load_scalar_model, save_scalar_model};
+use rlhf::model::language_model::load_scalar_model;
+use rlhf::model::save::save_scalar_model;
 use rlhf::model::weights::SaveDtype;
 use rlhf::model::{LanguageModel, ModelError};
 use safetensors::SafeTensors;

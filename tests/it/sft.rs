@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use rlhf::model::language_model::tensors;
 use rlhf::model::optimizer::Optimizer;
+use rlhf::model::save::tensors;
 use rlhf::policy::config::SftConfig;
 use rlhf::policy::sft::{Job, Outcome, Split, train};
 use rlhf::policy::sft_data::Example;

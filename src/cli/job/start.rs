@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use color_eyre::Result;
 
 use super::{Job, hashed};
+use crate::cores::cores;
 use crate::run::settings::Settings;
 use crate::run::{Provenance, RunDirectory};
 
@@ -28,8 +29,7 @@ pub(super) fn threads() -> usize {
     let asked = std::env::var("RAYON_NUM_THREADS")
         .ok()
         .and_then(|n| n.parse().ok());
-    let all = || std::thread::available_parallelism().map_or(1, usize::from);
-    asked.filter(|&n| n > 0).unwrap_or_else(all)
+    asked.filter(|&n| n > 0).unwrap_or_else(cores)
 }
 
 #[cfg(test)]

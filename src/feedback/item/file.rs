@@ -1,6 +1,7 @@
 //! `samples/<batch>.jsonl`: reading and appending items.
 
 use super::{Item, ItemError, MAX_ROW_BYTES};
+use crate::cores::cores;
 use crate::feedback::lines::{Lines, RowError, jsonl_files};
 use crate::feedback::spill::RoomError;
 use crate::feedback::store::log::{for_writing, sync_folder};
@@ -8,7 +9,6 @@ use std::collections::HashMap;
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
-use std::num::NonZero;
 use std::ops::Range;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -127,7 +127,7 @@ pub fn each_part<T: Send>(
 /// `most` bytes, and one alone if little is left. The last one of the file has no end.
 fn bounds(file: &mut BufReader<File>, left: Range<u64>, most: u64) -> io::Result<Vec<Range<u64>>> {
     const WORTH_A_THREAD: u64 = 1 << 20;
-    let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let cores = cores() as u64;
     let bytes = left.end.saturating_sub(left.start);
     let shares = cores.min(bytes / WORTH_A_THREAD).max(1);
     let share = (bytes / shares).min(most);

@@ -6,12 +6,12 @@
 //! `random`, and every prefix of the queue holds a fair sample of the whole.
 
 use super::Task;
+use crate::cores::cores;
 use crate::feedback::digest::Sha256;
 use crate::feedback::item::{Item, Selector};
 use crate::feedback::record::Purpose;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
-use std::num::NonZero;
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -139,7 +139,7 @@ pub(super) fn on_all_cores<T: Send>(all: &[usize], f: impl Fn(&usize) -> T + Syn
 /// What `f` makes of each part of many numbers, one after the other.
 fn parts_on_all_cores<T: Send>(all: &[usize], f: impl Fn(&[usize]) -> Vec<T> + Sync) -> Vec<T> {
     const WORTH_A_THREAD: usize = 10_000;
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let cores = cores();
     let share = all.len().div_ceil(cores).max(WORTH_A_THREAD);
     let f = &f;
     thread::scope(|scope| {

@@ -8,6 +8,7 @@
 
 use super::history::{Event, History, Torn};
 use super::{StoreError, annotator_folder, annotators};
+use crate::cores::cores;
 use crate::feedback::digest::Sha256;
 use crate::feedback::lines::{RowError, jsonl_files};
 use crate::feedback::record::Kind;
@@ -16,7 +17,6 @@ use crate::feedback::record::line::LineError;
 use memchr::memchr;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
-use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::thread;
 use ulid::Ulid;
@@ -333,7 +333,7 @@ impl Reader<'_> {
 /// at most `most` bytes.
 fn bounds(start: u64, len: u64, most: u64) -> Vec<(u64, u64)> {
     const WORTH_A_THREAD: u64 = 1 << 20;
-    let cores = thread::available_parallelism().map_or(1, NonZero::get) as u64;
+    let cores = cores() as u64;
     let left = len - start;
     let shares = cores.min(left.div_ceil(WORTH_A_THREAD)).max(1);
     let share = left.div_ceil(shares).min(most);

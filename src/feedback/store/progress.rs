@@ -8,6 +8,7 @@
 use super::history::History;
 use super::load::session_files;
 use super::{StoreError, annotator_folder, annotators};
+use crate::cores::cores;
 use crate::feedback::queue::roster::{Answer, Progress};
 use crate::feedback::record::Kind;
 use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
@@ -15,7 +16,6 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
-use std::num::NonZero;
 use std::path::Path;
 use std::thread;
 use ulid::Ulid;
@@ -28,7 +28,7 @@ use ulid::Ulid;
 pub fn progress(feedback: &Path, mine: &History) -> Result<Vec<Progress>, StoreError> {
     let mut others = annotators(feedback)?;
     others.retain(|name| *name != mine.annotator);
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
+    let threads = cores();
     let share = others.len().div_ceil(threads).max(1);
     let mut all = vec![of_history(mine)];
     thread::scope(|scope| {

@@ -2,12 +2,12 @@
 
 use super::StoreError;
 use super::history::{Event, History};
+use crate::cores::cores;
 use crate::feedback::record::Record;
 use crate::feedback::record::line::from_line;
 use crate::feedback::spill::sort::Fields;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
-use std::num::NonZero;
 use std::path::PathBuf;
 use std::thread;
 
@@ -64,7 +64,7 @@ impl History {
 /// # Errors
 /// As [`read_one`], for the first that fails.
 pub fn read_many(files: &[PathBuf], places: &[Place]) -> Result<Vec<Record>, StoreError> {
-    let cores = thread::available_parallelism().map_or(1, NonZero::get);
+    let cores = cores();
     let share = places.len().div_ceil(cores).max(WORTH_A_THREAD);
     thread::scope(|scope| {
         let read = |share| move || Reader::new(files, 1 << 18).all(share);

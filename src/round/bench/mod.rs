@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use crate::device;
 use crate::generate::GenerateError;
+use crate::model::arithmetic;
 use crate::model::footprint::Footprint;
 use crate::model::{LanguageModel, Parameters};
 use crate::policy::rollout::RolloutError;
@@ -103,6 +104,9 @@ pub struct Figure {
     /// What was expected of it before; only for training on the CPU.
     #[serde(default)]
     pub expected_bytes: Option<u64>,
+    /// Seconds that were expected of it before; only for training on the CPU.
+    #[serde(default)]
+    pub expected_seconds: Option<f64>,
     /// Seconds of the parts, medians.
     pub parts: Vec<(String, f64)>,
 }
@@ -181,9 +185,11 @@ type Parts = Vec<(&'static str, f64)>;
 
 impl Bench<'_> {
     /// Notes what the last figure was expected to need.
-    fn expected(&mut self, footprint: Footprint) {
-        if let (Some(figure), Some(_)) = (self.figures.last_mut(), self.machine) {
+    fn expected(&mut self, footprint: Footprint, operations: f64) {
+        if let (Some(figure), Some(machine)) = (self.figures.last_mut(), self.machine) {
             figure.expected_bytes = Some(footprint.total() as u64);
+            let seconds = arithmetic::seconds(operations, machine.flops_per_second);
+            figure.expected_seconds = Some(seconds);
         }
     }
 
@@ -222,6 +228,7 @@ impl Bench<'_> {
             share: least.map(|least| least / seconds),
             peak_bytes: memory::peak(),
             expected_bytes: None,
+            expected_seconds: None,
             parts: names.iter().enumerate().map(of_part).collect(),
         });
         Ok(())

@@ -13,12 +13,12 @@ use crate::policy::ppo::{Ppo, World};
 use crate::policy::rollout::Prompt;
 use crate::reward::config::RewardConfig;
 use crate::reward::dataset::Pair;
-use crate::reward::job::footprint;
+use crate::reward::job::{self, footprint};
 use crate::reward::model::RewardModel;
 use crate::reward::trainer;
 use crate::run::Silent;
 
-use super::super::improve::{self, actor_critic, sampling};
+use super::super::improve::{actor_critic, cost, sampling};
 use super::{Bench, BenchError};
 
 const PROMPT_TOKENS: usize = 32;
@@ -122,9 +122,10 @@ impl Bench<'_> {
                 network,
                 ..RewardModel::on(self.copy(), 0)?
             };
-            let expected = footprint(&mut reward, &pairs, &config);
-            let mut network = reward.network;
+            let footprint = footprint(&mut reward, &pairs, &config);
             let pairs: Vec<&Pair> = pairs.iter().collect();
+            let operations = job::operations(&reward, &pairs);
+            let mut network = reward.network;
             let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
             let name = format!(
                 "reward step, {count} pairs, {total} tokens, {}",
@@ -135,7 +136,7 @@ impl Bench<'_> {
                 trainer::update(&mut network, &mut optimizer, &pairs, &config, rate);
                 Ok(Vec::new())
             })?;
-            self.expected(expected);
+            self.expected(footprint, operations);
         }
         Ok(())
     }
@@ -192,7 +193,8 @@ impl Bench<'_> {
             sampling: &sampling,
             scorer: &reward,
         };
-        let expected = improve::footprint(&mut ppo, &reward, &prompts);
+        let footprint = cost::footprint(&mut ppo, &reward, &prompts);
+        let operations = cost::operations(&ppo, &reward, &prompts);
         let name = match (config.use_peft, config.lora_num_layers) {
             (true, layers) if layers > 0 => format!("PPO iteration, LoRA, last {layers} layers"),
             (use_peft, _) => format!("PPO iteration, {}", kind(use_peft)),
@@ -205,7 +207,7 @@ impl Bench<'_> {
                 ("update", report.seconds_update),
             ])
         })?;
-        self.expected(expected);
+        self.expected(footprint, operations);
         Ok(())
     }
 
