@@ -1,30 +1,25 @@
 //! `rlhf bench` on the embedded model.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use crate::cli_support::{rlhf, untrained_model};
 
+/// What `rlhf bench` prints on the CPU.
+#[track_caller]
+fn bench(folder: &Path, arguments: &str) -> String {
+    let line = format!("bench --device cpu --quiet {arguments}");
+    let (code, out, err) = rlhf(folder, &line.split(' ').collect::<Vec<_>>());
+    assert_eq!((code, err.as_str()), (0, ""), "rlhf {line}");
+    out
+}
+
 #[test]
 fn every_kind_of_work_is_measured_saved_and_compared() {
     let dir = tempfile::tempdir().unwrap();
-    let saved = dir.path().join("before.json");
-    let saved = saved.to_str().unwrap();
-    let common = [
-        "bench",
-        "--device",
-        "cpu",
-        "--quiet",
-        "--repeats",
-        "1",
-        "--batch",
-        "1,3",
-        "--full",
-    ];
-    let (code, out, err) = rlhf(
-        dir.path(),
-        &[&common[..], &["--json", "--save", saved]].concat(),
-    );
-    assert_eq!(code, 0, "{err}");
+    let all = "--repeats 1 --batch 1,3 --full --json --save before.json";
+    let out = bench(dir.path(), all);
     let report: Value = serde_json::from_str(&out).unwrap();
     let names = [
         "sampling, batch 1",
@@ -62,20 +57,10 @@ fn every_kind_of_work_is_measured_saved_and_compared() {
     let layer = 4 * (4 * 192 * 192 + 3 * 192 * 512)
         + 6 * (16 * (4 * (192 + 192) + 3 * (192 + 512)) + 192 * 128);
     let expected = figures[3]["expected_seconds"].as_f64().unwrap() * 0.8 * speed;
-    assert!((expected / f64::from(1024 * 4 * layer) - 1.0).abs() < 1e-9);
+    assert!((expected / (1024.0 * 4.0 * f64::from(layer)) - 1.0).abs() < 1e-9);
 
-    let one = [
-        "bench",
-        "--what",
-        "scoring",
-        "--repeats",
-        "1",
-        "--device",
-        "cpu",
-        "--quiet",
-    ];
-    let (code, out, err) = rlhf(dir.path(), &[&one[..], &["--against", saved]].concat());
-    assert_eq!(code, 0, "{err}");
+    let again = "--what scoring --repeats 1 --against before.json";
+    let out = bench(dir.path(), again);
     let line = out
         .lines()
         .find(|line| line.starts_with("scoring"))
@@ -86,22 +71,10 @@ fn every_kind_of_work_is_measured_saved_and_compared() {
 #[test]
 fn pairs_of_given_lengths_are_trained_on_without_adapters() {
     let dir = tempfile::tempdir().unwrap();
-    let common = ["bench", "--device", "cpu", "--quiet", "--repeats", "2"];
-    let chosen = [
-        "--what",
-        "sampling,reward",
-        "--batch",
-        "2",
-        "--greedy",
-        "--warm-up",
-        "0",
-    ];
-    let pairs = ["--pair-lengths", "12,30,25,8", "--full", "--no-lora"];
-    let (code, out, err) = rlhf(
+    let out = bench(
         dir.path(),
-        &[&common[..], &chosen, &pairs, &["--json"]].concat(),
+        "--what sampling,reward --batch 2 --greedy --repeats 2 --warm-up 0 --pair-lengths 12,30,25,8 --full --no-lora --json",
     );
-    assert_eq!(code, 0, "{err}");
     let report: Value = serde_json::from_str(&out).unwrap();
     let figures = report["figures"].as_array().unwrap();
     assert_eq!(figures.len(), 2);
@@ -122,9 +95,10 @@ fn pairs_of_given_lengths_are_trained_on_without_adapters() {
 fn growth_is_told_row_by_row_and_memory_does_not_grow_with_the_vocabulary() {
     let dir = tempfile::tempdir().unwrap();
     untrained_model(&dir.path().join("wide"), 16_384);
-    let growth = "bench --model wide --from-scratch --what growth --device cpu --quiet --greedy --repeats 1 --warm-up 0 --save growth.json";
-    let (code, table, err) = rlhf(dir.path(), &growth.split(' ').collect::<Vec<_>>());
-    assert_eq!((code, err.as_str()), (0, ""));
+    let table = bench(
+        dir.path(),
+        "--model wide --from-scratch --what growth --greedy --repeats 1 --warm-up 0 --save growth.json",
+    );
     let saved = std::fs::read(dir.path().join("growth.json")).unwrap();
     let report: Value = serde_json::from_slice(&saved).unwrap();
     // Embedding (the head's too), queries, keys, values and output, gate, up and down, three norms.

@@ -1,14 +1,13 @@
 //! Batched decoding through the key-value cache, on real (tiny) models.
 
-use burn::tensor::Tensor;
 use rlhf::generate::{
     Completion, FinishReason, GenerateError, Listener, Request, SamplerConfig, Settings, batched,
     generate, prompt_key,
 };
-use rlhf::model::lora::{Layers, uniform};
-use rlhf::model::{Decoder, Linear, LoraConfig, TokenBatch};
+use rlhf::model::lora::Layers;
+use rlhf::model::{Decoder, TokenBatch};
 
-use crate::golden_model::{expected, fixture, load, logits, logprob};
+use crate::golden_model::{expected, fixture, load, logits, logprob, lora, stir};
 
 /// Five prompts of four lengths; two are equal.
 const PROMPTS: [&[u32]; 5] = [
@@ -107,18 +106,9 @@ fn a_response_does_not_depend_on_what_else_is_in_the_batch() {
     let decoder = llama();
     let requests = requests(&PROMPTS);
     let together = run(&decoder, &requests, &sampling(1.0), &[7, 8, 9, 10], 100).unwrap();
-    assert!(
-        together
-            .iter()
-            .any(|c| c.finish_reason == FinishReason::Stop),
-        "some rows leave the batch early"
-    );
-    assert!(
-        together
-            .iter()
-            .any(|c| c.finish_reason == FinishReason::Length),
-        "and some don't"
-    );
+    let ended = |reason| together.iter().any(|c| c.finish_reason == reason);
+    assert!(ended(FinishReason::Stop), "some rows leave the batch early");
+    assert!(ended(FinishReason::Length), "and some don't");
     for batch_size in [1, 2, 3] {
         let apart = run(
             &decoder,
@@ -152,21 +142,10 @@ fn assert_same(a: &[Completion], b: &[Completion]) {
 fn in_our_decoder_neighbours_do_not_change_one_bit() {
     for name in ["llama-tiny", "mistral-window-tiny", "qwen3-tiny"] {
         let mut decoder = load(&fixture(name));
-        let lora = LoraConfig {
-            r: 3,
-            alpha: 6.0,
-            target_modules: vec!["all-linear".to_owned()],
-            layers: Layers::All,
-        };
-        decoder.attach_lora(&lora, 1).unwrap();
-        let noise = |projection: &mut Linear| {
-            let adapter = projection.lora.as_mut().unwrap();
-            let [rows, columns] = adapter.b.dims();
-            let values = uniform(rows * columns, 0.2, 5, &projection.name);
-            let b = Tensor::<1>::from_floats(values.as_slice(), &adapter.b.device());
-            adapter.b = b.reshape([rows, columns]);
-        };
-        decoder.projections().into_iter().for_each(noise);
+        decoder.attach_lora(&lora(Layers::All), 1).unwrap();
+        for projection in decoder.projections() {
+            stir(projection, 5);
+        }
         let row = |seed: u32, shared: u32, length: u32| -> Vec<u32> {
             let id = |i| {
                 if i < shared {

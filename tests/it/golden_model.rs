@@ -8,9 +8,9 @@ use burn::tensor::{Tensor, TensorData};
 use rlhf::device;
 use rlhf::model::attention::KvCache;
 use rlhf::model::language_model::load_scalar_model;
-use rlhf::model::lora::Lora;
+use rlhf::model::lora::{Layers, Lora, uniform};
 use rlhf::model::weights::{TensorSource, WeightFiles};
-use rlhf::model::{Decoder, LanguageModel, TokenBatch};
+use rlhf::model::{Decoder, LanguageModel, Linear, LoraConfig, TokenBatch};
 use serde::Deserialize;
 
 const LANGUAGE_MODELS: [&str; 12] = [
@@ -64,6 +64,25 @@ pub fn load(folder: &Path) -> Decoder {
     LanguageModel::load(folder, &device::cpu().device)
         .unwrap()
         .decoder
+}
+
+/// Adapters of rank 3 on every projection of `layers`.
+pub fn lora(layers: Layers) -> LoraConfig {
+    LoraConfig {
+        r: 3,
+        alpha: 6.0,
+        target_modules: vec!["all-linear".to_owned()],
+        layers,
+    }
+}
+
+/// Makes a new adapter do something: its B is no longer 0.
+pub fn stir(projection: &mut Linear, seed: u64) {
+    let adapter = projection.lora.as_mut().unwrap();
+    let [rows, columns] = adapter.b.dims();
+    let values = uniform(rows * columns, 0.2, seed, &projection.name);
+    let b = Tensor::<1>::from_floats(values.as_slice(), &adapter.b.device());
+    adapter.b = b.reshape([rows, columns]);
 }
 
 /// `[batch · time][vocabulary]`.

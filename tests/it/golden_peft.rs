@@ -1,23 +1,17 @@
 //! Adapters written by PEFT, on llama-tiny and gpt2-tiny, against the logits that PEFT computes; and written back.
 
-use std::path::{Path, PathBuf};
-
 use rlhf::model::lora::Layers;
-use rlhf::model::{Decoder, LanguageModel, LoraConfig, TokenBatch, peft};
+use rlhf::model::{Decoder, TokenBatch, peft};
 use serde_json::Value;
 
-fn models() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models")
-}
+use crate::golden_model::{fixture, load, lora};
 
 fn base(name: &str) -> Decoder {
-    LanguageModel::load(&models().join(name), &rlhf::device::cpu().device)
-        .unwrap()
-        .decoder
+    load(&fixture(name))
 }
 
 fn logits_close(decoder: &Decoder, adapter: &str) {
-    let text = std::fs::read(models().join(adapter).join("expected.json")).unwrap();
+    let text = std::fs::read(fixture(adapter).join("expected.json")).unwrap();
     let expected: Value = serde_json::from_slice(&text).unwrap();
     let grid =
         |key: &str| -> Vec<Vec<f64>> { serde_json::from_value(expected[key].clone()).unwrap() };
@@ -56,7 +50,7 @@ fn adapters_of_peft_give_its_logits_attached_and_merged() {
         ("gpt2-tiny", "gpt2-lora-tiny"),
     ] {
         let mut decoder = base(model);
-        peft::load(&mut decoder, &models().join(adapter)).unwrap();
+        peft::load(&mut decoder, &fixture(adapter)).unwrap();
         logits_close(&decoder, adapter);
         logits_close(&decoder.merged(), adapter);
     }
@@ -66,13 +60,7 @@ fn adapters_of_peft_give_its_logits_attached_and_merged() {
 fn adapters_of_some_layers_say_which_and_come_back_to_them() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = base("llama-tiny");
-    let config = LoraConfig {
-        r: 2,
-        alpha: 4.0,
-        target_modules: vec!["all-linear".to_owned()],
-        layers: Layers::Last(1),
-    };
-    first.attach_lora(&config, 7).unwrap();
+    first.attach_lora(&lora(Layers::Last(1)), 7).unwrap();
     peft::save(&first, None, "llama-tiny", folder.path()).unwrap();
     let path = folder.path().join("adapter_config.json");
     let config: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -100,7 +88,7 @@ fn adapters_of_some_layers_say_which_and_come_back_to_them() {
 fn an_adapter_survives_writing_and_reading() {
     let folder = tempfile::tempdir().unwrap();
     let mut first = base("gpt2-tiny");
-    peft::load(&mut first, &models().join("gpt2-lora-tiny")).unwrap();
+    peft::load(&mut first, &fixture("gpt2-lora-tiny")).unwrap();
     peft::save(&first, None, "gpt2-tiny", folder.path()).unwrap();
     let mut second = base("gpt2-tiny");
     peft::load(&mut second, folder.path()).unwrap();
@@ -115,7 +103,7 @@ fn an_adapter_survives_writing_and_reading() {
 
 #[test]
 fn an_adapter_of_another_model_or_kind_is_refused() {
-    let error = peft::load(&mut base("llama-tiny"), &models().join("gpt2-lora-tiny")).unwrap_err();
+    let error = peft::load(&mut base("llama-tiny"), &fixture("gpt2-lora-tiny")).unwrap_err();
     assert!(error.to_string().contains("lora_target_modules"), "{error}");
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(

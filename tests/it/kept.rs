@@ -1,35 +1,20 @@
 //! Layers below the first adapter are run once for a rollout: the numbers are those of running them every time.
 
-use burn::tensor::Tensor;
-use rlhf::model::lora::{Layers, uniform};
-use rlhf::model::{Decoder, LoraConfig};
+use rlhf::model::Decoder;
+use rlhf::model::lora::Layers;
 use rlhf::policy::actor_critic::Critic;
 
+use crate::golden_model::{lora, stir};
 use crate::golden_ppo::Case;
-
-fn lora(layers: Layers) -> LoraConfig {
-    LoraConfig {
-        r: 3,
-        alpha: 6.0,
-        target_modules: vec!["all-linear".to_owned()],
-        layers,
-    }
-}
 
 /// Adapters that do something in the last layer; those below, if there are any, do nothing and have no gradient: A = B = 0.
 fn adapt(decoder: &mut Decoder, layers: Layers, seed: u64) {
     decoder.attach_lora(&lora(layers), seed).unwrap();
     let last = format!(".{}.", decoder.blocks.len() - 1);
     for projection in decoder.projections() {
-        let Some(adapter) = &mut projection.lora else {
-            continue;
-        };
-        let [rows, columns] = adapter.b.dims();
         if projection.name.contains(&last) {
-            let values = uniform(rows * columns, 0.2, seed, &projection.name);
-            let b = Tensor::<1>::from_floats(values.as_slice(), &adapter.b.device());
-            adapter.b = b.reshape([rows, columns]);
-        } else {
+            stir(projection, seed);
+        } else if let Some(adapter) = &mut projection.lora {
             adapter.a = adapter.a.zeros_like();
         }
     }
