@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use crate::kernels::{Mode, Panels, Precision, cores, matmul};
 
+use super::linear::Linear;
 use super::transformer::{Block, Decoder};
 
 /// Of the machine's arithmetic, what a step of training reaches.
@@ -104,7 +105,7 @@ impl TokenWork {
 }
 
 fn dense(block: &Block) -> usize {
-    let numbers = block.linears().map(|linear| linear.widths());
+    let numbers = block.linears().map(Linear::widths);
     numbers.map(|[inputs, outputs]| inputs * outputs).sum()
 }
 
