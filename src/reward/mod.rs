@@ -6,6 +6,7 @@
 //! | [`model`] | decoder under a scalar head, scale of its scores |
 //! | [`dataset`] | judgements as token rows, split by prompt |
 //! | [`batches`] | which pairs each update sees |
+//! | `pass` | loss, scores and gradients of an update |
 //! | [`trainer`] | the training loop |
 //! | [`report`] | how good a reward model is, and how far length alone would get |
 //! | [`job`] | a whole training job: train, normalise, save, report |
@@ -16,6 +17,7 @@ pub mod config;
 pub mod dataset;
 pub mod job;
 pub mod model;
+mod pass;
 pub mod report;
 pub mod scoring;
 pub mod trainer;

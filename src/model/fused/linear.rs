@@ -15,11 +15,11 @@ use crate::kernels::{
 use crate::model::linear::Layout;
 use crate::model::lora::Lora;
 
-/// A weight's packed form. Its numbers are read where they lie.
+/// A weight's packed form. Its numbers are read where they lie, and kept in the smallest `precision` that loses nothing if none is given.
 ///
 /// # Shapes
 /// `weight`: `[out, in]` or `[in, out]`, on the CPU, without autodiff.
-pub fn pack(weight: &Tensor<2>, layout: Layout) -> Panels {
+pub fn pack(weight: &Tensor<2>, layout: Layout, precision: Option<Precision>) -> Panels {
     let [rows, columns] = weight.dims();
     let values = Values::from(weight);
     let (widths, stride) = match layout {
@@ -27,7 +27,8 @@ pub fn pack(weight: &Tensor<2>, layout: Layout) -> Panels {
         Layout::InOut => ([rows, columns], (columns, 1)),
     };
     let values = values.as_slice();
-    Panels::pack(values, widths, stride, Precision::lossless(values))
+    let precision = precision.unwrap_or_else(|| Precision::lossless(values));
+    Panels::pack(values, widths, stride, precision)
 }
 
 /// The weight again.
