@@ -334,20 +334,38 @@ impl<L: Lanes> Work for Transposed<'_, L> {
         for output in self.outputs.clone().step_by(WIDTH) {
             for (index, panel) in self.panels.clone().enumerate() {
                 let first = panel * WIDTH;
-                let from = output / WIDTH * self.inputs + first;
                 let width = WIDTH.min(self.inputs - first);
-                let mut rows = [I::zero(); WIDTH];
-                for (row, lanes) in rows.iter_mut().zip(&self.lanes[from..from + width]) {
-                    *row = lanes.vector::<I>();
-                }
-                transpose::<I>(&mut rows);
+                let from = &self.lanes[output / WIDTH * self.inputs + first..][..width];
                 let at = output - self.outputs.start;
                 let into = &mut self.into[index * depth + at..(index + 1) * depth];
-                for (lanes, column) in into.iter_mut().zip(&rows) {
-                    I::store(*column, &mut lanes.0);
+                match (from.as_array(), into.first_chunk_mut()) {
+                    (Some(from), Some(into)) => block::<I, L>(from, into),
+                    _ => Self::edge::<I>(from, into),
                 }
             }
         }
+    }
+}
+
+impl<L: Lanes> Transposed<'_, L> {
+    /// A block of fewer inputs or outputs than sixteen.
+    #[inline(always)]
+    fn edge<I: Isa>(from: &[L], into: &mut [Full]) {
+        let mut rows = [L::narrow([0.0; WIDTH]); WIDTH];
+        rows[..from.len()].copy_from_slice(from);
+        let mut columns = [Full::ZERO; WIDTH];
+        block::<I, L>(&rows, &mut columns);
+        let count = into.len().min(WIDTH);
+        into[..count].copy_from_slice(&columns[..count]);
+    }
+}
+
+#[inline(always)]
+fn block<I: Isa, L: Lanes>(from: &[L; WIDTH], into: &mut [Full; WIDTH]) {
+    let mut rows = array::from_fn(|row| from[row].vector::<I>());
+    transpose::<I>(&mut rows);
+    for (column, into) in rows.into_iter().zip(into) {
+        I::store(column, &mut into.0);
     }
 }
 

@@ -83,7 +83,7 @@ impl Linear {
             .weight
             .take_if(|weight| device::is_cpu(&weight.device()))
         {
-            self.packed = Some(Arc::new(fused::pack(&weight, self.layout)));
+            self.packed = Some(Arc::new(fused::pack(&weight, self.layout, None)));
         }
     }
 

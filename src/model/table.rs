@@ -55,7 +55,7 @@ impl Table {
         if let Form::Dense(weight) = &self.form
             && device::is_cpu(&self.device)
         {
-            self.form = Form::Packed(Arc::new(fused::pack(weight, Layout::OutIn)));
+            self.form = Form::Packed(Arc::new(fused::pack(weight, Layout::OutIn, None)));
         }
     }
 
@@ -75,7 +75,7 @@ impl Table {
     /// The packed form. A dense table is packed for the occasion: the decoder must be on the CPU.
     pub fn panels(&self) -> Arc<Panels> {
         match &self.form {
-            Form::Dense(weight) => Arc::new(fused::pack(weight, Layout::OutIn)),
+            Form::Dense(weight) => Arc::new(fused::pack(weight, Layout::OutIn, None)),
             Form::Packed(panels) => Arc::clone(panels),
         }
     }

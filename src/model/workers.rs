@@ -3,6 +3,7 @@
 //! On the CPU every operation runs on one core, so each core takes some of the rows through the whole network and back. Losses are sums over
 //! rows, so their gradients add up; they are added in the rows' order, so the result depends on the number of workers but never on their timing.
 
+use std::cmp::Reverse;
 use std::panic::resume_unwind;
 use std::thread;
 
@@ -61,6 +62,35 @@ pub fn share_out_turns<T: Sync, R: Send + Default>(
     };
     let results = side_by_side(&parts, of_worker);
     results.into_iter().fold(R::default(), add)
+}
+
+/// Consecutive parts of `rows`, each small enough for the activations of all workers at once.
+pub fn in_turns<'a, T>(
+    decoder: &Decoder,
+    rows: &'a [T],
+    tokens: impl Fn(&T) -> usize,
+) -> Vec<&'a [T]> {
+    let device = decoder.embedding.device();
+    let (most, limit) = turns(decoder, &device);
+    let limit = limit.saturating_mul(workers(&device).min(most));
+    let count = rows.iter().map(&tokens).sum::<usize>().div_ceil(limit);
+    even_parts(rows, count, tokens)
+}
+
+/// Which of `rows` each worker takes so that their tokens are even: longest first, to who has least.
+pub fn spread<T>(decoder: &Decoder, rows: &[T], tokens: impl Fn(&T) -> usize) -> Vec<Vec<usize>> {
+    let device = decoder.embedding.device();
+    let count = workers(&device).min(turns(decoder, &device).0);
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|&row| Reverse(tokens(&rows[row])));
+    let mut shares = vec![(0, Vec::new()); count.min(rows.len())];
+    for row in order {
+        if let Some((sum, share)) = shares.iter_mut().min_by_key(|(sum, _)| *sum) {
+            *sum += tokens(&rows[row]);
+            share.push(row);
+        }
+    }
+    shares.into_iter().map(|(_, share)| share).collect()
 }
 
 /// Most workers of a backward pass, and most tokens of a turn, more or less: a row is never cut.

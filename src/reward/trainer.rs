@@ -1,21 +1,17 @@
 //! Training a reward model on decisive judgements.
 //!
 //! Bradley–Terry: L = mean of −log σ(r_w − r_l) over the pairs of an update, plus c·(r_w + r_l)² if centring is asked for
-//! (Bradley & Terry 1952; Christiano et al. 2017, eq. 1; Eisenstein et al. 2023, arXiv:2312.09244, eq. 2). Winner and loser of a
-//! pair are always in one forward pass. No dropout; learning rate to 0; one epoch by default, since a second overfits.
+//! (Bradley & Terry 1952; Christiano et al. 2017, eq. 1; Eisenstein et al. 2023, arXiv:2312.09244, eq. 2). No dropout; learning rate to 0; one epoch by default, since a second overfits.
 
 use std::error::Error;
 use std::time::Instant;
 
-use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 use thiserror::Error as ThisError;
 
-use crate::algo::bradley_terry;
 use crate::algo::schedule::Schedule;
+use crate::model::ScalarModel;
 use crate::model::optimizer::{Optimizer, Update};
-use crate::model::workers::share_out_turns;
-use crate::model::{GradientMap, Parameters, ScalarModel, TokenBatch};
 use crate::run::control::{Observer, StopFlag};
 use crate::run::metrics::{MetricsError, MetricsLog};
 use crate::run::nonfinite::NonFinite;
@@ -25,6 +21,7 @@ use super::config::RewardConfig;
 use super::dataset::{Pair, sample};
 use super::evaluation::{HeldOut, Scores, evaluate};
 use super::model::RewardError;
+use super::pass::{Pass, loss_and_gradients};
 
 /// Held-out pairs that an evaluation during training looks at, at most; the report at the end looks at all.
 const EVALUATION_PAIRS: usize = 200;
@@ -263,80 +260,6 @@ pub fn update(
         Update::SKIPPED
     };
     (pass, update)
-}
-
-/// Loss, scores and gradients of an update, or of some of its pairs.
-#[derive(Debug, Default)]
-pub struct Pass {
-    /// Before the update.
-    pub loss: f64,
-    /// Scores of the preferred responses.
-    pub winners: Vec<f64>,
-    /// Scores of the others.
-    pub losers: Vec<f64>,
-    gradients: GradientMap,
-}
-
-impl Pass {
-    fn add(&mut self, other: Pass) {
-        self.loss += other.loss;
-        self.winners.extend(other.winners);
-        self.losers.extend(other.losers);
-        self.gradients.accumulate(other.gradients);
-    }
-}
-
-fn loss_and_gradients(network: &ScalarModel, pairs: &[&Pair], config: &RewardConfig) -> Pass {
-    let length = |pair: &&Pair| pair.winner.len() + pair.loser.len();
-    let mut sorted = pairs.to_vec();
-    sorted.sort_by_key(length);
-    let part = |part: &[&Pair]| part_of_pass(network, part, pairs.len(), config);
-    let mut pass = Pass::default();
-    for microbatch in sorted.chunks(config.per_device_train_batch_size) {
-        pass.add(share_out_turns(
-            &network.decoder,
-            microbatch,
-            length,
-            part,
-            Pass::add,
-        ));
-    }
-    pass
-}
-
-/// What `pairs` contribute to an update on `total` pairs.
-fn part_of_pass(
-    network: &ScalarModel,
-    pairs: &[&Pair],
-    total: usize,
-    config: &RewardConfig,
-) -> Pass {
-    let count = pairs.len();
-    let winners = pairs.iter().map(|p| p.winner.as_slice());
-    let losers = pairs.iter().map(|p| p.loser.as_slice());
-    let rows: Vec<&[u32]> = winners.chain(losers).collect();
-    let tokens = TokenBatch::right_padded(&rows, 0, 0);
-    let mut tracked = network.tracked();
-    let scores = tracked.at(&tokens, &tokens.last_real());
-    let winners = scores.clone().narrow(0, 0, count);
-    let losers = scores.narrow(0, count, count);
-    let margins = winners.zeros_like();
-    let mut losses = bradley_terry::losses(winners.clone(), losers.clone(), margins);
-    if let Some(coefficient) = config.center_rewards_coefficient {
-        let centring = bradley_terry::centring(winners.clone(), losers.clone());
-        losses = losses + centring * coefficient;
-    }
-    let loss = losses.sum() / total as f64;
-    Pass {
-        loss: f64::from(loss.clone().into_scalar::<f32>()),
-        winners: host(winners),
-        losers: host(losers),
-        gradients: tracked.gradients(loss.backward()),
-    }
-}
-
-fn host(values: Tensor<1>) -> Vec<f64> {
-    values.into_data().iter::<f64>().collect()
 }
 
 #[cfg(test)]

@@ -46,18 +46,15 @@ fn every_kind_of_work_is_measured_saved_and_compared() {
     let sum: f64 = parts.iter().filter_map(|part| part[1].as_f64()).sum();
     let whole = figures[5]["seconds"].as_f64().unwrap();
     assert!(sum <= whole && sum > 0.5 * whole, "{sum} of {whole}");
-    assert!(figures[0]["expected_bytes"].is_null(), "only of training");
+    for key in ["expected_bytes", "expected_seconds"] {
+        assert!(figures[0][key].is_null(), "only of training");
+    }
     for (trained, least) in [(3, 80 << 20), (4, 100 << 20), (5, 80 << 20), (6, 100 << 20)] {
         let expected = figures[trained]["expected_bytes"].as_u64().unwrap();
         assert!((least..400 << 20).contains(&expected), "{expected}");
+        assert!(figures[trained]["expected_seconds"].as_f64().unwrap() > 0.0);
     }
-    let speed = report["machine"]["flops_per_second"].as_f64().unwrap();
-    assert!(speed > 1e8);
-    // Four layers as wide as 192 and 512 inside, adapters of rank 16, rows of 128 tokens: 4 operations a frozen number, 6 others.
-    let layer = 4 * (4 * 192 * 192 + 3 * 192 * 512)
-        + 6 * (16 * (4 * (192 + 192) + 3 * (192 + 512)) + 192 * 128);
-    let expected = figures[3]["expected_seconds"].as_f64().unwrap() * 0.8 * speed;
-    assert!((expected / (1024.0 * 4.0 * f64::from(layer)) - 1.0).abs() < 1e-9);
+    assert!(report["machine"]["flops_per_second"].as_f64().unwrap() > 1e8);
 
     let again = "--what scoring --repeats 1 --against before.json";
     let out = bench(dir.path(), again);

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::kernels::Panels;
+use burn::tensor::Tensor;
+
+use crate::kernels::{Panels, Precision};
 use crate::model::config::Activation;
 use crate::model::fused::{self, Values};
 use crate::model::linear::Layout;
@@ -171,14 +173,15 @@ fn layer(block: &Block, head_dim: usize) -> Layer {
 }
 
 fn projection(linear: &Linear) -> Projection {
+    let narrow = |weight: Tensor<2>| fused::pack(&weight, Layout::OutIn, Some(Precision::F32));
     let adapter = linear.lora.as_ref().map(|lora| Adapter {
-        a: fused::pack(&lora.a, Layout::OutIn),
-        b: fused::pack(&lora.b.clone().mul_scalar(lora.scale), Layout::OutIn),
+        a: narrow(lora.a.clone()),
+        b: narrow(lora.b.clone().mul_scalar(lora.scale)),
     });
     Projection {
         base: match &linear.packed {
             Some(packed) => Arc::clone(packed),
-            None => Arc::new(fused::pack(&linear.dense(), linear.layout)),
+            None => Arc::new(fused::pack(&linear.dense(), linear.layout, None)),
         },
         bias: linear.bias.as_ref().map(Values::from),
         adapter,

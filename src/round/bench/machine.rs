@@ -2,16 +2,20 @@
 
 use std::hint::black_box;
 use std::thread;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::cores;
-use crate::model::arithmetic::{self, fastest};
+use crate::kernels::{Mode, Panels, Precision, cores, matmul};
 
 /// Numbers of a buffer that no cache holds: 256 MB.
 const STREAMED: usize = 1 << 26;
-/// Small products in one measurement of arithmetic.
+/// A product that stays in the first cache: rows, inputs and outputs.
+const SMALL: [usize; 3] = [24, 96, 48];
+/// How often the small product is repeated in one measurement.
 const REPEATS: usize = 20_000;
+/// Measurements; the best counts, since it is a limit that is looked for.
+const TRIES: usize = 5;
 
 /// Measured limits of the CPU, all cores together.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -31,7 +35,7 @@ impl Machine {
         Self {
             cores,
             memory_bytes_per_second: memory(cores),
-            flops_per_second: arithmetic::limit(REPEATS),
+            flops_per_second: arithmetic(cores),
         }
     }
 }
@@ -57,4 +61,34 @@ fn sum(numbers: &[f32]) -> f32 {
         }
     }
     sums.iter().sum()
+}
+
+fn arithmetic(cores: usize) -> f64 {
+    let [rows, inputs, outputs] = SMALL;
+    let weight = vec![0.5; inputs * outputs];
+    let weight = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
+    let x = vec![0.5; rows * inputs];
+    let multiply = || {
+        thread::scope(|scope| {
+            for _ in 0..cores {
+                scope.spawn(|| {
+                    let mut y = vec![0.0; rows * outputs];
+                    for _ in 0..REPEATS {
+                        matmul(black_box(&x), &weight, &mut y, Mode::Set);
+                    }
+                    black_box(y);
+                });
+            }
+        });
+    };
+    (2 * rows * inputs * outputs * REPEATS * cores) as f64 / fastest(multiply)
+}
+
+fn fastest(mut work: impl FnMut()) -> f64 {
+    let timed = |_| {
+        let started = Instant::now();
+        work();
+        started.elapsed().as_secs_f64()
+    };
+    (0..TRIES).map(timed).fold(f64::INFINITY, f64::min)
 }

@@ -186,10 +186,9 @@ type Parts = Vec<(&'static str, f64)>;
 impl Bench<'_> {
     /// Notes what the last figure was expected to need.
     fn expected(&mut self, footprint: Footprint, operations: f64) {
-        if let (Some(figure), Some(machine)) = (self.figures.last_mut(), self.machine) {
+        if let (Some(figure), Some(_)) = (self.figures.last_mut(), self.machine) {
             figure.expected_bytes = Some(footprint.total() as u64);
-            let seconds = arithmetic::seconds(operations, machine.flops_per_second);
-            figure.expected_seconds = Some(seconds);
+            figure.expected_seconds = Some(arithmetic::seconds(operations));
         }
     }
 
