@@ -5,12 +5,13 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m512, __m512i, _mm_loadu_si128, _mm256_castsi256_ps, _mm256_cvtepu16_epi32,
-    _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256, _mm256_permute2f128_ps, _mm256_set1_ps,
-    _mm256_setzero_ps, _mm256_slli_epi32, _mm256_storeu_ps, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
-    _mm512_add_epi32, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_permutex2var_ps, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
-    _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps,
+    __m256, __m512, __m512i, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch, _mm256_castsi256_ps,
+    _mm256_cvtepu16_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_permute2f128_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_storeu_ps,
+    _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_epi32, _mm512_castsi512_ps,
+    _mm512_cvtepu16_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_permutex2var_ps,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_slli_epi32,
+    _mm512_storeu_ps,
 };
 
 /// What differs between instruction sets.
@@ -45,6 +46,9 @@ pub(super) trait Isa {
 
     /// To memory.
     fn store(from: Self::Vector, into: &mut [f32; 16]);
+
+    /// Begins to bring a cache line near, to be read later. Any address will do.
+    fn fetch<T>(line: *const T);
 }
 
 /// Work with a body that is inlined into the copy for an instruction set; [`Work::run`] and all it calls must be
@@ -123,6 +127,12 @@ impl Isa for Avx512 {
     fn store(from: __m512, into: &mut [f32; 16]) {
         // SAFETY: as above; sixteen numbers are written, for which there is room.
         unsafe { _mm512_storeu_ps(into.as_mut_ptr(), from) }
+    }
+
+    #[inline(always)]
+    fn fetch<T>(line: *const T) {
+        // SAFETY: it reads nothing that the program sees.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
 }
 
@@ -205,6 +215,12 @@ impl Isa for Avx2 {
             _mm256_storeu_ps(into[8..].as_mut_ptr(), from[1]);
         }
     }
+
+    #[inline(always)]
+    fn fetch<T>(line: *const T) {
+        // SAFETY: it reads nothing that the program sees.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
+    }
 }
 
 impl Isa for Portable {
@@ -265,6 +281,9 @@ impl Isa for Portable {
     fn store(from: [f32; 16], into: &mut [f32; 16]) {
         *into = from;
     }
+
+    #[inline(always)]
+    fn fetch<T>(_: *const T) {}
 }
 
 /// Sixteen vectors of sixteen numbers, rows and columns exchanged. Each of the four rounds moves every number from the eight-bit address (row,

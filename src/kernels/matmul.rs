@@ -207,33 +207,51 @@ impl<L: Lanes> Rows<'_, L> {
         panel: usize,
     ) {
         let mut row = rows.start;
+        let tiles = rows.len().div_ceil(R);
+        let ahead = |row| self.ahead((row - rows.start) / R, tiles, panel);
         while row + R <= rows.end {
-            self.one::<I, R, P>(row, panel);
+            self.one::<I, R, P>(row, panel, ahead(row));
             row += R;
         }
+        let ahead = ahead(row);
         match rows.end - row {
-            1 => self.one::<I, 1, P>(row, panel),
-            2 => self.one::<I, 2, P>(row, panel),
-            3 => self.one::<I, 3, P>(row, panel),
-            4 => self.one::<I, 4, P>(row, panel),
-            5 => self.one::<I, 5, P>(row, panel),
-            6 => self.one::<I, 6, P>(row, panel),
-            7 => self.one::<I, 7, P>(row, panel),
+            1 => self.one::<I, 1, P>(row, panel, ahead),
+            2 => self.one::<I, 2, P>(row, panel, ahead),
+            3 => self.one::<I, 3, P>(row, panel, ahead),
+            4 => self.one::<I, 4, P>(row, panel, ahead),
+            5 => self.one::<I, 5, P>(row, panel, ahead),
+            6 => self.one::<I, 6, P>(row, panel, ahead),
+            7 => self.one::<I, 7, P>(row, panel, ahead),
             _ => (),
         }
     }
 
+    /// How far away the panels lie that a tile brings near while it works: each of the next ones in one of the first of the `tiles`, so that memory
+    /// is read evenly.
     #[inline(always)]
-    fn one<I: Isa, const R: usize, const P: usize>(&self, row: usize, panel: usize) {
+    fn ahead<const P: usize>(&self, tile: usize, tiles: usize, panel: usize) -> [usize; P] {
+        let more = panel + 2 * P <= self.count;
+        std::array::from_fn(|p| {
+            let now = more && p * tiles.min(P) / P == tile;
+            if now { P * self.stride } else { 0 }
+        })
+    }
+
+    #[inline(always)]
+    fn one<I: Isa, const R: usize, const P: usize>(
+        &self,
+        row: usize,
+        panel: usize,
+        ahead: [usize; P],
+    ) {
         let a = std::array::from_fn(|r| &self.x[(row + r) * self.row_stride..][..self.depth]);
         let b = std::array::from_fn(|p| &self.panels[(panel + p) * self.stride..][..self.depth]);
-        let sums = tile::<I, L, R, P>(a, b);
-        for (r, sums) in sums.into_iter().enumerate() {
-            for (p, sums) in sums.into_iter().enumerate() {
+        let sums = tile::<I, L, R, P>(a, b, ahead);
+        // By reference: arrays taken apart by value are copied in memory first, and stores then wait for each other.
+        for (r, sums) in sums.iter().enumerate() {
+            for (p, sums) in sums.iter().enumerate() {
                 let column = (self.first + panel + p) * WIDTH;
-                let mut numbers = [0.0; WIDTH];
-                I::store(sums, &mut numbers);
-                self.out.write(row + r, column, &numbers);
+                self.out.write::<I>(row + r, column, *sums);
             }
         }
     }
@@ -241,25 +259,27 @@ impl<L: Lanes> Rows<'_, L> {
 
 impl Out<'_> {
     #[inline(always)]
-    fn write(&self, row: usize, column: usize, sums: &[f32; WIDTH]) {
+    fn write<I: Isa>(&self, row: usize, column: usize, sums: I::Vector) {
         let start = row * self.stride + column;
         let width = WIDTH.min(self.stride - column);
         // SAFETY: the columns of these panels are the caller's alone.
         #[allow(unsafe_code)]
         let into = unsafe { self.y.part(start..start + width) };
-        match (self.mode, <&mut [f32; WIDTH]>::try_from(&mut *into)) {
-            (Mode::Set, Ok(into)) => *into = *sums,
-            (Mode::Add, Ok(into)) => add(into, sums),
-            (Mode::Set, Err(_)) => into.copy_from_slice(&sums[..width]),
-            (Mode::Add, Err(_)) => add(into, &sums[..width]),
+        if let Ok(whole) = <&mut [f32; WIDTH]>::try_from(&mut *into) {
+            let sums = match self.mode {
+                Mode::Set => sums,
+                Mode::Add => I::fused_all(I::all(1.0), I::load(whole), sums),
+            };
+            return I::store(sums, whole);
         }
-    }
-}
-
-#[inline(always)]
-fn add(into: &mut [f32], values: &[f32]) {
-    for (into, value) in into.iter_mut().zip(values) {
-        *into += value;
+        let mut numbers = [0.0; WIDTH];
+        I::store(sums, &mut numbers);
+        for (into, number) in into.iter_mut().zip(numbers) {
+            *into = match self.mode {
+                Mode::Set => number,
+                Mode::Add => *into + number,
+            };
+        }
     }
 }
 

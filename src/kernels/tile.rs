@@ -3,7 +3,8 @@
 use super::isa::Isa;
 use super::panels::Lanes;
 
-/// Products of `R` rows and `P` panels: Σ_k a[r][k] · b[p][k][lane].
+/// Products of `R` rows and `P` panels: Σ_k a[r][k] · b[p][k][lane]. Meanwhile the lanes that lie so far `ahead` of a panel's are brought
+/// near; 0 for none.
 ///
 /// # Panics
 /// If a row or a panel is shorter than the first panel.
@@ -11,6 +12,7 @@ use super::panels::Lanes;
 pub(super) fn tile<I: Isa, L: Lanes, const R: usize, const P: usize>(
     a: [&[f32]; R],
     b: [&[L]; P],
+    ahead: [usize; P],
 ) -> [[I::Vector; P]; R] {
     let depth = b[0].len();
     for row in a {
@@ -27,6 +29,7 @@ pub(super) fn tile<I: Isa, L: Lanes, const R: usize, const P: usize>(
             #[allow(unsafe_code)]
             let at = unsafe { b[p].get_unchecked(k) };
             lanes[p] = at.vector::<I>();
+            I::fetch(b[p].as_ptr().wrapping_add(k + ahead[p]));
         }
         for r in 0..R {
             // SAFETY: no row is shorter than `depth`.

@@ -1,7 +1,9 @@
 //! One forward pass over new tokens of any rows, by a team of threads.
 //!
-//! The members go through the network side by side. In each part of a layer every member writes numbers of its own, either whole rows or
-//! the columns of some panels, and all wait for each other before anybody reads them.
+//! Where there are rows enough for all, each member takes rows of its own through the whole network, and nothing is handed from core to core.
+//! Fewer rows would wait for memory if every member read all weights, so then all members go through the network side by side: in each part
+//! of a layer every member writes numbers of its own, either whole rows or the columns of some panels, and all wait for each other before
+//! anybody reads them.
 
 use std::ops::Range;
 
@@ -13,6 +15,9 @@ use crate::model::config::Activation;
 
 use super::cache::SharedCache;
 use super::weights::{Layer, Normalisation, Projection, Weights};
+
+/// Rows from which on a member goes through the network alone: enough products to read the weights meanwhile.
+const ROWS_OF_ITS_OWN: usize = 16;
 
 /// A token to run through the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,6 +89,8 @@ impl Workspace {
             cache,
             tokens,
             wanted,
+            first: 0,
+            room: self.x.len() / weights.hidden,
             x: Shared::new(&mut self.x),
             normed: Shared::new(&mut self.normed),
             inputs: self
@@ -117,7 +124,12 @@ pub(super) struct Pass<'a> {
     /// Those of a slot stand together, in the order of their positions.
     tokens: &'a [Token],
     /// Tokens after which logits are wanted.
+    /// Counted from the first token of all.
     wanted: &'a [usize],
+    /// The number of this pass's first token among all.
+    first: usize,
+    /// Tokens for which the buffers have room.
+    room: usize,
     x: Shared<'a>,
     normed: Shared<'a>,
     inputs: Vec<Shared<'a>>,
@@ -132,9 +144,59 @@ pub(super) struct Pass<'a> {
 // SAFETY of every block below: a part is written by the member whose row, head or panel it is, and read by others only after a wait;
 // `Member::share` and the panels' columns don't overlap.
 #[allow(unsafe_code)]
-impl Pass<'_> {
+impl<'a> Pass<'a> {
     /// What one member does. When all have returned, the logits are in the workspace.
     pub(super) fn run(&self, member: Member<'_>) {
+        match self.own_rows(member) {
+            Some(rows) => self.of_rows(rows).through(member.alone()),
+            None => self.through(member),
+        }
+    }
+
+    /// This member's rows, if all can have about as many and enough. A slot's tokens stay together, since they see each other.
+    fn own_rows(&self, member: Member<'_>) -> Option<Range<usize>> {
+        let (rows, count) = (self.tokens.len(), member.count);
+        let begins =
+            |&at: &usize| at == 0 || at == rows || self.tokens[at].slot != self.tokens[at - 1].slot;
+        let nearest = |even: usize| (0..=rows).filter(begins).min_by_key(|at| at.abs_diff(even));
+        let cuts = (0..=count).map(|index| nearest(rows * index / count));
+        let cuts = cuts.collect::<Option<Vec<usize>>>()?;
+        let most = rows.div_ceil(count) * 9 / 8;
+        let fits = |own: &[usize]| (ROWS_OF_ITS_OWN..=most).contains(&(own[1] - own[0]));
+        let all_fit = count > 1 && cuts.windows(2).all(fits);
+        all_fit.then(|| cuts[member.index]..cuts[member.index + 1])
+    }
+
+    /// The pass of some tokens only, in their part of the buffers.
+    fn of_rows(&self, rows: Range<usize>) -> Self {
+        let part = |buffer: &Shared<'a>| {
+            let width = buffer.len() / self.room;
+            buffer.within(spans(&rows, width))
+        };
+        let parts = |buffers: &[Shared<'a>]| buffers.iter().map(part).collect();
+        let before = |row| self.wanted.partition_point(|&wanted| wanted < row);
+        let wanted = before(rows.start)..before(rows.end);
+        Self {
+            weights: self.weights,
+            cache: self.cache,
+            tokens: &self.tokens[rows.clone()],
+            wanted: &self.wanted[wanted.clone()],
+            first: rows.start,
+            room: rows.len(),
+            x: part(&self.x),
+            normed: part(&self.normed),
+            inputs: parts(&self.inputs),
+            attended: part(&self.attended),
+            inner: parts(&self.inner),
+            adapted: parts(&self.adapted),
+            cos: self.cos,
+            sin: self.sin,
+            logits: self.logits.within(spans(&wanted, self.weights.vocabulary)),
+        }
+    }
+
+    /// One member's share of all rows' way through the network.
+    fn through(&self, member: Member<'_>) {
         for row in member.share(self.tokens.len()) {
             self.embed(row);
         }
@@ -350,7 +412,7 @@ impl Pass<'_> {
     fn head(&self, member: Member<'_>) {
         let width = self.weights.hidden;
         for index in member.share(self.wanted.len()) {
-            let x = unsafe { self.x.seen(span(self.wanted[index], width)) };
+            let x = unsafe { self.x.seen(span(self.wanted[index] - self.first, width)) };
             let y = unsafe { self.normed.part(span(index, width)) };
             normalise(&self.weights.final_norm, x, y);
         }
