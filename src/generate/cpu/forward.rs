@@ -16,9 +16,6 @@ use crate::model::config::Activation;
 use super::cache::SharedCache;
 use super::weights::{Layer, Normalisation, Projection, Weights};
 
-/// Rows from which on a member goes through the network alone: enough products to read the weights meanwhile.
-const ROWS_OF_ITS_OWN: usize = 16;
-
 /// A token to run through the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Token {
@@ -119,26 +116,26 @@ impl Workspace {
 /// One forward pass.
 #[derive(Debug)]
 pub(super) struct Pass<'a> {
-    weights: &'a Weights,
-    cache: SharedCache<'a>,
+    pub(super) weights: &'a Weights,
+    pub(super) cache: SharedCache<'a>,
     /// Those of a slot stand together, in the order of their positions.
-    tokens: &'a [Token],
+    pub(super) tokens: &'a [Token],
     /// Tokens after which logits are wanted.
     /// Counted from the first token of all.
-    wanted: &'a [usize],
+    pub(super) wanted: &'a [usize],
     /// The number of this pass's first token among all.
-    first: usize,
+    pub(super) first: usize,
     /// Tokens for which the buffers have room.
-    room: usize,
-    x: Shared<'a>,
-    normed: Shared<'a>,
-    inputs: Vec<Shared<'a>>,
-    attended: Shared<'a>,
-    inner: Vec<Shared<'a>>,
-    adapted: Vec<Shared<'a>>,
-    cos: &'a [f32],
-    sin: &'a [f32],
-    logits: Shared<'a>,
+    pub(super) room: usize,
+    pub(super) x: Shared<'a>,
+    pub(super) normed: Shared<'a>,
+    pub(super) inputs: Vec<Shared<'a>>,
+    pub(super) attended: Shared<'a>,
+    pub(super) inner: Vec<Shared<'a>>,
+    pub(super) adapted: Vec<Shared<'a>>,
+    pub(super) cos: &'a [f32],
+    pub(super) sin: &'a [f32],
+    pub(super) logits: Shared<'a>,
 }
 
 // SAFETY of every block below: a part is written by the member whose row, head or panel it is, and read by others only after a wait;
@@ -150,48 +147,6 @@ impl<'a> Pass<'a> {
         match self.own_rows(member) {
             Some(rows) => self.of_rows(rows).through(member.alone()),
             None => self.through(member),
-        }
-    }
-
-    /// This member's rows, if all can have about as many and enough. A slot's tokens stay together, since they see each other.
-    fn own_rows(&self, member: Member<'_>) -> Option<Range<usize>> {
-        let (rows, count) = (self.tokens.len(), member.count);
-        let begins =
-            |&at: &usize| at == 0 || at == rows || self.tokens[at].slot != self.tokens[at - 1].slot;
-        let nearest = |even: usize| (0..=rows).filter(begins).min_by_key(|at| at.abs_diff(even));
-        let cuts = (0..=count).map(|index| nearest(rows * index / count));
-        let cuts = cuts.collect::<Option<Vec<usize>>>()?;
-        let most = rows.div_ceil(count) * 9 / 8;
-        let fits = |own: &[usize]| (ROWS_OF_ITS_OWN..=most).contains(&(own[1] - own[0]));
-        let all_fit = count > 1 && cuts.windows(2).all(fits);
-        all_fit.then(|| cuts[member.index]..cuts[member.index + 1])
-    }
-
-    /// The pass of some tokens only, in their part of the buffers.
-    fn of_rows(&self, rows: Range<usize>) -> Self {
-        let part = |buffer: &Shared<'a>| {
-            let width = buffer.len() / self.room;
-            buffer.within(spans(&rows, width))
-        };
-        let parts = |buffers: &[Shared<'a>]| buffers.iter().map(part).collect();
-        let before = |row| self.wanted.partition_point(|&wanted| wanted < row);
-        let wanted = before(rows.start)..before(rows.end);
-        Self {
-            weights: self.weights,
-            cache: self.cache,
-            tokens: &self.tokens[rows.clone()],
-            wanted: &self.wanted[wanted.clone()],
-            first: rows.start,
-            room: rows.len(),
-            x: part(&self.x),
-            normed: part(&self.normed),
-            inputs: parts(&self.inputs),
-            attended: part(&self.attended),
-            inner: parts(&self.inner),
-            adapted: parts(&self.adapted),
-            cos: self.cos,
-            sin: self.sin,
-            logits: self.logits.within(spans(&wanted, self.weights.vocabulary)),
         }
     }
 
@@ -500,6 +455,6 @@ fn span(row: usize, width: usize) -> Range<usize> {
     row * width..(row + 1) * width
 }
 
-fn spans(rows: &Range<usize>, width: usize) -> Range<usize> {
+pub(super) fn spans(rows: &Range<usize>, width: usize) -> Range<usize> {
     rows.start * width..rows.end * width
 }
