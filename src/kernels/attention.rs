@@ -7,6 +7,7 @@ use super::isa::{Isa, Work, dispatch};
 use super::matmul::{Mode, Out, Rows};
 use super::panels::{Full, WIDTH};
 use super::pointwise::sum;
+use super::tile::Packed;
 
 /// Keys and values of one key head: keys in panels of sixteen positions, values in panels of sixteen dimensions, so that both
 /// products of attention read them in order.
@@ -99,12 +100,16 @@ pub fn attend<S: Deref<Target = [Full]>>(
     scores.clear();
     scores.resize(heads * span, 0.0);
     dispatch(Rows {
-        x: queries,
-        depth: width,
-        row_stride: width,
-        panels: &cache.keys()[first * width..last * width],
+        factors: Packed {
+            x: queries,
+            depth: width,
+            row_stride: width,
+            panels: &cache.keys()[first * width..last * width],
+            stride: width,
+        },
+        then: None,
+        rows: heads,
         count: last - first,
-        stride: width,
         first: 0,
         out: Out::rows(scores, span, Mode::Set),
     });
@@ -118,12 +123,16 @@ pub fn attend<S: Deref<Target = [Full]>>(
     }
     let capacity = cache.capacity();
     dispatch(Rows {
-        x: scores,
-        depth: span,
-        row_stride: span,
-        panels: &cache.values()[base..],
+        factors: Packed {
+            x: scores,
+            depth: span,
+            row_stride: span,
+            panels: &cache.values()[base..],
+            stride: capacity,
+        },
+        then: None,
+        rows: heads,
         count: width.div_ceil(WIDTH),
-        stride: capacity,
         first: 0,
         out: Out::rows(out, width, Mode::Set),
     });

@@ -10,6 +10,7 @@ use super::isa::{Isa, Work, dispatch};
 use super::matmul::{Mode, Out, Rows};
 use super::panels::{Full, WIDTH};
 use super::pointwise::sum;
+use super::tile::Packed;
 
 /// Queries whose scores exist at the same time.
 const QUERIES: usize = 32;
@@ -163,12 +164,16 @@ impl Causal {
         into.resize(x.len() / self.width * keys.len(), 0.0);
         let panels = keys.start / WIDTH..keys.end / WIDTH;
         dispatch(Rows {
-            x,
-            depth: self.width,
-            row_stride: self.width,
-            panels: &vectors.across[panels.start * self.width..panels.end * self.width],
+            factors: Packed {
+                x,
+                depth: self.width,
+                row_stride: self.width,
+                panels: &vectors.across[panels.start * self.width..panels.end * self.width],
+                stride: self.width,
+            },
+            then: None,
+            rows: x.len() / self.width,
             count: panels.len(),
-            stride: self.width,
             first: 0,
             out: Out::rows(into, keys.len(), Mode::Set),
         });
@@ -177,12 +182,16 @@ impl Causal {
     /// weights · (vectors at `keys`), `[rows, width]`.
     fn mixed(&self, weights: &[f32], vectors: &Both, keys: &Range<usize>, into: &mut [f32]) {
         dispatch(Rows {
-            x: weights,
-            depth: keys.len(),
-            row_stride: keys.len(),
-            panels: &vectors.along[keys.start..],
+            factors: Packed {
+                x: weights,
+                depth: keys.len(),
+                row_stride: keys.len(),
+                panels: &vectors.along[keys.start..],
+                stride: self.time.next_multiple_of(WIDTH),
+            },
+            then: None,
+            rows: weights.len() / keys.len(),
             count: self.width.div_ceil(WIDTH),
-            stride: self.time.next_multiple_of(WIDTH),
             first: 0,
             out: Out::rows(into, self.width, Mode::Set),
         });
@@ -197,12 +206,16 @@ impl Causal {
         }
         let panels = along(x, self.width);
         dispatch(Rows {
-            x: &turned,
-            depth: count,
-            row_stride: count,
-            panels: &panels,
+            factors: Packed {
+                x: &turned,
+                depth: count,
+                row_stride: count,
+                panels: &panels,
+                stride: count.next_multiple_of(WIDTH),
+            },
+            then: None,
+            rows: turned.len() / count,
             count: self.width.div_ceil(WIDTH),
-            stride: count.next_multiple_of(WIDTH),
             first: 0,
             out: Out::rows(&mut into[self.numbers(keys)], self.width, Mode::Add),
         });

@@ -47,8 +47,8 @@ pub(super) trait Isa {
     /// To memory.
     fn store(from: Self::Vector, into: &mut [f32; 16]);
 
-    /// Begins to bring a cache line near, to be read later. Any address will do.
-    fn fetch<T>(line: *const T);
+    /// Asks for a cache line that will be read soon. It may lie anywhere: nothing is read.
+    fn prefetch(line: *const u8);
 }
 
 /// Work with a body that is inlined into the copy for an instruction set; [`Work::run`] and all it calls must be
@@ -130,8 +130,8 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn fetch<T>(line: *const T) {
-        // SAFETY: it reads nothing that the program sees.
+    fn prefetch(line: *const u8) {
+        // SAFETY: every x86-64 has the instruction, which accepts any address.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
 }
@@ -217,8 +217,8 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn fetch<T>(line: *const T) {
-        // SAFETY: it reads nothing that the program sees.
+    fn prefetch(line: *const u8) {
+        // SAFETY: every x86-64 has the instruction, which accepts any address.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
 }
@@ -283,7 +283,7 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn fetch<T>(_: *const T) {}
+    fn prefetch(_line: *const u8) {}
 }
 
 /// Sixteen vectors of sixteen numbers, rows and columns exchanged. Each of the four rounds moves every number from the eight-bit address (row,

@@ -5,10 +5,10 @@ use std::ops::Range;
 use super::isa::{Isa, Work, dispatch};
 use super::panels::{Full, Lanes, Panels, Storage, WIDTH};
 use super::shared::Shared;
-use super::tile::tile;
+use super::tile::{Across, Factors, NARROW, Packed, WIDE, tile};
 
 /// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a 1 MiB cache.
-const ROWS_AT_ONCE: usize = 96;
+pub(super) const ROWS_AT_ONCE: usize = 96;
 
 /// Panels that are transposed at a time: as many as the innermost loop takes.
 const PANELS_AT_ONCE: usize = 3;
@@ -32,16 +32,36 @@ pub enum Mode {
 /// # Panics
 /// If the shapes do not agree.
 pub fn matmul(x: &[f32], weight: &Panels, y: &mut [f32], mode: Mode) {
+    matmul_with(x, weight, None, y, mode);
+}
+
+/// [`matmul`] with the product of a narrower weight added to it: the terms of the second follow those of the first in each sum.
+///
+/// # Shapes
+/// `x`: `[n, inputs]`; `y`: `[n, outputs]`; `beside`: `[n, r]` and a weight of `r` inputs and the same outputs.
+///
+/// # Panics
+/// If the shapes do not agree.
+pub fn matmul_with(
+    x: &[f32],
+    weight: &Panels,
+    beside: Option<Beside<'_>>,
+    y: &mut [f32],
+    mode: Mode,
+) {
     let rows = rows_of(x, weight.inputs());
     assert_eq!(y.len(), rows * weight.outputs());
     // SAFETY: `y` is borrowed exclusively, and this is the only part of it.
     #[allow(unsafe_code)]
     unsafe {
-        matmul_part(x, weight, 0..weight.count(), &Shared::new(y), mode);
+        matmul_part(x, weight, beside, 0..weight.count(), &Shared::new(y), mode);
     }
 }
 
-/// The columns of [`matmul`] that the panels `range` give.
+/// A product that is added to another: rows of `r` numbers, and a weight of `r` inputs in f32.
+pub type Beside<'a> = (&'a [f32], &'a Panels);
+
+/// The columns of [`matmul_with`] that the panels `range` give.
 ///
 /// # Safety
 /// Nobody else may use these columns of `y` meanwhile.
@@ -52,19 +72,22 @@ pub fn matmul(x: &[f32], weight: &Panels, y: &mut [f32], mode: Mode) {
 pub unsafe fn matmul_part(
     x: &[f32],
     weight: &Panels,
+    beside: Option<Beside<'_>>,
     range: Range<usize>,
     y: &Shared<'_>,
     mode: Mode,
 ) {
     let depth = weight.inputs();
+    let rows = rows_of(x, depth);
     let out = Out {
         y: *y,
         stride: weight.outputs(),
         mode,
     };
+    let then = beside.map(|beside| narrow(beside, rows, weight.outputs(), range.start));
     match &weight.storage {
-        Storage::F32(lanes) => run(x, lanes, depth, range, out),
-        Storage::Bf16(lanes) => run(x, lanes, depth, range, out),
+        Storage::F32(lanes) => run(packed(x, lanes, depth, &range), then, rows, range, out),
+        Storage::Bf16(lanes) => run(packed(x, lanes, depth, &range), then, rows, range, out),
     }
 }
 
@@ -72,38 +95,135 @@ pub unsafe fn matmul_part(
 /// one pass over the weight.
 ///
 /// # Shapes
-/// `dy`: `[n, outputs]`; `dx`: `[n, inputs]`.
+/// `dy`: `[n, outputs]`; `dx`: `[n, inputs]`; `beside`: `[n, r]` and a weight of `r` inputs and as many outputs as `weight` has inputs.
 ///
 /// # Panics
 /// If the shapes do not agree.
-pub fn matmul_transposed(dy: &[f32], weight: &Panels, dx: &mut [f32], mode: Mode) {
-    let (inputs, depth) = (weight.inputs(), weight.outputs());
-    let rows = rows_of(dy, depth);
-    assert_eq!(dx.len(), rows * inputs);
+pub fn matmul_transposed(
+    dy: &[f32],
+    weight: &Panels,
+    beside: Option<Beside<'_>>,
+    dx: &mut [f32],
+    mode: Mode,
+) {
+    let rows = rows_of(dy, weight.outputs());
+    assert_eq!(dx.len(), rows * weight.inputs());
+    match &weight.storage {
+        Storage::F32(lanes) => turned(dy, weight, lanes, beside, dx, mode),
+        Storage::Bf16(lanes) => turned(dy, weight, lanes, beside, dx, mode),
+    }
+}
+
+fn turned<L: Lanes>(
+    dy: &[f32],
+    weight: &Panels,
+    lanes: &[L],
+    beside: Option<Beside<'_>>,
+    dx: &mut [f32],
+    mode: Mode,
+) {
+    let (stride, depth) = (weight.inputs(), weight.outputs());
+    let (rows, panels) = (rows_of(dy, depth), stride.div_ceil(WIDTH));
     let y = Shared::new(dx);
-    let panels = inputs.div_ceil(WIDTH);
     let mut scratch = vec![Full::ZERO; PANELS_AT_ONCE * depth.min(DEPTH_AT_ONCE)];
     for start in (0..depth).step_by(DEPTH_AT_ONCE) {
         let part = start..depth.min(start + DEPTH_AT_ONCE);
         let mode = if start == 0 { mode } else { Mode::Add };
+        let beside = beside.filter(|_| part.end == depth);
         for first in (0..panels).step_by(PANELS_AT_ONCE) {
-            let count = PANELS_AT_ONCE.min(panels - first);
-            weight.transposed(first..first + count, part.clone(), &mut scratch);
-            dispatch(Rows {
+            let range = first..panels.min(first + PANELS_AT_ONCE);
+            weight.transposed(range.clone(), part.clone(), &mut scratch);
+            let packed = Packed {
                 x: &dy[part.start..],
                 depth: part.len(),
                 row_stride: depth,
-                panels: &scratch[..count * part.len()],
-                count,
+                panels: &scratch[..range.len() * part.len()],
                 stride: part.len(),
-                first,
-                out: Out {
-                    y,
-                    stride: inputs,
-                    mode,
-                },
-            });
+            };
+            let factors = Turned {
+                packed,
+                weight: &lanes[part.start / WIDTH * stride..],
+                inputs: stride,
+                first: range.start,
+            };
+            let then = beside.map(|beside| narrow(beside, rows, stride, first));
+            run(factors, then, rows, range, Out { y, stride, mode });
         }
+    }
+}
+
+/// Panels that were transposed; the next ones have still to be, which goes across the weight, where the processor sees no order in
+/// what is read.
+#[derive(Clone, Copy)]
+struct Turned<'a, L> {
+    packed: Packed<'a, Full>,
+    /// As it was packed, from the first term on.
+    weight: &'a [L],
+    inputs: usize,
+    /// The first panel's number.
+    first: usize,
+}
+
+impl<L: Lanes> Factors for Turned<'_, L> {
+    #[inline(always)]
+    fn depth(&self) -> usize {
+        self.packed.depth()
+    }
+
+    #[inline(always)]
+    fn covers(&self, rows: usize, panels: usize) {
+        self.packed.covers(rows, panels);
+    }
+
+    /// Sixteen terms of three panels take 48 lines: four in each of twelve tiles, over and over.
+    #[inline(always)]
+    fn ahead<I: Isa>(&self, panel: usize, term: usize, tile: usize) {
+        let input = (self.first + panel) * WIDTH + 4 * (tile % 12) + term % WIDTH / 4;
+        let lanes = term / WIDTH * self.inputs + input;
+        I::prefetch(self.weight.as_ptr().wrapping_add(lanes).cast());
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn left(&self, row: usize, term: usize) -> f32 {
+        // SAFETY: as the caller promises.
+        unsafe { self.packed.left(row, term) }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn right<I: Isa>(&self, panel: usize, term: usize) -> I::Vector {
+        // SAFETY: as the caller promises.
+        unsafe { self.packed.right::<I>(panel, term) }
+    }
+}
+
+/// aᵀb: a weight's gradient, on this thread. Both are read as they lie.
+///
+/// # Shapes
+/// `a`: `[n, left]`; `b`: `[n, right]`; `product`: `[left, right]`.
+///
+/// # Panics
+/// If the shapes do not agree.
+pub fn matmul_across(a: &[f32], b: &[f32], [left, right]: [usize; 2], product: &mut [f32]) {
+    let depth = rows_of(a, left);
+    assert!(b.len() == depth * right && product.len() == left * right);
+    let out = Out::rows(product, right, Mode::Set);
+    let whole = right / WIDTH;
+    let factors = |right, columns| Across {
+        left: a,
+        rows: left,
+        right,
+        columns,
+        depth,
+    };
+    run(factors(b, right), None, left, 0..whole, out);
+    if whole * WIDTH < right {
+        let mut last = vec![0.0; depth * WIDTH];
+        for (into, row) in last.chunks_mut(WIDTH).zip(b.chunks(right)) {
+            into[..right - whole * WIDTH].copy_from_slice(&row[whole * WIDTH..]);
+        }
+        run(factors(&last, WIDTH), None, left, whole..whole + 1, out);
     }
 }
 
@@ -113,14 +233,48 @@ fn rows_of(x: &[f32], width: usize) -> usize {
     rows
 }
 
-fn run<L: Lanes>(x: &[f32], lanes: &[L], depth: usize, range: Range<usize>, out: Out<'_>) {
-    dispatch(Rows {
+fn packed<'a, L: Lanes>(
+    x: &'a [f32],
+    lanes: &'a [L],
+    depth: usize,
+    range: &Range<usize>,
+) -> Packed<'a, L> {
+    Packed {
         x,
         depth,
         row_stride: depth,
         panels: &lanes[range.start * depth..range.end * depth],
-        count: range.len(),
         stride: depth,
+    }
+}
+
+/// The panels of a product beside another, from `first` on.
+fn narrow<'a>(
+    (x, weight): Beside<'a>,
+    rows: usize,
+    outputs: usize,
+    first: usize,
+) -> Packed<'a, Full> {
+    let depth = weight.inputs();
+    assert!(x.len() == rows * depth && weight.outputs() == outputs);
+    let Storage::F32(lanes) = &weight.storage else {
+        panic!("a weight beside another is in f32");
+    };
+    packed(x, lanes, depth, &(first..weight.count()))
+}
+
+fn run<F: Factors>(
+    factors: F,
+    then: Option<Packed<'_, Full>>,
+    rows: usize,
+    range: Range<usize>,
+    out: Out<'_>,
+) {
+    dispatch(Rows {
+        factors,
+        then,
+        rows,
+        count: range.len(),
         first: range.start,
         out,
     });
@@ -149,43 +303,40 @@ impl<'a> Out<'a> {
 }
 
 /// All rows times some consecutive panels.
-pub(super) struct Rows<'a, L> {
-    /// Rows of `depth` numbers.
-    pub x: &'a [f32],
-    /// Terms of a sum.
-    pub depth: usize,
-    /// From the start of a row to the next; at least `depth`.
-    pub row_stride: usize,
-    /// The panels' lanes.
-    pub panels: &'a [L],
+pub(super) struct Rows<'a, F> {
+    /// Of the terms.
+    pub factors: F,
+    /// Of terms that follow those.
+    pub then: Option<Packed<'a, Full>>,
+    /// How many rows.
+    pub rows: usize,
     /// How many panels.
     pub count: usize,
-    /// From the start of a panel to the next; at least `depth`.
-    pub stride: usize,
     /// The first panel's number.
     pub first: usize,
     /// The products.
     pub out: Out<'a>,
 }
 
-impl<L: Lanes> Work for Rows<'_, L> {
+impl<F: Factors> Work for Rows<'_, F> {
     #[inline(always)]
     fn run<I: Isa>(self) {
-        // The last row may end with its last term.
-        let rows = (self.x.len() + self.row_stride - self.depth).checked_div(self.row_stride);
-        let rows = rows.unwrap_or(0);
-        for start in (0..rows).step_by(ROWS_AT_ONCE) {
-            let rows = start..rows.min(start + ROWS_AT_ONCE);
+        self.factors.covers(self.rows, self.count);
+        if let Some(then) = &self.then {
+            then.covers(self.rows, self.count);
+        }
+        for start in (0..self.rows).step_by(ROWS_AT_ONCE) {
+            let rows = start..self.rows.min(start + ROWS_AT_ONCE);
             if I::WIDE {
-                self.panels_at_once::<I, 8, 3>(rows);
+                self.panels_at_once::<I, { WIDE[0] }, { WIDE[1] }>(rows);
             } else {
-                self.panels_at_once::<I, 6, 1>(rows);
+                self.panels_at_once::<I, { NARROW[0] }, { NARROW[1] }>(rows);
             }
         }
     }
 }
 
-impl<L: Lanes> Rows<'_, L> {
+impl<F: Factors> Rows<'_, F> {
     #[inline(always)]
     fn panels_at_once<I: Isa, const R: usize, const P: usize>(&self, rows: Range<usize>) {
         let mut panel = 0;
@@ -207,79 +358,83 @@ impl<L: Lanes> Rows<'_, L> {
         panel: usize,
     ) {
         let mut row = rows.start;
-        let tiles = rows.len().div_ceil(R);
-        let ahead = |row| self.ahead((row - rows.start) / R, tiles, panel);
         while row + R <= rows.end {
-            self.one::<I, R, P>(row, panel, ahead(row));
+            self.one::<I, R, P>(row, panel);
             row += R;
         }
-        let ahead = ahead(row);
         match rows.end - row {
-            1 => self.one::<I, 1, P>(row, panel, ahead),
-            2 => self.one::<I, 2, P>(row, panel, ahead),
-            3 => self.one::<I, 3, P>(row, panel, ahead),
-            4 => self.one::<I, 4, P>(row, panel, ahead),
-            5 => self.one::<I, 5, P>(row, panel, ahead),
-            6 => self.one::<I, 6, P>(row, panel, ahead),
-            7 => self.one::<I, 7, P>(row, panel, ahead),
+            1 => self.one::<I, 1, P>(row, panel),
+            2 => self.one::<I, 2, P>(row, panel),
+            3 => self.one::<I, 3, P>(row, panel),
+            4 => self.one::<I, 4, P>(row, panel),
+            5 => self.one::<I, 5, P>(row, panel),
+            6 => self.one::<I, 6, P>(row, panel),
+            7 => self.one::<I, 7, P>(row, panel),
             _ => (),
         }
     }
 
-    /// How far away the panels lie that a tile brings near while it works: each of the next ones in one of the first of the `tiles`, so that memory
-    /// is read evenly.
     #[inline(always)]
-    fn ahead<const P: usize>(&self, tile: usize, tiles: usize, panel: usize) -> [usize; P] {
-        let more = panel + 2 * P <= self.count;
-        std::array::from_fn(|p| {
-            let now = more && p * tiles.min(P) / P == tile;
-            if now { P * self.stride } else { 0 }
-        })
-    }
-
-    #[inline(always)]
-    fn one<I: Isa, const R: usize, const P: usize>(
-        &self,
-        row: usize,
-        panel: usize,
-        ahead: [usize; P],
-    ) {
-        let a = std::array::from_fn(|r| &self.x[(row + r) * self.row_stride..][..self.depth]);
-        let b = std::array::from_fn(|p| &self.panels[(panel + p) * self.stride..][..self.depth]);
-        let sums = tile::<I, L, R, P>(a, b, ahead);
-        // By reference: arrays taken apart by value are copied in memory first, and stores then wait for each other.
+    fn one<I: Isa, const R: usize, const P: usize>(&self, row: usize, panel: usize) {
+        let column = (self.first + panel) * WIDTH;
+        let mut sums = [[I::zero(); P]; R];
+        if self.out.mode == Mode::Add {
+            for (r, sums) in sums.iter_mut().enumerate() {
+                for (p, sums) in sums.iter_mut().enumerate() {
+                    *sums = self.out.load::<I>(row + r, column + p * WIDTH);
+                }
+            }
+        }
+        // SAFETY: `run` has seen that the factors cover all rows and panels.
+        #[allow(unsafe_code)]
+        unsafe {
+            sums = tile::<I, F, R, P>(&self.factors, row, panel, sums);
+            if let Some(then) = &self.then {
+                sums = tile::<I, _, R, P>(then, row, panel, sums);
+            }
+        }
+        // By reference: an array of registers taken apart by value is copied in memory first, and its stores then wait for each other.
         for (r, sums) in sums.iter().enumerate() {
             for (p, sums) in sums.iter().enumerate() {
-                let column = (self.first + panel + p) * WIDTH;
-                self.out.write::<I>(row + r, column, *sums);
+                self.out.store::<I>(row + r, column + p * WIDTH, *sums);
             }
         }
     }
 }
 
 impl Out<'_> {
+    /// The numbers of a panel in a row; fewer than sixteen in the last.
     #[inline(always)]
-    fn write<I: Isa>(&self, row: usize, column: usize, sums: I::Vector) {
+    fn at(&self, row: usize, column: usize) -> &mut [f32] {
         let start = row * self.stride + column;
         let width = WIDTH.min(self.stride - column);
-        // SAFETY: the columns of these panels are the caller's alone.
+        // SAFETY: the columns of these panels are the caller's alone, and he takes one panel's at a time.
         #[allow(unsafe_code)]
-        let into = unsafe { self.y.part(start..start + width) };
+        unsafe {
+            self.y.part(start..start + width)
+        }
+    }
+
+    #[inline(always)]
+    fn load<I: Isa>(&self, row: usize, column: usize) -> I::Vector {
+        let from = self.at(row, column);
+        if let Ok(whole) = <&[f32; WIDTH]>::try_from(&*from) {
+            return I::load(whole);
+        }
+        let mut numbers = [0.0; WIDTH];
+        numbers[..from.len()].copy_from_slice(from);
+        I::load(&numbers)
+    }
+
+    #[inline(always)]
+    fn store<I: Isa>(&self, row: usize, column: usize, sums: I::Vector) {
+        let into = self.at(row, column);
         if let Ok(whole) = <&mut [f32; WIDTH]>::try_from(&mut *into) {
-            let sums = match self.mode {
-                Mode::Set => sums,
-                Mode::Add => I::fused_all(I::all(1.0), I::load(whole), sums),
-            };
             return I::store(sums, whole);
         }
         let mut numbers = [0.0; WIDTH];
         I::store(sums, &mut numbers);
-        for (into, number) in into.iter_mut().zip(numbers) {
-            *into = match self.mode {
-                Mode::Set => number,
-                Mode::Add => *into + number,
-            };
-        }
+        into.copy_from_slice(&numbers[..into.len()]);
     }
 }
 
@@ -341,7 +496,7 @@ mod tests {
             let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
             let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), precision);
             let mut dx = vec![1.0; rows * inputs];
-            matmul_transposed(&dy, &panels, &mut dx, Mode::Set);
+            matmul_transposed(&dy, &panels, None, &mut dx, Mode::Set);
             let transposed: Vec<f32> = (0..inputs)
                 .flat_map(|input| weight.iter().skip(input).step_by(inputs).copied())
                 .collect();
@@ -357,11 +512,44 @@ mod tests {
             let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
             let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
             let mut dx = vec![1.0; rows * inputs];
-            matmul_transposed(&dy, &panels, &mut dx, Mode::Set);
+            matmul_transposed(&dy, &panels, None, &mut dx, Mode::Set);
             let transposed: Vec<f32> = (0..inputs)
                 .flat_map(|input| weight.iter().skip(input).step_by(inputs).copied())
                 .collect();
             assert_close(&dx, &plain(&dy, &transposed, outputs), outputs);
+        }
+
+        #[test]
+        fn a_product_beside_another_is_added_to_it(
+            rows in 1_usize..20, inputs in 1_usize..70, outputs in 1_usize..70, rank in 1_usize..20, transposed: bool,
+        ) {
+            let (x, weight) = (numbers(rows * inputs, 7), numbers(inputs * outputs, 8));
+            let (inner, narrow) = (numbers(rows * rank, 9), numbers(rank * outputs, 10));
+            let beside = Panels::pack(&narrow, [rank, outputs], (1, rank), Precision::F32);
+            let mut y = vec![1.0; rows * outputs];
+            if transposed {
+                let panels = Panels::pack(&weight, [outputs, inputs], (inputs, 1), Precision::F32);
+                matmul_transposed(&x, &panels, Some((&inner, &beside)), &mut y, Mode::Set);
+            } else {
+                let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
+                matmul_with(&x, &panels, Some((&inner, &beside)), &mut y, Mode::Set);
+            }
+            let second = plain(&inner, &narrow, rank);
+            let exact: Vec<f64> = plain(&x, &weight, inputs).iter().zip(second).map(|(a, b)| a + b).collect();
+            assert_close(&y, &exact, inputs + rank);
+        }
+
+        #[test]
+        fn a_product_across_is_that_of_the_transpose(
+            rows in 1_usize..70, left in 1_usize..40, right in 1_usize..130,
+        ) {
+            let (a, b) = (numbers(rows * left, 11), numbers(rows * right, 12));
+            let turned = |values: &[f32], width: usize| -> Vec<f32> {
+                (0..width).flat_map(|column| values.iter().skip(column).step_by(width).copied()).collect()
+            };
+            let mut product = vec![1.0; left * right];
+            matmul_across(&a, &b, [left, right], &mut product);
+            assert_close(&product, &plain(&turned(&a, left), &turned(&b, right), rows), rows);
         }
 
         #[test]
@@ -390,7 +578,7 @@ mod tests {
         // SAFETY: nobody else uses `y`.
         #[allow(unsafe_code)]
         unsafe {
-            matmul_part(&x, &panels, 1..3, &Shared::new(&mut y), Mode::Set);
+            matmul_part(&x, &panels, None, 1..3, &Shared::new(&mut y), Mode::Set);
         }
         for (y, whole) in y.chunks(50).zip(whole.chunks(50)) {
             assert_eq!(y[16..48], whole[16..48]);

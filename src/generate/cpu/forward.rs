@@ -230,11 +230,11 @@ impl<'a> Pass<'a> {
         let (rows, base) = (self.tokens.len(), &projection.base);
         let panels = member.share(base.count());
         let x = unsafe { x.seen(0..rows * base.inputs()) };
-        unsafe { matmul_part(x, base, panels.clone(), &y, mode) };
-        if let Some(adapter) = &projection.adapter {
+        let beside = projection.adapter.as_ref().map(|adapter| {
             let adapted = unsafe { adapted.seen(0..rows * adapter.b.inputs()) };
-            unsafe { matmul_part(adapted, &adapter.b, panels.clone(), &y, Mode::Add) };
-        }
+            (adapted, &adapter.b)
+        });
+        unsafe { matmul_part(x, base, beside, panels.clone(), &y, mode) };
         if let Some(bias) = &projection.bias {
             let columns = columns(&panels, base.outputs());
             for row in 0..rows {
@@ -378,6 +378,7 @@ impl<'a> Pass<'a> {
             matmul_part(
                 self.normed.seen(states),
                 head,
+                None,
                 panels,
                 &self.logits,
                 Mode::Set,

@@ -9,7 +9,9 @@ use burn::tensor::Tensor;
 
 use super::{Rule, Values, apply};
 use crate::device::Cpu;
-use crate::kernels::{Mode, Panels, Precision, WIDTH, matmul, matmul_transposed};
+use crate::kernels::{
+    Beside, Mode, Panels, Precision, matmul_across, matmul_transposed, matmul_with,
+};
 use crate::model::linear::Layout;
 use crate::model::lora::Lora;
 
@@ -52,16 +54,15 @@ pub fn linear(
     let bias = bias.map(|bias| super::Input::from(bias.clone()).values);
     match lora {
         None => apply([x.into()], |[x]| {
-            let y = dense(&x, &weight, bias.as_ref());
+            let y = dense(&x, &weight, None, bias.as_ref());
             (y.into_values(), Frozen(weight))
         }),
         Some(lora) => {
             let inputs = [x.into(), lora.a.clone().into(), lora.b.clone().into()];
             let scale = lora.scale as f32;
             apply(inputs, |[x, a, b]| {
-                let mut y = dense(&x, &weight, bias.as_ref());
-                let rule = Adapted::forward(weight, [x, a, b], scale, &mut y.values);
-                (y.into_values(), rule)
+                let rule = Adapted::new(weight, [x, a, b], scale);
+                (rule.forward(bias.as_ref()), rule)
             })
         }
     }
@@ -78,7 +79,12 @@ impl Product {
     }
 }
 
-fn dense(x: &Values, weight: &Panels, bias: Option<&Values>) -> Product {
+fn dense(
+    x: &Values,
+    weight: &Panels,
+    beside: Option<Beside<'_>>,
+    bias: Option<&Values>,
+) -> Product {
     let (x, outputs) = (x.as_slice(), weight.outputs());
     let rows = x.len() / weight.inputs();
     let (values, mode) = match bias {
@@ -87,7 +93,7 @@ fn dense(x: &Values, weight: &Panels, bias: Option<&Values>) -> Product {
     };
     let shape = [rows, outputs];
     let mut y = Product { values, shape };
-    matmul(x, weight, &mut y.values, mode);
+    matmul_with(x, weight, beside, &mut y.values, mode);
     y
 }
 
@@ -96,7 +102,7 @@ struct Frozen(Arc<Panels>);
 
 impl Rule<1> for Frozen {
     fn gradients(&self, dy: Values, [wanted]: [bool; 1]) -> [Option<Values>; 1] {
-        [wanted.then(|| input_gradient(&dy, &self.0).into_values())]
+        [wanted.then(|| input_gradient(&dy, &self.0, None).into_values())]
     }
 }
 
@@ -106,15 +112,15 @@ impl Rule<1> for Frozen {
 /// `dy`: `[n, out]`, without autodiff; result `[n, in]`.
 pub fn transposed(dy: Tensor<2>, weight: &Panels) -> Tensor<2> {
     let dy = super::Input::from(dy).values;
-    let dx = input_gradient(&dy, weight).into_values();
+    let dx = input_gradient(&dy, weight, None).into_values();
     Tensor::from_primitive::<Cpu>(dx.0)
 }
 
-fn input_gradient(dy: &Values, weight: &Panels) -> Product {
+fn input_gradient(dy: &Values, weight: &Panels, beside: Option<Beside<'_>>) -> Product {
     let (dy, inputs) = (dy.as_slice(), weight.inputs());
     let rows = dy.len() / weight.outputs();
     let mut values = vec![0.0; rows * inputs];
-    matmul_transposed(dy, weight, &mut values, Mode::Set);
+    matmul_transposed(dy, weight, beside, &mut values, Mode::Set);
     let shape = [rows, inputs];
     Product { values, shape }
 }
@@ -132,66 +138,63 @@ struct Adapted {
 }
 
 impl Adapted {
-    /// Adds s·(xA)B to `y`.
-    fn forward(weight: Arc<Panels>, [x, a, b]: [Values; 3], scale: f32, y: &mut [f32]) -> Self {
-        let (inputs, outputs) = (weight.inputs(), weight.outputs());
+    fn new(weight: Arc<Panels>, [x, a, b]: [Values; 3], scale: f32) -> Self {
+        let inputs = weight.inputs();
         let rank = a.as_slice().len() / inputs;
-        let rows = x.as_slice().len() / inputs;
-        let mut inner = vec![0.0; rows * rank];
-        let packed_a = Panels::pack(a.as_slice(), [inputs, rank], (1, inputs), Precision::F32);
-        matmul(x.as_slice(), &packed_a, &mut inner, Mode::Set);
-        for value in &mut inner {
-            *value *= scale;
-        }
-        let packed_b = Panels::pack(b.as_slice(), [rank, outputs], (1, rank), Precision::F32);
-        matmul(&inner, &packed_b, y, Mode::Add);
+        let inner = scaled_product(&x, &a, [inputs, rank], (1, inputs), scale);
         Self {
             weight,
             x,
             a,
             b,
-            inner: Values::new(inner, &[rows, rank]),
+            inner,
             rank,
             scale,
         }
     }
+
+    fn forward(&self, bias: Option<&Values>) -> Values {
+        let (rank, widths) = (self.rank, [self.rank, self.weight.outputs()]);
+        let b = Panels::pack(self.b.as_slice(), widths, (1, rank), Precision::F32);
+        let beside = (self.inner.as_slice(), &b);
+        dense(&self.x, &self.weight, Some(beside), bias).into_values()
+    }
+
+    /// ∂y·Wᵀ + `inner`·Aᵀ.
+    fn input_gradient(&self, dy: &Values, inner: &Values) -> Values {
+        let inputs = self.weight.inputs();
+        let widths = [self.rank, inputs];
+        let a = Panels::pack(self.a.as_slice(), widths, (inputs, 1), Precision::F32);
+        input_gradient(dy, &self.weight, Some((inner.as_slice(), &a))).into_values()
+    }
+}
+
+/// `scale`·xW for a narrow W, of which `element(input, output)` is at `weight[input · stride.0 + output · stride.1]`.
+fn scaled_product(
+    x: &Values,
+    weight: &Values,
+    widths: [usize; 2],
+    stride: (usize, usize),
+    scale: f32,
+) -> Values {
+    let packed = Panels::pack(weight.as_slice(), widths, stride, Precision::F32);
+    let mut product = dense(x, &packed, None, None);
+    for value in &mut product.values {
+        *value *= scale;
+    }
+    product.into_values()
 }
 
 impl Rule<3> for Adapted {
     fn gradients(&self, dy: Values, wanted: [bool; 3]) -> [Option<Values>; 3] {
-        let (inputs, outputs) = (self.weight.inputs(), self.weight.outputs());
-        let (dy_values, rank) = (dy.as_slice(), self.rank);
-        let rows = dy_values.len() / outputs;
+        let (inputs, outputs, rank) = (self.weight.inputs(), self.weight.outputs(), self.rank);
         // s·∂y·Bᵀ, [n, r]
-        let packed_b = Panels::pack(
-            self.b.as_slice(),
-            [outputs, rank],
-            (rank, 1),
-            Precision::F32,
-        );
-        let mut inner = vec![0.0; rows * rank];
-        matmul(dy_values, &packed_b, &mut inner, Mode::Set);
-        for value in &mut inner {
-            *value *= self.scale;
-        }
-        let dx = wanted[0].then(|| {
-            let mut dx = input_gradient(&dy, &self.weight);
-            let packed_a = Panels::pack(
-                self.a.as_slice(),
-                [rank, inputs],
-                (inputs, 1),
-                Precision::F32,
-            );
-            matmul(&inner, &packed_a, &mut dx.values, Mode::Add);
-            dx.into_values()
-        });
-        let da = wanted[1].then(|| {
-            let da = weight_gradient(&inner, self.x.as_slice(), [rank, inputs], rows);
-            Values::new(da, &[rank, inputs])
-        });
+        let inner = scaled_product(&dy, &self.b, [outputs, rank], (rank, 1), self.scale);
+        let dx = wanted[0].then(|| self.input_gradient(&dy, &inner));
+        let da = wanted[1].then(|| weight_gradient(&inner, &self.x, [rank, inputs]));
         let db = wanted[2].then(|| {
-            let db = weight_gradient(self.inner.as_slice(), dy_values, [rank, outputs], rows);
-            Values::new(turned(&db, outputs), &[outputs, rank])
+            let turned = weight_gradient(&self.inner, &dy, [rank, outputs]);
+            Values::new(turned_rows(turned.as_slice(), outputs), &[outputs, rank])
         });
         [dx, da, db]
     }
@@ -235,7 +238,7 @@ impl Trained {
         };
         let weight = self.weight.as_slice();
         let packed = Panels::pack(weight, self.widths, stride, Precision::F32);
-        dense(&self.x, &packed, None).into_values()
+        dense(&self.x, &packed, None, None).into_values()
     }
 
     fn input_gradient(&self, dy: &Values) -> Values {
@@ -246,24 +249,15 @@ impl Trained {
         };
         let weight = self.weight.as_slice();
         let packed = Panels::pack(weight, [outputs, inputs], stride, Precision::F32);
-        dense(dy, &packed, None).into_values()
+        dense(dy, &packed, None, None).into_values()
     }
 
     fn weight_gradient(&self, dy: &Values) -> Values {
         let [inputs, outputs] = self.widths;
-        let (x, dy) = (self.x.as_slice(), dy.as_slice());
-        let rows = x.len() / inputs;
-        let (shape, gradient) = match self.layout {
-            Layout::OutIn => (
-                [outputs, inputs],
-                weight_gradient(dy, x, [outputs, inputs], rows),
-            ),
-            Layout::InOut => (
-                [inputs, outputs],
-                weight_gradient(x, dy, [inputs, outputs], rows),
-            ),
-        };
-        Values::new(gradient, &shape)
+        match self.layout {
+            Layout::OutIn => weight_gradient(dy, &self.x, [outputs, inputs]),
+            Layout::InOut => weight_gradient(&self.x, dy, [inputs, outputs]),
+        }
     }
 }
 
@@ -277,22 +271,14 @@ impl Rule<2> for Trained {
 }
 
 /// aᵀb: `a` is `[n, left]`, `b` `[n, right]`, the result `[left, right]`.
-fn weight_gradient(a: &[f32], b: &[f32], [left, right]: [usize; 2], rows: usize) -> Vec<f32> {
-    let packed = Panels::pack(b, [rows, right], (right, 1), Precision::F32);
-    let mut product = vec![0.0; left * right];
-    matmul(&turned(a, left), &packed, &mut product, Mode::Set);
-    product
+fn weight_gradient(a: &Values, b: &Values, widths: [usize; 2]) -> Values {
+    let mut product = vec![0.0; widths[0] * widths[1]];
+    matmul_across(a.as_slice(), b.as_slice(), widths, &mut product);
+    Values::new(product, &widths)
 }
 
-/// The transpose of rows of `width` numbers, some columns at a time so that what is written stays near.
-fn turned(values: &[f32], width: usize) -> Vec<f32> {
-    let rows = values.len() / width.max(1);
-    let mut result = vec![0.0; values.len()];
-    for (block, into) in result.chunks_mut((WIDTH * rows).max(1)).enumerate() {
-        for (row, values) in values.chunks(width).enumerate() {
-            let columns = into.chunks_mut(rows).zip(&values[block * WIDTH..]);
-            columns.for_each(|(column, value)| column[row] = *value);
-        }
-    }
-    result
+/// The transpose of rows of `width` numbers.
+fn turned_rows(values: &[f32], width: usize) -> Vec<f32> {
+    let column = |index| values.iter().skip(index).step_by(width.max(1)).copied();
+    (0..width).flat_map(column).collect()
 }
