@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use crate::kernels::exponentials;
+use crate::kernels::{exponentials, largest};
 
 /// Why a token can't be drawn.
 #[derive(Debug, Error, PartialEq)]
@@ -127,6 +127,8 @@ pub struct Sampler {
     config: SamplerConfig,
     /// exp((logit − max) / T) of every token.
     weights: Vec<f32>,
+    /// Their sums, [`CHUNK`] tokens at a time.
+    sums: Vec<f64>,
     /// Tokens that top-k and top-p leave.
     kept: Vec<u32>,
 }
@@ -139,6 +141,7 @@ impl Sampler {
         Ok(Self {
             config: config.clone(),
             weights: Vec::new(),
+            sums: Vec::new(),
             kept: Vec::new(),
         })
     }
@@ -148,7 +151,7 @@ impl Sampler {
     /// # Errors
     /// [`SamplerError::NotFinite`] for NaN or +∞, or nothing but −∞, among the logits.
     pub fn draw(&mut self, logits: &[f32], rng: &mut ChaCha8Rng) -> Result<Drawn, SamplerError> {
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let max = largest(logits);
         let total = self.weigh(logits, max);
         if !(total.is_finite() && total > 0.0) {
             let bad = |z: &f32| z.is_nan() || *z == f32::INFINITY;
@@ -161,16 +164,16 @@ impl Sampler {
         let id = if self.config.greedy {
             logits.iter().position(|&z| z == max).unwrap_or(0)
         } else if self.config.is_on_policy() {
-            pick(self.weights.iter().copied().enumerate(), unit(rng) * total)
+            self.pick_any(unit(rng) * total)
         } else {
             self.keep(logits);
             let weighted = || {
                 self.kept
                     .iter()
-                    .map(|&id| (id as usize, self.weights[id as usize]))
+                    .map(|&id| (id as usize, f64::from(self.weights[id as usize])))
             };
-            let mass: f64 = weighted().map(|(_, weight)| f64::from(weight)).sum();
-            pick(weighted(), unit(rng) * mass)
+            let mass: f64 = weighted().map(|(_, weight)| weight).sum();
+            pick(weighted(), unit(rng) * mass).0
         };
         let logprob = f64::from(logits[id] - max) / self.config.temperature - total.ln();
         Ok(Drawn {
@@ -183,9 +186,21 @@ impl Sampler {
     fn weigh(&mut self, logits: &[f32], max: f32) -> f64 {
         let scale = (1.0 / self.config.temperature) as f32;
         self.weights.resize(logits.len(), 0.0);
-        exponentials(logits, max, scale, &mut self.weights);
-        let of_chunk = |chunk: &[f32]| chunk.iter().map(|&weight| f64::from(weight)).sum::<f64>();
-        self.weights.chunks(CHUNK).map(of_chunk).sum()
+        let chunks = logits.chunks(CHUNK).zip(self.weights.chunks_mut(CHUNK));
+        let of_chunk =
+            |(logits, weights): (&[f32], &mut [f32])| exponentials(logits, max, scale, weights);
+        self.sums.clear();
+        self.sums.extend(chunks.map(of_chunk));
+        self.sums.iter().sum()
+    }
+
+    /// The first token at which the running sum of all weights exceeds `target`: first its chunk, then the token in it.
+    fn pick_any(&self, target: f64) -> usize {
+        let (chunk, before) = pick(self.sums.iter().copied().enumerate(), target);
+        let start = chunk * CHUNK;
+        let tokens = self.weights[start..].iter().take(CHUNK);
+        let tokens = tokens.map(|&weight| f64::from(weight)).enumerate();
+        start + pick(tokens, target - before).0
     }
 
     /// Finds the tokens that top-k, then top-p, leave; in order of their ids.
@@ -228,7 +243,7 @@ impl Sampler {
     }
 }
 
-/// Weights summed at a time, so that the sums of chunks are independent of each other.
+/// Weights summed at a time: a draw passes over whole chunks first.
 const CHUNK: usize = 256;
 
 /// Most probable first; of equals the higher id, as transformers' ascending stable sort has them.
@@ -240,12 +255,12 @@ fn descending(logits: &[f32]) -> impl Fn(&u32, &u32) -> Ordering {
     }
 }
 
-/// The first token at which the running sum of weights exceeds `target`.
-fn pick(weighted: impl Iterator<Item = (usize, f32)>, target: f64) -> usize {
-    let (mut sum, mut last) = (0.0, 0);
+/// The first at which the running sum of weights exceeds `target`, and the sum before it.
+fn pick(weighted: impl Iterator<Item = (usize, f64)>, target: f64) -> (usize, f64) {
+    let (mut sum, mut last) = (0.0, (0, 0.0));
     for (id, weight) in weighted.filter(|&(_, weight)| weight > 0.0) {
-        sum += f64::from(weight);
-        last = id;
+        last = (id, sum);
+        sum += weight;
         if sum > target {
             break;
         }

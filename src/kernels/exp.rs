@@ -1,6 +1,7 @@
 //! The exponential function, many numbers at a time.
 
 use super::isa::{Isa, Work, dispatch};
+use super::panels::WIDTH;
 
 /// Below this the result is 0: e^x would be subnormal.
 const LOW: f32 = -87.33;
@@ -33,18 +34,21 @@ pub(super) fn exp<I: Isa>(x: f32) -> f32 {
     if x < LOW { 0.0 } else { p * power }
 }
 
-/// e^((z − minus) · times) of every number.
+/// e^((z − minus) · times) of every number, and their sum.
 ///
 /// # Panics
 /// If the slices differ in length.
-pub fn exponentials(z: &[f32], minus: f32, times: f32, into: &mut [f32]) {
+pub fn exponentials(z: &[f32], minus: f32, times: f32, into: &mut [f32]) -> f64 {
     assert_eq!(z.len(), into.len());
+    let mut total = 0.0;
     dispatch(Exponentials {
         z,
         minus,
         times,
         into,
+        total: &mut total,
     });
+    total
 }
 
 struct Exponentials<'a> {
@@ -52,6 +56,7 @@ struct Exponentials<'a> {
     minus: f32,
     times: f32,
     into: &'a mut [f32],
+    total: &'a mut f64,
 }
 
 impl Work for Exponentials<'_> {
@@ -60,6 +65,47 @@ impl Work for Exponentials<'_> {
         for (into, z) in self.into.iter_mut().zip(self.z) {
             *into = exp::<I>((z - self.minus) * self.times);
         }
+        let mut sums = [0.0; WIDTH];
+        let chunks = self.into.chunks_exact(WIDTH);
+        let rest: f64 = chunks.remainder().iter().copied().map(f64::from).sum();
+        for chunk in chunks {
+            for (sum, &value) in sums.iter_mut().zip(chunk) {
+                *sum += f64::from(value);
+            }
+        }
+        *self.total = sums.iter().sum::<f64>() + rest;
+    }
+}
+
+/// The largest of some numbers, NaN left out; −∞ if there is none.
+pub fn largest(z: &[f32]) -> f32 {
+    let mut largest = f32::NEG_INFINITY;
+    dispatch(Largest {
+        z,
+        largest: &mut largest,
+    });
+    largest
+}
+
+struct Largest<'a> {
+    z: &'a [f32],
+    largest: &'a mut f32,
+}
+
+impl Work for Largest<'_> {
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let larger = |a: f32, b: f32| if b > a { b } else { a };
+        let mut most = [f32::NEG_INFINITY; 4 * WIDTH];
+        let chunks = self.z.chunks_exact(4 * WIDTH);
+        let rest = chunks.remainder();
+        for chunk in chunks {
+            for (most, &value) in most.iter_mut().zip(chunk) {
+                *most = larger(*most, value);
+            }
+        }
+        let all = most.iter().chain(rest);
+        *self.largest = all.fold(f32::NEG_INFINITY, |a, &b| larger(a, b));
     }
 }
 
@@ -96,5 +142,19 @@ mod tests {
         exponentials(&[3.0, 1.0], 3.0, 0.5, &mut e);
         assert_eq!(e[0], 1.0);
         assert!((e[1] - (-1.0_f32).exp()).abs() < 1e-7);
+    }
+    #[test]
+    fn the_sum_and_the_largest_are_those_of_all_numbers() {
+        for count in [0, 1, 15, 16, 100, 300] {
+            let z: Vec<f32> = (0..count).map(|i| ((i * 37) % 101) as f32 / 10.0).collect();
+            let mut e = vec![0.0; count];
+            let total = exponentials(&z, 10.0, 1.0, &mut e);
+            let exact: f64 = e.iter().copied().map(f64::from).sum();
+            assert!((total - exact).abs() < 1e-9);
+            let sorted = z.iter().copied().max_by(f32::total_cmp);
+            assert_eq!(largest(&z), sorted.unwrap_or(f32::NEG_INFINITY));
+        }
+        assert_eq!(largest(&[f32::NAN, 2.0, f32::NAN, -1.0]), 2.0);
+        assert_eq!(largest(&[f32::NAN; 70]), f32::NEG_INFINITY);
     }
 }

@@ -5,10 +5,10 @@ use std::ops::Range;
 use super::isa::{Isa, Work, dispatch};
 use super::panels::{Full, Lanes, Panels, Storage, WIDTH};
 use super::shared::Shared;
-use super::tile::{Across, Factors, Packed, tile};
+use super::tile::{Across, Factors, NARROW, Packed, WIDE, tile};
 
 /// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a 1 MiB cache.
-const ROWS_AT_ONCE: usize = 96;
+pub(super) const ROWS_AT_ONCE: usize = 96;
 
 /// Panels that are transposed at a time: as many as the innermost loop takes.
 const PANELS_AT_ONCE: usize = 3;
@@ -328,9 +328,9 @@ impl<F: Factors> Work for Rows<'_, F> {
         for start in (0..self.rows).step_by(ROWS_AT_ONCE) {
             let rows = start..self.rows.min(start + ROWS_AT_ONCE);
             if I::WIDE {
-                self.panels_at_once::<I, 8, 3>(rows);
+                self.panels_at_once::<I, { WIDE[0] }, { WIDE[1] }>(rows);
             } else {
-                self.panels_at_once::<I, 6, 1>(rows);
+                self.panels_at_once::<I, { NARROW[0] }, { NARROW[1] }>(rows);
             }
         }
     }
@@ -393,9 +393,10 @@ impl<F: Factors> Rows<'_, F> {
                 sums = tile::<I, _, R, P>(then, row, panel, sums);
             }
         }
-        for (r, sums) in sums.into_iter().enumerate() {
-            for (p, sums) in sums.into_iter().enumerate() {
-                self.out.store::<I>(row + r, column + p * WIDTH, sums);
+        // By reference: an array of registers taken apart by value is copied in memory first, and its stores then wait for each other.
+        for (r, sums) in sums.iter().enumerate() {
+            for (p, sums) in sums.iter().enumerate() {
+                self.out.store::<I>(row + r, column + p * WIDTH, *sums);
             }
         }
     }

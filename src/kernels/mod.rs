@@ -16,6 +16,24 @@
 //! | exponentials of the sampler as vectors | 5 % at 32 rows | within the noise |
 //! | weights in bf16 where they are exact | twice as fast at 1 row | 73 → 117 tokens/s at 1 row, 358 → 362 at 8 |
 //!
+//! Later, against a limit measured anew; steps and prompts in a probe of the decoder alone (the same source, made-up weights), a quiet minute each:
+//!
+//! | change | expected | found |
+//! |---|---|---|
+//! | the arithmetic limit from fused additions in registers, where a small product had been timed | above 200 GFLOP/s | 232 instead of 176 to 200: what had been 75 % of the limit at 64 rows was 67 % |
+//! | sums go from registers to their place: taking the array apart by value had copied it, and each store waited for the one before | 10 %, the share of the stores in the profile | prompts 162 → 174 GFLOP/s, attention to them 107 → 69 ms, a step of 64 rows 109 → 104 ms |
+//! | the results' cache lines asked for before a tile | stores that never wait | a step of 8 rows 16.3 → 17.9 ms, of 64 rows the same; undone |
+//! | a tile asks for the panels of the next ones | 8 rows at the memory's limit, 12 ms | a step of 1 / 8 rows 13.0 / 16.9 → 11.5 / 14.9 ms, in bf16 6.9 / 14.6 → 5.9 / 14.0 ms |
+//! | one of three panels in each of the first three tiles, not all in the first | memory is read evenly | a step of 32 rows 57 → 51 ms, of 1 row 11.8 → 10.8 ms |
+//! | the same lines in one stream, or asked for only where there is something to ask for | fewer instructions | a step of 8 rows 16.7 → 19.2 and 20.2 ms, not understood; undone |
+//! | from 16 rows for each core on, every core takes its own rows through the whole network | waits and lines handed from core to core gone (30 ns each: two thirds of the norms): 7 % | prompts 180 → 199 GFLOP/s, a step of 64 rows 100 → 98 ms |
+//! | the cache cleared by the system where it is used, not before | 140 ms of 9 s at 64 rows | 80 ms |
+//! | the cache in large pages | attention 4 ms faster at 64 rows | 1.3 ms in each of 63 steps, but 235 ms more to make the pages; undone |
+//! | the weights in large pages (glibc's tunable) | fewer page walks | 80 → 94 tokens/s at 1 row, 413 → 441 at 8; but the first token took 0.4 to 1.2 s instead of 0.5, as memory had to be moved together; not done |
+//! | attention asks for the next head's keys and values | 3 ms in a step of 64 rows | 7.5 → 8.3 ms; undone |
+//! | 512 prompt tokens in a pass instead of 192 | fewer small passes | prompts 193 → 202 GFLOP/s |
+//! | the sampler's maximum and sums as vectors, draws chunk by chunk | 0.9 % of the processor time | it is gone from the profile |
+//!
 //! # What was tried for training
 //!
 //! SmolLM2-135M, 8 rows of 32 + 64 tokens, LoRA of rank 16 on all projections, 2 cores of a Zen 4 shared with other work; so processor
@@ -71,6 +89,7 @@ mod causal;
 mod exp;
 mod gradients;
 mod isa;
+mod limit;
 mod matmul;
 mod panels;
 mod pointwise;
@@ -81,8 +100,9 @@ mod tile;
 pub use crate::cores::cores;
 pub use attention::{HeadCache, attend, lanes_of_head};
 pub use causal::{Attended, Causal, CausalGradients};
-pub use exp::exponentials;
+pub use exp::{exponentials, largest};
 pub use gradients::{rms_norm_gradient, swiglu_gradient};
+pub use limit::fused_additions;
 pub use matmul::{
     Beside, Mode, matmul, matmul_across, matmul_part, matmul_transposed, matmul_with,
 };

@@ -66,6 +66,20 @@ impl<'a, T> Shared<'a, T> {
         unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.end - range.start) }
     }
 
+    /// A part of which parts will be taken.
+    ///
+    /// # Panics
+    /// If it is not within the slice.
+    #[must_use]
+    pub fn within(&self, range: Range<usize>) -> Self {
+        assert!(range.start <= range.end && range.end <= self.length);
+        Self {
+            start: self.start.wrapping_add(range.start),
+            length: range.len(),
+            slice: PhantomData,
+        }
+    }
+
     /// Numbers.
     pub fn len(&self) -> usize {
         self.length

@@ -241,7 +241,18 @@ impl Member<'_> {
     /// # Panics
     /// If another member has panicked and will not come.
     pub fn wait(&self) {
-        self.barrier.wait(self.count);
+        if self.count > 1 {
+            self.barrier.wait(self.count);
+        }
+    }
+
+    /// This member for work that is its own, in which it waits for nobody.
+    pub fn alone(&self) -> Self {
+        Self {
+            index: 0,
+            count: 1,
+            barrier: self.barrier,
+        }
     }
 
     /// This member's share of `count` things: consecutive ones.

@@ -1,7 +1,13 @@
 //! The innermost loop: a few rows times a few panels, their sums held in registers.
 
 use super::isa::Isa;
+use super::matmul::ROWS_AT_ONCE;
 use super::panels::{Lanes, WIDTH};
+
+/// Rows and panels of a tile in thirty-two registers of sixteen numbers.
+pub(super) const WIDE: [usize; 2] = [8, 3];
+/// The same in sixteen registers of eight.
+pub(super) const NARROW: [usize; 2] = [6, 1];
 
 /// What is multiplied: a number for each row and term, sixteen for each panel and term.
 pub(super) trait Factors: Copy {
@@ -53,6 +59,26 @@ impl<L: Lanes> Factors for Packed<'_, L> {
     fn covers(&self, rows: usize, panels: usize) {
         assert!(reach(rows, self.row_stride, self.depth) <= self.x.len());
         assert!(reach(panels, self.stride, self.depth) <= self.panels.len());
+    }
+
+    /// The panels of the next tiles come from memory while these are multiplied: each of them during one of the first tiles that read the present
+    /// ones, so that memory is read evenly. A tile that has nothing to ask for asks for what it reads, which costs nothing.
+    #[inline(always)]
+    fn ahead<I: Isa>(&self, panel: usize, term: usize, tile: usize) {
+        let [rows, panels] = if I::WIDE { WIDE } else { NARROW };
+        let more = (panel + panels) * self.stride <= self.panels.len();
+        let is_whole = |tile: usize| (tile + 1) * rows * self.row_stride <= self.x.len();
+        let tiles = (1..panels).take_while(|&tile| is_whole(tile)).count() + 1;
+        let tile = tile % (ROWS_AT_ONCE / rows);
+        for p in 0..panels {
+            let now = more && p * tiles / panels == tile;
+            let asked = if now { panel + p } else { panel - 1 };
+            let lanes = self
+                .panels
+                .as_ptr()
+                .wrapping_add(asked * self.stride + term);
+            I::prefetch(lanes.cast());
+        }
     }
 
     #[inline(always)]

@@ -1,6 +1,9 @@
 //! Keys and values of the rows being decoded: a slot for each, of one size, made once.
 
+use std::io;
 use std::ops::Range;
+
+use memmap2::MmapMut;
 
 use crate::kernels::{Full, HeadCache, Shared, lanes_of_head};
 use crate::model::config::DecoderConfig;
@@ -8,7 +11,8 @@ use crate::model::config::DecoderConfig;
 /// All slots' keys and values.
 #[derive(Debug)]
 pub(super) struct Cache {
-    lanes: Vec<Full>,
+    /// Lanes, in memory that the system clears where it is used and when.
+    memory: MmapMut,
     shape: Shape,
 }
 
@@ -22,7 +26,10 @@ struct Shape {
 
 impl Cache {
     /// Room for `capacity` positions in each of the `slots`.
-    pub(super) fn new(config: &DecoderConfig, slots: usize, capacity: usize) -> Self {
+    ///
+    /// # Errors
+    /// If the system gives no memory.
+    pub(super) fn new(config: &DecoderConfig, slots: usize, capacity: usize) -> io::Result<Self> {
         let (heads, width) = (config.num_key_value_heads, config.head_dim);
         let shape = Shape {
             slots,
@@ -31,20 +38,26 @@ impl Cache {
             lanes: lanes_of_head(width, capacity),
         };
         let all = config.num_hidden_layers * slots * heads * shape.lanes;
-        Self {
-            lanes: vec![Full::ZERO; all],
-            shape,
-        }
+        let memory = MmapMut::map_anon((all * size_of::<Full>()).max(1))?;
+        Ok(Self { memory, shape })
+    }
+
+    fn lanes(&mut self) -> &mut [Full] {
+        // SAFETY: any bits are numbers.
+        #[allow(unsafe_code)]
+        let (_, lanes, _) = unsafe { self.memory.align_to_mut() };
+        lanes
     }
 
     /// Gives slot `to` the first `positions` of slot `from`.
     pub(super) fn share_prefix(&mut self, from: usize, to: usize, positions: usize) {
         let shape = self.shape;
-        let layers = self.lanes.len() / (shape.slots * shape.heads * shape.lanes).max(1);
+        let lanes = self.lanes();
+        let layers = lanes.len() / (shape.slots * shape.heads * shape.lanes).max(1);
         for layer in 0..layers {
             for head in 0..shape.heads {
                 let (source, target) = (shape.head(layer, from, head), shape.head(layer, to, head));
-                let [source, target] = disjoint(&mut self.lanes, source, target);
+                let [source, target] = disjoint(lanes, source, target);
                 let source = HeadCache::new(source, shape.width);
                 HeadCache::new(target, shape.width).copy_from(&source, positions);
             }
@@ -54,8 +67,8 @@ impl Cache {
     /// For the members of a team.
     pub(super) fn shared(&mut self) -> SharedCache<'_> {
         SharedCache {
-            lanes: Shared::new(&mut self.lanes),
             shape: self.shape,
+            lanes: Shared::new(self.lanes()),
         }
     }
 }

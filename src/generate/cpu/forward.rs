@@ -1,7 +1,9 @@
 //! One forward pass over new tokens of any rows, by a team of threads.
 //!
-//! The members go through the network side by side. In each part of a layer every member writes numbers of its own, either whole rows or
-//! the columns of some panels, and all wait for each other before anybody reads them.
+//! Where there are rows enough for all, each member takes rows of its own through the whole network, and nothing is handed from core to core.
+//! Fewer rows would wait for memory if every member read all weights, so then all members go through the network side by side: in each part
+//! of a layer every member writes numbers of its own, either whole rows or the columns of some panels, and all wait for each other before
+//! anybody reads them.
 
 use std::ops::Range;
 
@@ -84,6 +86,8 @@ impl Workspace {
             cache,
             tokens,
             wanted,
+            first: 0,
+            room: self.x.len() / weights.hidden,
             x: Shared::new(&mut self.x),
             normed: Shared::new(&mut self.normed),
             inputs: self
@@ -112,29 +116,42 @@ impl Workspace {
 /// One forward pass.
 #[derive(Debug)]
 pub(super) struct Pass<'a> {
-    weights: &'a Weights,
-    cache: SharedCache<'a>,
+    pub(super) weights: &'a Weights,
+    pub(super) cache: SharedCache<'a>,
     /// Those of a slot stand together, in the order of their positions.
-    tokens: &'a [Token],
+    pub(super) tokens: &'a [Token],
     /// Tokens after which logits are wanted.
-    wanted: &'a [usize],
-    x: Shared<'a>,
-    normed: Shared<'a>,
-    inputs: Vec<Shared<'a>>,
-    attended: Shared<'a>,
-    inner: Vec<Shared<'a>>,
-    adapted: Vec<Shared<'a>>,
-    cos: &'a [f32],
-    sin: &'a [f32],
-    logits: Shared<'a>,
+    /// Counted from the first token of all.
+    pub(super) wanted: &'a [usize],
+    /// The number of this pass's first token among all.
+    pub(super) first: usize,
+    /// Tokens for which the buffers have room.
+    pub(super) room: usize,
+    pub(super) x: Shared<'a>,
+    pub(super) normed: Shared<'a>,
+    pub(super) inputs: Vec<Shared<'a>>,
+    pub(super) attended: Shared<'a>,
+    pub(super) inner: Vec<Shared<'a>>,
+    pub(super) adapted: Vec<Shared<'a>>,
+    pub(super) cos: &'a [f32],
+    pub(super) sin: &'a [f32],
+    pub(super) logits: Shared<'a>,
 }
 
 // SAFETY of every block below: a part is written by the member whose row, head or panel it is, and read by others only after a wait;
 // `Member::share` and the panels' columns don't overlap.
 #[allow(unsafe_code)]
-impl Pass<'_> {
+impl<'a> Pass<'a> {
     /// What one member does. When all have returned, the logits are in the workspace.
     pub(super) fn run(&self, member: Member<'_>) {
+        match self.own_rows(member) {
+            Some(rows) => self.of_rows(rows).through(member.alone()),
+            None => self.through(member),
+        }
+    }
+
+    /// One member's share of all rows' way through the network.
+    fn through(&self, member: Member<'_>) {
         for row in member.share(self.tokens.len()) {
             self.embed(row);
         }
@@ -350,7 +367,7 @@ impl Pass<'_> {
     fn head(&self, member: Member<'_>) {
         let width = self.weights.hidden;
         for index in member.share(self.wanted.len()) {
-            let x = unsafe { self.x.seen(span(self.wanted[index], width)) };
+            let x = unsafe { self.x.seen(span(self.wanted[index] - self.first, width)) };
             let y = unsafe { self.normed.part(span(index, width)) };
             normalise(&self.weights.final_norm, x, y);
         }
@@ -439,6 +456,6 @@ fn span(row: usize, width: usize) -> Range<usize> {
     row * width..(row + 1) * width
 }
 
-fn spans(rows: &Range<usize>, width: usize) -> Range<usize> {
+pub(super) fn spans(rows: &Range<usize>, width: usize) -> Range<usize> {
     rows.start * width..rows.end * width
 }

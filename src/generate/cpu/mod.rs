@@ -7,6 +7,7 @@
 
 mod cache;
 mod forward;
+mod rows;
 mod schedule;
 mod weights;
 
@@ -24,7 +25,7 @@ use super::engine::{Completion, GenerateError, Listener, Request, Settings, chec
 use super::sampler::{Drawn, Sampler};
 
 /// Most tokens of prompts that are read in one pass, beside a token of every row that is answering.
-const PROMPT_TOKENS: usize = 192;
+const PROMPT_TOKENS: usize = 512;
 
 /// Products in a pass, from which on two threads are faster than one although they wait for each other in every layer.
 const WORTH_A_TEAM: usize = 6_000_000;
@@ -82,7 +83,7 @@ fn run(
 ) -> Result<Vec<Completion>, GenerateError> {
     let mut team = Team::new(threads)?;
     let (slots, capacity) = (schedule.slots(), schedule.capacity());
-    let mut cache = Cache::new(&decoder.config, slots, capacity);
+    let mut cache = Cache::new(&decoder.config, slots, capacity)?;
     let mut workspace = Workspace::new(weights, slots + PROMPT_TOKENS, slots, capacity);
     let sampler = schedule.settings().sampler;
     let samplers = (0..team.count()).map(|_| Sampler::new(sampler).map(Mutex::new));

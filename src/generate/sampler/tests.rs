@@ -92,6 +92,26 @@ fn draws_are_as_frequent_as_the_distribution_says() {
     ); // the seed is fixed
 }
 
+/// Several chunks, one of them without any weight, and targets up to the whole sum.
+#[test]
+fn a_draw_by_chunks_is_the_draw_token_by_token() {
+    let logits: Vec<f32> = (0..1000)
+        .map(|i| match i / CHUNK {
+            1 => f32::NEG_INFINITY,
+            _ => (i * 7919 % 101) as f32 / 20.0,
+        })
+        .collect();
+    let mut sampler = sampler(1.0, 0, 1.0);
+    let total = sampler.weigh(&logits, 5.0);
+    for step in 0..=2000 {
+        let target = (f64::from(step) + 0.37).min(2000.0) / 2000.0 * total;
+        let weights = sampler.weights.iter().map(|&weight| f64::from(weight));
+        let expected = pick(weights.enumerate(), target).0;
+        assert_eq!(sampler.pick_any(target), expected, "{step}");
+        assert!(sampler.weights[expected] > 0.0);
+    }
+}
+
 #[test]
 fn only_kept_tokens_are_drawn_and_each_of_them_is() {
     let mut sampler = sampler(2.0, 6, 0.8);
