@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::thread;
 
 use super::cores::cores;
-use super::isa::{Isa, Work, dispatch, transpose};
+use super::isa::{Isa, Work, dispatch, transpose, unwritten};
 
 /// Outputs in a panel: one AVX-512 register, or two of AVX2.
 pub const WIDTH: usize = 16;
@@ -365,7 +365,7 @@ fn block<I: Isa, L: Lanes>(from: &[L; WIDTH], into: &mut [Full; WIDTH]) {
     let mut rows = array::from_fn(|row| from[row].vector::<I>());
     transpose::<I>(&mut rows);
     for (column, into) in rows.into_iter().zip(into) {
-        I::store(column, &mut into.0);
+        I::store(column, unwritten(&mut into.0));
     }
 }
 
