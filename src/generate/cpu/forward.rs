@@ -7,14 +7,12 @@
 
 use std::ops::Range;
 
-use crate::kernels::{
-    Member, Mode, Shared, WIDTH, attend, gelu_tanh, layer_norm, matmul, matmul_part, rms_norm,
-    rotate, swiglu,
-};
-use crate::model::config::Activation;
-
+use super::activation::activate;
 use super::cache::SharedCache;
 use super::weights::{Layer, Normalisation, Projection, Weights};
+use crate::kernels::{
+    Member, Mode, Shared, WIDTH, attend, layer_norm, matmul, matmul_part, rms_norm, rotate,
+};
 
 /// A token to run through the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,7 +139,7 @@ pub(super) struct Pass<'a> {
 // SAFETY of every block below: a part is written by the member whose row, head or panel it is, and read by others only after a wait;
 // `Member::share` and the panels' columns don't overlap.
 #[allow(unsafe_code)]
-impl<'a> Pass<'a> {
+impl Pass<'_> {
     /// What one member does. When all have returned, the logits are in the workspace.
     pub(super) fn run(&self, member: Member<'_>) {
         match self.own_rows(member) {
@@ -417,24 +415,6 @@ fn normalise(norm: &Normalisation, x: &[f32], y: &mut [f32]) {
         Some(bias) => layer_norm(x, &norm.weight, bias, norm.epsilon, y),
         None => rms_norm(x, &norm.weight, norm.epsilon, y),
     }
-}
-
-/// gate ← activation(gate), times `up` if there is one.
-fn activate(activation: Activation, gate: &mut [f32], up: Option<&[f32]>) {
-    match (activation, up) {
-        (Activation::Silu, Some(up)) => return swiglu(gate, up),
-        (Activation::Silu, None) => swiglu(gate, &vec![1.0; gate.len()]),
-        (Activation::GeluTanh, _) => gelu_tanh(gate),
-        (Activation::Gelu, _) => gate.iter_mut().for_each(|x| *x = gelu(*x)),
-        (Activation::Relu, _) => gate.iter_mut().for_each(|x| *x = x.max(0.0)),
-    }
-    let up = up.unwrap_or_default();
-    gate.iter_mut().zip(up).for_each(|(gate, up)| *gate *= up);
-}
-
-/// x Φ(x): Hendrycks & Gimpel 2016, arXiv:1606.08415.
-fn gelu(x: f32) -> f32 {
-    0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2))
 }
 
 /// Where each slot's tokens stand.

@@ -5,6 +5,7 @@
 //! has read already is copied from there. All of it changes only the speed: a row's numbers do not depend on its neighbours
 //! (see [`kernels`](crate::kernels)), and every request has random numbers of its own.
 
+mod activation;
 mod cache;
 mod forward;
 mod rows;
