@@ -26,7 +26,8 @@ pub(super) struct Token {
 #[derive(Debug)]
 pub(super) struct Workspace {
     x: Vec<f32>,
-    normed: Vec<f32>,
+    /// After a pass the wanted tokens' hidden states come first.
+    pub normed: Vec<f32>,
     /// One for each of a layer's projections in.
     inputs: Vec<Vec<f32>>,
     attended: Vec<f32>,
