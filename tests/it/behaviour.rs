@@ -30,7 +30,6 @@ use serde_json::Value;
 use crate::golden_model::{fixture, load};
 
 const TEMPERATURE: f64 = 0.7;
-const CONTEXT: u32 = 128;
 
 /// Scores by the share of even tokens.
 struct EvenTokens;
@@ -54,13 +53,14 @@ fn tokenizer() -> Tokenizer {
 }
 
 /// Two that are equal, two that begin alike, one of a single token, and one that leaves room for five tokens.
-fn prompts() -> Vec<Prompt> {
+fn prompts(policy: &Decoder) -> Vec<Prompt> {
+    let context = policy.config.max_position_embeddings as u32;
     let prompt = |(index, length): (u32, u32)| Prompt {
         id: index.to_string(),
         input: PromptInput::Text(String::new()),
         ids: (0..length).map(|i| (i * 31 + index / 3) % 97).collect(),
     };
-    let lengths = [9, 9, 30, 1, 4, 17, CONTEXT - 5, 12];
+    let lengths = [9, 9, 30, 1, 4, 17, context - 5, 12];
     (0..).zip(lengths).map(prompt).collect()
 }
 
@@ -124,19 +124,10 @@ fn networks(name: &str, kind: Kind) -> (ActorCritic, Decoder) {
     (ActorCritic { policy, critic }, reference)
 }
 
-fn drawn<'a>(policy: &Decoder, prompts: &'a [Prompt], trace: bool) -> Vec<Episode<'a>> {
+fn drawn<'a>(policy: &Decoder, prompts: &'a [Prompt], sampling: &Sampling) -> Vec<Episode<'a>> {
     let prompts: Vec<&Prompt> = prompts.iter().collect();
-    let (tokenizer, sampling) = (tokenizer(), sampling(trace));
-    let (policy, scorer) = (policy.sampler(), EvenTokens);
-    let episodes = rollout(
-        &policy,
-        &tokenizer,
-        &prompts,
-        &sampling,
-        1,
-        &scorer,
-        &mut (),
-    );
+    let (tokenizer, policy, scorer) = (tokenizer(), policy.sampler(), EvenTokens);
+    let episodes = rollout(&policy, &tokenizer, &prompts, sampling, 1, &scorer, &mut ());
     episodes.unwrap()
 }
 
@@ -161,8 +152,13 @@ struct Twice {
 }
 
 fn twice(name: &str, kind: Kind) -> Twice {
-    let ((model, reference), prompts) = (networks(name, kind), prompts());
-    let mut episodes = drawn(&model.policy, &prompts, true);
+    twice_with(name, kind, &sampling(true))
+}
+
+fn twice_with(name: &str, kind: Kind, sampling: &Sampling) -> Twice {
+    let (model, reference) = networks(name, kind);
+    let prompts = prompts(&model.policy);
+    let mut episodes = drawn(&model.policy, &prompts, sampling);
     let behaviour = Behaviour::take(&mut episodes).unwrap();
     let tokens: Vec<EpisodeTokens> = episodes.iter().map(|e| e.tokens.clone()).collect();
     let measured = |behaviour: Option<&Behaviour>| {
@@ -216,11 +212,21 @@ fn the_sampler_says_what_the_trainer_would() {
 }
 
 #[test]
+fn filters_change_what_is_drawn_but_not_the_distribution_that_is_measured() {
+    let mut sampling = sampling(true);
+    (sampling.sampler.top_k, sampling.sampler.top_p) = (20, 0.8);
+    let Twice { told, own, .. } = twice_with("llama-tiny", Kind::Full, &sampling);
+    close("logprobs", &told.logprobs, &own.logprobs, 1e-5);
+    close("entropies", &told.entropies, &own.entropies, 1e-5);
+    close("values", &told.values, &own.values, 1e-5);
+}
+
+#[test]
 fn an_answer_cut_by_the_context_has_all_its_values() {
     let Twice { tokens, told, .. } = twice("llama-tiny", Kind::Full);
     let cut = &tokens[6];
     assert!(!cut.finished);
-    assert_eq!(cut.tokens(), CONTEXT as usize);
+    assert_eq!(cut.tokens(), 128); // its max_position_embeddings
     assert_eq!(told.values[6].len(), 5);
 }
 
@@ -296,7 +302,8 @@ fn the_first_losses_and_gradients_are_the_same() {
             ("value loss", told.value_loss, own.value_loss),
             ("gradient norm", told.grad_norm, own.grad_norm),
         ] {
-            assert!((told - own).abs() <= 1e-5, "{kind:?} {what}: {told} {own}");
+            let bound = 1e-5 * own.abs().max(1.0);
+            assert!((told - own).abs() <= bound, "{kind:?} {what}: {told} {own}");
         }
         assert!(told.applied && own.grad_norm > 0.01, "{}", own.grad_norm);
         assert!(told.policy.mean_absolute_log_ratio() < 1e-5);
@@ -314,12 +321,13 @@ fn metrics(kind: Kind, trace: bool) -> Vec<Value> {
         num_ppo_epochs: 2,
         per_device_train_batch_size: 3,
         temperature: TEMPERATURE,
-        learning_rate: 1e-3,
+        learning_rate: 1e-4,
         missing_eos_penalty: Some(1.0),
         ..PpoConfig::default()
     };
     let (model, reference) = networks("llama-tiny", kind);
-    let (tokenizer, prompts, sampling) = (tokenizer(), prompts(), sampling(trace));
+    let (tokenizer, sampling) = (tokenizer(), sampling(trace));
+    let prompts = prompts(&model.policy);
     let world = World {
         tokenizer: &tokenizer,
         prompts: &prompts,
@@ -350,7 +358,7 @@ fn a_whole_run_has_the_same_figures_either_way() {
                     continue;
                 };
                 let told = told[name].as_f64().unwrap();
-                let bound = 1e-3 * own.abs() + 1e-5;
+                let bound = 1e-4 * own.abs() + 1e-5;
                 assert!((told - own).abs() <= bound, "{name}: {told} and {own}");
             }
             let mismatch = told["sampler_mismatch"].as_f64().unwrap();
@@ -361,7 +369,8 @@ fn a_whole_run_has_the_same_figures_either_way() {
 
 #[test]
 fn without_a_trace_there_is_nothing_to_take() {
-    let ((model, _), prompts) = (networks("llama-tiny", Kind::Full), prompts());
-    let mut episodes = drawn(&model.policy, &prompts, false);
+    let (model, _) = networks("llama-tiny", Kind::Full);
+    let prompts = prompts(&model.policy);
+    let mut episodes = drawn(&model.policy, &prompts, &sampling(false));
     assert!(Behaviour::take(&mut episodes).is_none());
 }
