@@ -26,8 +26,7 @@ pub(super) struct Token {
 #[derive(Debug)]
 pub(super) struct Workspace {
     x: Vec<f32>,
-    /// After a pass the wanted tokens' hidden states come first.
-    pub normed: Vec<f32>,
+    normed: Vec<f32>,
     /// One for each of a layer's projections in.
     inputs: Vec<Vec<f32>>,
     attended: Vec<f32>,
@@ -36,6 +35,8 @@ pub(super) struct Workspace {
     adapted: Vec<Vec<f32>>,
     cos: Vec<f32>,
     sin: Vec<f32>,
+    /// Of the wanted tokens, after the final norm.
+    pub states: Vec<f32>,
     pub logits: Vec<f32>,
 }
 
@@ -68,6 +69,7 @@ impl Workspace {
             adapted: vec![vec![0.0; rows * weights.widest_adapter()]; 3],
             cos: angles().map(|angle| angle.cos() as f32).collect(),
             sin: angles().map(|angle| angle.sin() as f32).collect(),
+            states: vec![0.0; wanted * weights.hidden],
             logits: vec![0.0; wanted * weights.vocabulary],
         }
     }
@@ -105,6 +107,7 @@ impl Workspace {
                 .collect(),
             cos: &self.cos,
             sin: &self.sin,
+            states: Shared::new(&mut self.states),
             logits: Shared::new(&mut self.logits),
         }
     }
@@ -127,6 +130,7 @@ pub(super) struct Pass<'a> {
     adapted: Vec<Shared<'a>>,
     cos: &'a [f32],
     sin: &'a [f32],
+    states: Shared<'a>,
     logits: Shared<'a>,
 }
 
@@ -352,7 +356,7 @@ impl Pass<'_> {
         let width = self.weights.hidden;
         for index in member.share(self.wanted.len()) {
             let x = unsafe { self.x.seen(span(self.wanted[index], width)) };
-            let y = unsafe { self.normed.part(span(index, width)) };
+            let y = unsafe { self.states.part(span(index, width)) };
             normalise(&self.weights.final_norm, x, y);
         }
         member.wait();
@@ -360,7 +364,7 @@ impl Pass<'_> {
         let panels = member.share(head.count());
         unsafe {
             matmul_part(
-                self.normed.seen(states),
+                self.states.seen(states),
                 head,
                 panels,
                 &self.logits,

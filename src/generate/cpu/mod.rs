@@ -99,7 +99,7 @@ fn run(
             team.run(|member| pass.run(member));
         }
         let logits = workspace.logits.chunks(weights.vocabulary);
-        let wanted = logits.zip(workspace.normed.chunks(weights.hidden));
+        let wanted = logits.zip(workspace.states.chunks(weights.hidden));
         let drawn = schedule.draw(&mut team, &samplers, wanted);
         schedule.take(drawn, listener)?;
     }
