@@ -15,8 +15,8 @@ use rlhf::model::lora::{Layers, uniform};
 use rlhf::model::optimizer::Optimizer;
 use rlhf::model::parameters::Visitor;
 use rlhf::model::{
-    Decoder, LoraConfig, Parameters, PromptInput, ScalarHead, ScalarModel, ScoreRequest, Scorer,
-    Tokenizer,
+    Decoder, LanguageModel, LoraConfig, Parameters, PromptInput, ScalarHead, ScalarModel,
+    ScoreRequest, Scorer, Tokenizer,
 };
 use rlhf::policy::actor_critic::{ActorCritic, Critic};
 use rlhf::policy::behaviour::Behaviour;
@@ -25,7 +25,7 @@ use rlhf::policy::experience::{EpisodeTokens, Experience, Measured, Rows, Shapin
 use rlhf::policy::ppo::{Ppo, World};
 use rlhf::policy::rollout::{Episode, Prompt, Sampling, rollout};
 use rlhf::policy::update::{Batch, LossConfig, UpdateReport, update};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::golden_model::{fixture, load};
 
@@ -158,19 +158,30 @@ fn twice(name: &str, kind: Kind) -> Twice {
 fn twice_with(name: &str, kind: Kind, sampling: &Sampling) -> Twice {
     let (model, reference) = networks(name, kind);
     let prompts = prompts(&model.policy);
-    let mut episodes = drawn(&model.policy, &prompts, sampling);
-    let behaviour = Behaviour::take(&mut episodes).unwrap();
-    let tokens: Vec<EpisodeTokens> = episodes.iter().map(|e| e.tokens.clone()).collect();
-    let measured = |behaviour: Option<&Behaviour>| {
-        measure(&model, &reference, &tokens, behaviour, TEMPERATURE, 3)
-    };
-    let (told, own) = (measured(Some(&behaviour)), measured(None));
-    Twice {
-        scores: episodes.iter().map(|e| e.score).collect(),
-        model,
-        tokens,
-        told,
-        own,
+    Twice::new(model, &reference, &prompts, sampling)
+}
+
+impl Twice {
+    fn new(
+        model: ActorCritic,
+        reference: &Decoder,
+        prompts: &[Prompt],
+        sampling: &Sampling,
+    ) -> Self {
+        let mut episodes = drawn(&model.policy, prompts, sampling);
+        let behaviour = Behaviour::take(&mut episodes).unwrap();
+        let tokens: Vec<EpisodeTokens> = episodes.iter().map(|e| e.tokens.clone()).collect();
+        let measured = |behaviour: Option<&Behaviour>| {
+            measure(&model, reference, &tokens, behaviour, TEMPERATURE, 3)
+        };
+        let (told, own) = (measured(Some(&behaviour)), measured(None));
+        Self {
+            scores: episodes.iter().map(|e| e.score).collect(),
+            model,
+            tokens,
+            told,
+            own,
+        }
     }
 }
 
@@ -209,6 +220,41 @@ fn the_sampler_says_what_the_trainer_would() {
         let kept = matches!(kind, Kind::Lora(Layers::Last(_)));
         assert_eq!(kept, told.residuals.iter().all(|row| !row.is_empty()));
     }
+}
+
+/// Large enough that a team of threads draws its rows together, and so many that each member could have rows of its own.
+#[test]
+fn a_team_of_threads_tells_each_row_its_own_states() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({
+        "model_type": "llama", "architectures": ["LlamaForCausalLM"], "vocab_size": 420,
+        "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 1,
+        "num_attention_heads": 8, "max_position_embeddings": 16, "tie_word_embeddings": true,
+    });
+    std::fs::write(folder.path().join("config.json"), config.to_string()).unwrap();
+    for name in ["tokenizer.json", "tokenizer_config.json"] {
+        let from = fixture("../tokenizer/byte_level").join(name);
+        std::fs::copy(from, folder.path().join(name)).unwrap();
+    }
+    let device = rlhf::device::cpu().device;
+    let policy = LanguageModel::random(folder.path(), 1, &device).unwrap();
+    let mut policy = policy.decoder;
+    policy.pack();
+    let critic = Critic::Shared(ScalarHead::random(1024, 3, &device));
+    let prompt = |id: u32| Prompt {
+        id: id.to_string(),
+        input: PromptInput::Text(String::new()),
+        ids: vec![id],
+    };
+    let prompts: Vec<Prompt> = (0..40).map(prompt).collect();
+    let mut sampling = sampling(true);
+    (sampling.batch_size, sampling.sampler.max_new_tokens) = (40, 2);
+    let reference = policy.base();
+    let model = ActorCritic { policy, critic };
+    let Twice { told, own, .. } = Twice::new(model, &reference, &prompts, &sampling);
+    close("logprobs", &told.logprobs, &own.logprobs, 1e-5);
+    close("entropies", &told.entropies, &own.entropies, 1e-5);
+    close("values", &told.values, &own.values, 1e-5);
 }
 
 #[test]
