@@ -124,6 +124,7 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
         sampler: &sampler,
         stop_ids: tokenizer.stop_ids(),
         batch_size: DEFAULT_BATCH_SIZE,
+        trace: false,
     };
     let generate = |listener: &mut dyn Listener| {
         crate::generate::generate(&model.decoder, &requests, settings, listener)
@@ -194,6 +195,7 @@ fn sample(completion: Completion, tokenizer: &Tokenizer) -> Result<Sample, Model
         ids,
         logprobs,
         finish_reason,
+        ..
     } = completion;
     let text = tokenizer.decode(&ids, true)?;
     Ok(Sample {

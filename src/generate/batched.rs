@@ -172,6 +172,7 @@ impl Run<'_> {
             ids,
             logprobs,
             finish_reason,
+            trace: None,
         });
         self.finished += 1;
         let total = self.done.len();

@@ -11,6 +11,7 @@ pub mod sampler;
 
 pub use answer::AnswerError;
 pub use engine::{
-    Completion, FinishReason, GenerateError, Listener, Request, Settings, generate, prompt_key,
+    Completion, FinishReason, GenerateError, Listener, Request, Settings, Trace, generate,
+    prompt_key,
 };
 pub use sampler::{SamplerConfig, SamplerError};

@@ -35,6 +35,8 @@ pub(super) struct Workspace {
     adapted: Vec<Vec<f32>>,
     cos: Vec<f32>,
     sin: Vec<f32>,
+    /// Of the wanted tokens, after the final norm.
+    pub states: Vec<f32>,
     pub logits: Vec<f32>,
 }
 
@@ -67,6 +69,7 @@ impl Workspace {
             adapted: vec![vec![0.0; rows * weights.widest_adapter()]; 3],
             cos: angles().map(|angle| angle.cos() as f32).collect(),
             sin: angles().map(|angle| angle.sin() as f32).collect(),
+            states: vec![0.0; wanted * weights.hidden],
             logits: vec![0.0; wanted * weights.vocabulary],
         }
     }
@@ -106,6 +109,7 @@ impl Workspace {
                 .collect(),
             cos: &self.cos,
             sin: &self.sin,
+            states: Shared::new(&mut self.states),
             logits: Shared::new(&mut self.logits),
         }
     }
@@ -133,6 +137,8 @@ pub(super) struct Pass<'a> {
     pub(super) adapted: Vec<Shared<'a>>,
     pub(super) cos: &'a [f32],
     pub(super) sin: &'a [f32],
+    /// Hidden states of the wanted tokens.
+    pub(super) states: Shared<'a>,
     pub(super) logits: Shared<'a>,
 }
 
@@ -366,7 +372,7 @@ impl Pass<'_> {
         let width = self.weights.hidden;
         for index in member.share(self.wanted.len()) {
             let x = unsafe { self.x.seen(span(self.wanted[index] - self.first, width)) };
-            let y = unsafe { self.normed.part(span(index, width)) };
+            let y = unsafe { self.states.part(span(index, width)) };
             normalise(&self.weights.final_norm, x, y);
         }
         member.wait();
@@ -374,7 +380,7 @@ impl Pass<'_> {
         let panels = member.share(head.count());
         unsafe {
             matmul_part(
-                self.normed.seen(states),
+                self.states.seen(states),
                 head,
                 None,
                 panels,

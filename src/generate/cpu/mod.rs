@@ -100,7 +100,9 @@ fn run(
         } else {
             team.run(|member| pass.run(member));
         }
-        let drawn = schedule.draw(&mut team, &samplers, &workspace.logits, weights.vocabulary);
+        let logits = workspace.logits.chunks(weights.vocabulary);
+        let wanted = logits.zip(workspace.states.chunks(weights.hidden));
+        let drawn = schedule.draw(&mut team, &samplers, wanted);
         schedule.take(drawn, listener)?;
     }
     Ok(schedule.finished())
