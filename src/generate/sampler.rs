@@ -151,12 +151,7 @@ impl Sampler {
         let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         let total = self.weigh(logits, max);
         if !(total.is_finite() && total > 0.0) {
-            let bad = |z: &f32| z.is_nan() || *z == f32::INFINITY;
-            let id = logits.iter().position(bad).unwrap_or(0);
-            return Err(SamplerError::NotFinite {
-                id,
-                value: logits.get(id).copied().unwrap_or(f32::NAN),
-            });
+            return Err(not_finite(logits));
         }
         let id = if self.config.greedy {
             logits.iter().position(|&z| z == max).unwrap_or(0)
@@ -228,6 +223,16 @@ impl Sampler {
     }
 }
 
+/// What is wrong with logits that are no distribution.
+pub(super) fn not_finite(logits: &[f32]) -> SamplerError {
+    let bad = |z: &f32| z.is_nan() || *z == f32::INFINITY;
+    let id = logits.iter().position(bad).unwrap_or(0);
+    SamplerError::NotFinite {
+        id,
+        value: logits.get(id).copied().unwrap_or(f32::NAN),
+    }
+}
+
 /// Weights summed at a time, so that the sums of chunks are independent of each other.
 const CHUNK: usize = 256;
 
@@ -254,7 +259,7 @@ fn pick(weighted: impl Iterator<Item = (usize, f32)>, target: f64) -> usize {
 }
 
 /// Uniform in [0, 1) with 53 bits.
-fn unit(rng: &mut ChaCha8Rng) -> f64 {
+pub(super) fn unit(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 
