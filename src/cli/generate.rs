@@ -20,6 +20,7 @@ use crate::model::{ModelError, PromptInput, Tokenizer};
 use crate::tui::text::sanitise;
 
 use super::models::Opener;
+use super::warm_up::warm_up;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -126,6 +127,7 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
         batch_size: DEFAULT_BATCH_SIZE,
         trace: false,
     };
+    warm_up(&model.decoder, &requests, settings, args.json)?;
     let generate = |listener: &mut dyn Listener| {
         crate::generate::generate(&model.decoder, &requests, settings, listener)
     };

@@ -171,6 +171,33 @@ pub fn generate(
     }
 }
 
+/// Draws two tokens of the first batch and forgets them. On a GPU this compiles the kernels for these shapes; on the CPU, which
+/// has nothing to compile, nothing is done.
+///
+/// # Errors
+/// As [`generate`].
+pub fn warm_up(
+    decoder: &Decoder,
+    requests: &[Request],
+    settings: Settings<'_>,
+) -> Result<(), GenerateError> {
+    if device::is_cpu(&decoder.embedding.device()) {
+        return Ok(());
+    }
+    let sampler = SamplerConfig {
+        max_new_tokens: settings.sampler.max_new_tokens.min(2),
+        ..settings.sampler.clone()
+    };
+    let settings = Settings {
+        sampler: &sampler,
+        stop_ids: &[],
+        ..settings
+    };
+    let first = requests.len().min(settings.batch_size.max(1));
+    generate(decoder, &requests[..first], settings, &mut ())?;
+    Ok(())
+}
+
 pub(super) fn check(decoder: &Decoder, requests: &[Request]) -> Result<(), GenerateError> {
     let context = decoder.config.max_position_embeddings;
     for (request, Request { prompt, .. }) in requests.iter().enumerate() {

@@ -160,12 +160,7 @@ impl Sampler {
         let total = self.weigh(logits, max);
         (self.max, self.total) = (max, total);
         if !(total.is_finite() && total > 0.0) {
-            let bad = |z: &f32| z.is_nan() || *z == f32::INFINITY;
-            let id = logits.iter().position(bad).unwrap_or(0);
-            return Err(SamplerError::NotFinite {
-                id,
-                value: logits.get(id).copied().unwrap_or(f32::NAN),
-            });
+            return Err(not_finite(logits));
         }
         let id = if self.config.greedy {
             logits.iter().position(|&z| z == max).unwrap_or(0)
@@ -259,6 +254,16 @@ impl Sampler {
     }
 }
 
+/// What is wrong with logits that are no distribution.
+pub(super) fn not_finite(logits: &[f32]) -> SamplerError {
+    let bad = |z: &f32| z.is_nan() || *z == f32::INFINITY;
+    let id = logits.iter().position(bad).unwrap_or(0);
+    SamplerError::NotFinite {
+        id,
+        value: logits.get(id).copied().unwrap_or(f32::NAN),
+    }
+}
+
 /// Weights summed at a time: a draw passes over whole chunks first.
 const CHUNK: usize = 256;
 
@@ -296,7 +301,7 @@ fn pick(weighted: impl Iterator<Item = (usize, f64)>, target: f64) -> (usize, f6
 }
 
 /// Uniform in [0, 1) with 53 bits.
-fn unit(rng: &mut ChaCha8Rng) -> f64 {
+pub(super) fn unit(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 

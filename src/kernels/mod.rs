@@ -92,6 +92,7 @@ mod gradients;
 mod isa;
 mod limit;
 mod matmul;
+mod memory;
 mod panels;
 mod pointwise;
 mod shared;
