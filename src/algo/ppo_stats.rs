@@ -12,6 +12,7 @@ use super::ppo::{PolicyBatch, PolicySurrogates, ValueBatch, ValueErrors};
 pub struct PolicyStats {
     tokens: f64,
     clipped: f64,
+    absolute_log_ratios: f64,
     half_squared_log_ratios: f64,
     /// Of ρ − 1, which keeps its digits where ρ ≈ 1.
     ratio_offsets: f64,
@@ -41,6 +42,7 @@ impl PolicyStats {
         let offset = log_ratio.exp_m1();
         self.tokens += 1.0;
         self.clipped += f64::from(u8::from(clipped));
+        self.absolute_log_ratios += log_ratio.abs();
         self.half_squared_log_ratios += log_ratio * log_ratio / 2.0;
         self.ratio_offsets += offset;
         self.squared_ratio_offsets += offset * offset;
@@ -51,6 +53,7 @@ impl PolicyStats {
     pub fn merge(&mut self, other: &Self) {
         self.tokens += other.tokens;
         self.clipped += other.clipped;
+        self.absolute_log_ratios += other.absolute_log_ratios;
         self.half_squared_log_ratios += other.half_squared_log_ratios;
         self.ratio_offsets += other.ratio_offsets;
         self.squared_ratio_offsets += other.squared_ratio_offsets;
@@ -65,6 +68,11 @@ impl PolicyStats {
     /// Share of tokens where clipping decided the loss, in [0, 1]. Healthy: below 0.2.
     pub fn clip_fraction(&self) -> f64 {
         self.clipped / self.tokens
+    }
+
+    /// Mean of |logp − logp_old|, in nats. Before the first step of an iteration the two differ by their kernels only.
+    pub fn mean_absolute_log_ratio(&self) -> f64 {
+        self.absolute_log_ratios / self.tokens
     }
 
     /// Mean of (logp − logp_old)²/2, the estimator k2 of KL(old ‖ new), in nats per token.

@@ -20,6 +20,7 @@ use crate::model::{ModelError, PromptInput, Tokenizer};
 use crate::tui::text::sanitise;
 
 use super::models::Opener;
+use super::warm_up::warm_up;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -124,7 +125,9 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
         sampler: &sampler,
         stop_ids: tokenizer.stop_ids(),
         batch_size: DEFAULT_BATCH_SIZE,
+        trace: false,
     };
+    warm_up(&model.decoder, &requests, settings, args.json)?;
     let generate = |listener: &mut dyn Listener| {
         crate::generate::generate(&model.decoder, &requests, settings, listener)
     };
@@ -194,6 +197,7 @@ fn sample(completion: Completion, tokenizer: &Tokenizer) -> Result<Sample, Model
         ids,
         logprobs,
         finish_reason,
+        ..
     } = completion;
     let text = tokenizer.decode(&ids, true)?;
     Ok(Sample {

@@ -25,6 +25,7 @@ pub mod reports;
 pub mod reward;
 pub mod sample;
 pub mod sft;
+mod warm_up;
 
 use std::error::Error;
 use std::ffi::OsString;

@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use color_eyre::Result;
 use color_eyre::eyre::bail;
 
-use crate::device::{ChosenDevice, DeviceChoice};
+use crate::device::{self, ChosenDevice, DeviceChoice};
 use crate::model::LanguageModel;
 use crate::model::hub::{HubSettings, Transfer, Wanted};
 use crate::model::source::{LocalModel, ModelSource};
@@ -29,7 +29,13 @@ impl Opener {
     pub fn device(self, choice: DeviceChoice) -> Result<ChosenDevice> {
         let chosen = choice.open()?;
         if !self.quiet {
-            eprintln!("device: {}", chosen.name);
+            let gpu = !device::is_cpu(&chosen.device);
+            let remark = if gpu {
+                "; kernels are compiled at their first use, which makes the first step slow"
+            } else {
+                ""
+            };
+            eprintln!("device: {}{remark}", chosen.name);
         }
         Ok(chosen)
     }

@@ -106,6 +106,17 @@ pub struct Completion {
     pub logprobs: Vec<f32>,
     /// Why it ended.
     pub finish_reason: FinishReason,
+    /// If it was asked for, and the decoder keeps one: the CPU's does.
+    pub trace: Option<Trace>,
+}
+
+/// What a decoder knows of each token that it draws, beside the log-probability.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Trace {
+    /// Entropy of the distribution that `logprobs` are of, in nats.
+    pub entropies: Vec<f32>,
+    /// The hidden state after the final norm that the token was drawn from, `[tokens · hidden]`.
+    pub states: Vec<f32>,
 }
 
 /// Hears what is drawn, from any thread. Every method may be left out.
@@ -138,6 +149,8 @@ pub struct Settings<'a> {
     pub stop_ids: &'a [u32],
     /// Most rows decoded together; memory for keys and values grows with it. 0 is taken as 1.
     pub batch_size: usize,
+    /// Keep a [`Trace`] of every response: 4 · hidden bytes a token.
+    pub trace: bool,
 }
 
 /// Decodes all requests; the responses are in the order of the requests.
@@ -156,6 +169,33 @@ pub fn generate(
     } else {
         batched::generate(decoder, requests, settings, listener)
     }
+}
+
+/// Draws two tokens of the first batch and forgets them. On a GPU this compiles the kernels for these shapes; on the CPU, which
+/// has nothing to compile, nothing is done.
+///
+/// # Errors
+/// As [`generate`].
+pub fn warm_up(
+    decoder: &Decoder,
+    requests: &[Request],
+    settings: Settings<'_>,
+) -> Result<(), GenerateError> {
+    if device::is_cpu(&decoder.embedding.device()) {
+        return Ok(());
+    }
+    let sampler = SamplerConfig {
+        max_new_tokens: settings.sampler.max_new_tokens.min(2),
+        ..settings.sampler.clone()
+    };
+    let settings = Settings {
+        sampler: &sampler,
+        stop_ids: &[],
+        ..settings
+    };
+    let first = requests.len().min(settings.batch_size.max(1));
+    generate(decoder, &requests[..first], settings, &mut ())?;
+    Ok(())
 }
 
 pub(super) fn check(decoder: &Decoder, requests: &[Request]) -> Result<(), GenerateError> {

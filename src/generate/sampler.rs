@@ -129,6 +129,9 @@ pub struct Sampler {
     weights: Vec<f32>,
     /// Their sums, [`CHUNK`] tokens at a time.
     sums: Vec<f64>,
+    /// The largest logit, and the sum of the weights.
+    max: f32,
+    total: f64,
     /// Tokens that top-k and top-p leave.
     kept: Vec<u32>,
 }
@@ -142,6 +145,8 @@ impl Sampler {
             config: config.clone(),
             weights: Vec::new(),
             sums: Vec::new(),
+            max: 0.0,
+            total: 0.0,
             kept: Vec::new(),
         })
     }
@@ -153,13 +158,9 @@ impl Sampler {
     pub fn draw(&mut self, logits: &[f32], rng: &mut ChaCha8Rng) -> Result<Drawn, SamplerError> {
         let max = largest(logits);
         let total = self.weigh(logits, max);
+        (self.max, self.total) = (max, total);
         if !(total.is_finite() && total > 0.0) {
-            let bad = |z: &f32| z.is_nan() || *z == f32::INFINITY;
-            let id = logits.iter().position(bad).unwrap_or(0);
-            return Err(SamplerError::NotFinite {
-                id,
-                value: logits.get(id).copied().unwrap_or(f32::NAN),
-            });
+            return Err(not_finite(logits));
         }
         let id = if self.config.greedy {
             logits.iter().position(|&z| z == max).unwrap_or(0)
@@ -180,6 +181,16 @@ impl Sampler {
             id: id as u32,
             logprob: logprob as f32,
         })
+    }
+
+    /// Entropy of the distribution of the last draw, before top-k and top-p, in nats; `logits` are that draw's.
+    ///
+    /// H = log Σw − Σ w·log w / Σw with w = exp((z − max)/T).
+    pub fn entropy(&self, logits: &[f32]) -> f32 {
+        let logits = logits.chunks(CHUNK);
+        let parts = logits.zip(self.weights.chunks(CHUNK));
+        let sum: f64 = parts.map(|(z, w)| weighted_sum(w, z, self.max)).sum();
+        (self.total.ln() - sum / self.config.temperature / self.total) as f32
     }
 
     /// Fills in the weights and returns their sum, which is NaN unless there is a distribution.
@@ -243,8 +254,29 @@ impl Sampler {
     }
 }
 
+/// What is wrong with logits that are no distribution.
+pub(super) fn not_finite(logits: &[f32]) -> SamplerError {
+    let bad = |z: &f32| z.is_nan() || *z == f32::INFINITY;
+    let id = logits.iter().position(bad).unwrap_or(0);
+    SamplerError::NotFinite {
+        id,
+        value: logits.get(id).copied().unwrap_or(f32::NAN),
+    }
+}
+
 /// Weights summed at a time: a draw passes over whole chunks first.
 const CHUNK: usize = 256;
+
+/// Σ w·(z − max) of a chunk, a lane of the processor's registers beside the other; a logit of −∞ has no weight.
+fn weighted_sum(weights: &[f32], logits: &[f32], max: f32) -> f64 {
+    let mut lanes = [0.0_f32; 16];
+    for (weights, logits) in weights.chunks(16).zip(logits.chunks(16)) {
+        for (lane, (&w, &z)) in lanes.iter_mut().zip(weights.iter().zip(logits)) {
+            *lane += if w > 0.0 { w * (z - max) } else { 0.0 };
+        }
+    }
+    lanes.iter().map(|&lane| f64::from(lane)).sum()
+}
 
 /// Most probable first; of equals the higher id, as transformers' ascending stable sort has them.
 fn descending(logits: &[f32]) -> impl Fn(&u32, &u32) -> Ordering {
@@ -269,7 +301,7 @@ fn pick(weighted: impl Iterator<Item = (usize, f64)>, target: f64) -> (usize, f6
 }
 
 /// Uniform in [0, 1) with 53 bits.
-fn unit(rng: &mut ChaCha8Rng) -> f64 {
+pub(super) fn unit(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
 }
 

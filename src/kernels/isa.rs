@@ -3,6 +3,9 @@
 //! Most kernels are plain loops over arrays of sixteen numbers; the compiler makes vector instructions of them where it may
 //! use any. [`dispatch`] enters a copy of the loops that may use the widest this machine has.
 
+use std::mem::MaybeUninit;
+use std::ptr;
+
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
     __m256, __m512, __m512i, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch, _mm256_castsi256_ps,
@@ -44,8 +47,8 @@ pub(super) trait Isa {
     /// The numbers of both in turn: a₀ b₀ a₁ b₁ …
     fn interleave(a: Self::Vector, b: Self::Vector) -> (Self::Vector, Self::Vector);
 
-    /// To memory.
-    fn store(from: Self::Vector, into: &mut [f32; 16]);
+    /// To memory, which need not have been written before.
+    fn store(from: Self::Vector, into: &mut [MaybeUninit<f32>; 16]);
 
     /// Asks for a cache line that will be read soon. It may lie anywhere: nothing is read.
     fn prefetch(line: *const u8);
@@ -124,9 +127,9 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn store(from: __m512, into: &mut [f32; 16]) {
+    fn store(from: __m512, into: &mut [MaybeUninit<f32>; 16]) {
         // SAFETY: as above; sixteen numbers are written, for which there is room.
-        unsafe { _mm512_storeu_ps(into.as_mut_ptr(), from) }
+        unsafe { _mm512_storeu_ps(into.as_mut_ptr().cast(), from) }
     }
 
     #[inline(always)]
@@ -208,11 +211,11 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn store(from: [__m256; 2], into: &mut [f32; 16]) {
+    fn store(from: [__m256; 2], into: &mut [MaybeUninit<f32>; 16]) {
         // SAFETY: as above; twice eight numbers are written, for which there is room.
         unsafe {
-            _mm256_storeu_ps(into.as_mut_ptr(), from[0]);
-            _mm256_storeu_ps(into[8..].as_mut_ptr(), from[1]);
+            _mm256_storeu_ps(into.as_mut_ptr().cast(), from[0]);
+            _mm256_storeu_ps(into[8..].as_mut_ptr().cast(), from[1]);
         }
     }
 
@@ -278,12 +281,22 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn store(from: [f32; 16], into: &mut [f32; 16]) {
-        *into = from;
+    fn store(from: [f32; 16], into: &mut [MaybeUninit<f32>; 16]) {
+        *into = from.map(MaybeUninit::new);
     }
 
     #[inline(always)]
     fn prefetch(_line: *const u8) {}
+}
+
+/// Numbers as a place to write to.
+#[inline(always)]
+pub(super) fn unwritten(numbers: &mut [f32; 16]) -> &mut [MaybeUninit<f32>; 16] {
+    // SAFETY: the layout is the same, and `Isa::store`, whose argument this is, leaves nothing unwritten.
+    #[allow(unsafe_code)]
+    unsafe {
+        &mut *ptr::from_mut(numbers).cast()
+    }
 }
 
 /// Sixteen vectors of sixteen numbers, rows and columns exchanged. Each of the four rounds moves every number from the eight-bit address (row,
@@ -351,7 +364,7 @@ mod tests {
             let mut rows = array::from_fn(|row| I::load(&self.0[row]));
             transpose::<I>(&mut rows);
             for (row, into) in rows.into_iter().zip(self.0) {
-                I::store(row, into);
+                I::store(row, unwritten(into));
             }
         }
     }

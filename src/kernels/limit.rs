@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use super::isa::{Isa, Work, dispatch};
+use super::isa::{Isa, Work, dispatch, unwritten};
 
 /// Chains of fused additions side by side that keep every unit busy, and leave room for two more vectors: of thirty-two registers, or of sixteen
 /// where a vector takes two.
@@ -48,7 +48,7 @@ fn add<I: Isa, const N: usize>(rounds: usize) {
     }
     for sum in sums {
         let mut numbers = [0.0; 16];
-        I::store(sum, &mut numbers);
+        I::store(sum, unwritten(&mut numbers));
         black_box(numbers);
     }
 }

@@ -1,5 +1,6 @@
 //! Products of row-major rows and packed weights.
 
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::isa::{Isa, Work, dispatch};
@@ -49,13 +50,40 @@ pub fn matmul_with(
     y: &mut [f32],
     mode: Mode,
 ) {
+    columns(
+        x,
+        weight,
+        beside,
+        0..weight.count(),
+        Out::rows(y, weight.outputs(), mode),
+    );
+}
+
+/// The same, into memory that nobody has to clear first.
+///
+/// # Panics
+/// If the shapes do not agree.
+pub fn product(x: &[f32], weight: &Panels, beside: Option<Beside<'_>>) -> Vec<f32> {
     let rows = rows_of(x, weight.inputs());
-    assert_eq!(y.len(), rows * weight.outputs());
-    // SAFETY: `y` is borrowed exclusively, and this is the only part of it.
+    fresh(rows, weight.outputs(), |out| {
+        columns(x, weight, beside, 0..weight.count(), out);
+    })
+}
+
+/// `rows` of `width` numbers, of which `fill` sets every one.
+fn fresh(rows: usize, width: usize, fill: impl FnOnce(Out<'_>)) -> Vec<f32> {
+    let mut y = Vec::with_capacity(rows * width);
+    fill(Out {
+        y: Shared::new(&mut y.spare_capacity_mut()[..rows * width]),
+        stride: width,
+        mode: Mode::Set,
+    });
+    // SAFETY: there is room for so many, and all were set.
     #[allow(unsafe_code)]
     unsafe {
-        matmul_part(x, weight, beside, 0..weight.count(), &Shared::new(y), mode);
+        y.set_len(rows * width);
     }
+    y
 }
 
 /// A product that is added to another: rows of `r` numbers, and a weight of `r` inputs in f32.
@@ -77,13 +105,22 @@ pub unsafe fn matmul_part(
     y: &Shared<'_>,
     mode: Mode,
 ) {
+    // SAFETY: only sums are written.
+    let y = unsafe { y.unwritten() };
+    let stride = weight.outputs();
+    columns(x, weight, beside, range, Out { y, stride, mode });
+}
+
+fn columns(
+    x: &[f32],
+    weight: &Panels,
+    beside: Option<Beside<'_>>,
+    range: Range<usize>,
+    out: Out<'_>,
+) {
     let depth = weight.inputs();
     let rows = rows_of(x, depth);
-    let out = Out {
-        y: *y,
-        stride: weight.outputs(),
-        mode,
-    };
+    assert!(out.y.len() >= rows * weight.outputs());
     let then = beside.map(|beside| narrow(beside, rows, weight.outputs(), range.start));
     match &weight.storage {
         Storage::F32(lanes) => run(packed(x, lanes, depth, &range), then, rows, range, out),
@@ -91,27 +128,20 @@ pub unsafe fn matmul_part(
     }
 }
 
-/// dx = dy·W, or dx += dy·W: the input gradient of [`matmul`], on this thread. The panels are transposed a few at a time, which costs
-/// one pass over the weight.
+/// dx = dy·W: the input gradient of [`matmul`], on this thread. The panels are transposed a few at a time, which costs one pass over
+/// the weight.
 ///
 /// # Shapes
-/// `dy`: `[n, outputs]`; `dx`: `[n, inputs]`; `beside`: `[n, r]` and a weight of `r` inputs and as many outputs as `weight` has inputs.
+/// `dy`: `[n, outputs]`; result `[n, inputs]`; `beside`: `[n, r]` and a weight of `r` inputs and as many outputs as `weight` has inputs.
 ///
 /// # Panics
 /// If the shapes do not agree.
-pub fn matmul_transposed(
-    dy: &[f32],
-    weight: &Panels,
-    beside: Option<Beside<'_>>,
-    dx: &mut [f32],
-    mode: Mode,
-) {
+pub fn product_transposed(dy: &[f32], weight: &Panels, beside: Option<Beside<'_>>) -> Vec<f32> {
     let rows = rows_of(dy, weight.outputs());
-    assert_eq!(dx.len(), rows * weight.inputs());
-    match &weight.storage {
-        Storage::F32(lanes) => turned(dy, weight, lanes, beside, dx, mode),
-        Storage::Bf16(lanes) => turned(dy, weight, lanes, beside, dx, mode),
-    }
+    fresh(rows, weight.inputs(), |out| match &weight.storage {
+        Storage::F32(lanes) => turned(dy, weight, lanes, beside, out),
+        Storage::Bf16(lanes) => turned(dy, weight, lanes, beside, out),
+    })
 }
 
 fn turned<L: Lanes>(
@@ -119,16 +149,14 @@ fn turned<L: Lanes>(
     weight: &Panels,
     lanes: &[L],
     beside: Option<Beside<'_>>,
-    dx: &mut [f32],
-    mode: Mode,
+    out: Out<'_>,
 ) {
     let (stride, depth) = (weight.inputs(), weight.outputs());
     let (rows, panels) = (rows_of(dy, depth), stride.div_ceil(WIDTH));
-    let y = Shared::new(dx);
     let mut scratch = vec![Full::ZERO; PANELS_AT_ONCE * depth.min(DEPTH_AT_ONCE)];
     for start in (0..depth).step_by(DEPTH_AT_ONCE) {
         let part = start..depth.min(start + DEPTH_AT_ONCE);
-        let mode = if start == 0 { mode } else { Mode::Add };
+        let mode = if start == 0 { Mode::Set } else { Mode::Add };
         let beside = beside.filter(|_| part.end == depth);
         for first in (0..panels).step_by(PANELS_AT_ONCE) {
             let range = first..panels.min(first + PANELS_AT_ONCE);
@@ -147,7 +175,7 @@ fn turned<L: Lanes>(
                 first: range.start,
             };
             let then = beside.map(|beside| narrow(beside, rows, stride, first));
-            run(factors, then, rows, range, Out { y, stride, mode });
+            run(factors, then, rows, range, Out { mode, ..out });
         }
     }
 }
@@ -201,14 +229,13 @@ impl<L: Lanes> Factors for Turned<'_, L> {
 /// aᵀb: a weight's gradient, on this thread. Both are read as they lie.
 ///
 /// # Shapes
-/// `a`: `[n, left]`; `b`: `[n, right]`; `product`: `[left, right]`.
+/// `a`: `[n, left]`; `b`: `[n, right]`; result `[left, right]`.
 ///
 /// # Panics
 /// If the shapes do not agree.
-pub fn matmul_across(a: &[f32], b: &[f32], [left, right]: [usize; 2], product: &mut [f32]) {
+pub fn product_across(a: &[f32], b: &[f32], [left, right]: [usize; 2]) -> Vec<f32> {
     let depth = rows_of(a, left);
-    assert!(b.len() == depth * right && product.len() == left * right);
-    let out = Out::rows(product, right, Mode::Set);
+    assert_eq!(b.len(), depth * right);
     let whole = right / WIDTH;
     let factors = |right, columns| Across {
         left: a,
@@ -217,14 +244,16 @@ pub fn matmul_across(a: &[f32], b: &[f32], [left, right]: [usize; 2], product: &
         columns,
         depth,
     };
-    run(factors(b, right), None, left, 0..whole, out);
-    if whole * WIDTH < right {
-        let mut last = vec![0.0; depth * WIDTH];
-        for (into, row) in last.chunks_mut(WIDTH).zip(b.chunks(right)) {
-            into[..right - whole * WIDTH].copy_from_slice(&row[whole * WIDTH..]);
-        }
-        run(factors(&last, WIDTH), None, left, whole..whole + 1, out);
+    let mut last = Vec::new();
+    for row in b.chunks(right).filter(|_| whole * WIDTH < right) {
+        last.extend_from_slice(&row[whole * WIDTH..]);
+        last.resize(last.len().next_multiple_of(WIDTH), 0.0);
     }
+    fresh(left, right, |out| {
+        run(factors(b, right), None, left, 0..whole, out);
+        let rest = whole..right.div_ceil(WIDTH);
+        run(factors(&last, WIDTH * rest.len()), None, left, rest, out);
+    })
 }
 
 fn rows_of(x: &[f32], width: usize) -> usize {
@@ -283,8 +312,8 @@ fn run<F: Factors>(
 /// Where the sums go.
 #[derive(Clone, Copy)]
 pub(super) struct Out<'a> {
-    /// Row-major.
-    pub y: Shared<'a>,
+    /// Row-major. Unless sums are added to it, it need not have been written.
+    pub y: Shared<'a, MaybeUninit<f32>>,
     /// Numbers in a row, and the end of its last panel.
     pub stride: usize,
     /// What becomes of those already there.
@@ -294,11 +323,10 @@ pub(super) struct Out<'a> {
 impl<'a> Out<'a> {
     /// Into rows of `stride` numbers.
     pub(super) fn rows(y: &'a mut [f32], stride: usize, mode: Mode) -> Self {
-        Self {
-            y: Shared::new(y),
-            stride,
-            mode,
-        }
+        // SAFETY: only sums are written.
+        #[allow(unsafe_code)]
+        let y = unsafe { Shared::new(y).unwritten() };
+        Self { y, stride, mode }
     }
 }
 
@@ -405,7 +433,7 @@ impl<F: Factors> Rows<'_, F> {
 impl Out<'_> {
     /// The numbers of a panel in a row; fewer than sixteen in the last.
     #[inline(always)]
-    fn at(&self, row: usize, column: usize) -> &mut [f32] {
+    fn at(&self, row: usize, column: usize) -> &mut [MaybeUninit<f32>] {
         let start = row * self.stride + column;
         let width = WIDTH.min(self.stride - column);
         // SAFETY: the columns of these panels are the caller's alone, and he takes one panel's at a time.
@@ -417,8 +445,10 @@ impl Out<'_> {
 
     #[inline(always)]
     fn load<I: Isa>(&self, row: usize, column: usize) -> I::Vector {
-        let from = self.at(row, column);
-        if let Ok(whole) = <&[f32; WIDTH]>::try_from(&*from) {
+        // SAFETY: to be added to, they were written.
+        #[allow(unsafe_code)]
+        let from = unsafe { self.at(row, column).assume_init_ref() };
+        if let Some(whole) = from.as_array() {
             return I::load(whole);
         }
         let mut numbers = [0.0; WIDTH];
@@ -429,10 +459,10 @@ impl Out<'_> {
     #[inline(always)]
     fn store<I: Isa>(&self, row: usize, column: usize, sums: I::Vector) {
         let into = self.at(row, column);
-        if let Ok(whole) = <&mut [f32; WIDTH]>::try_from(&mut *into) {
+        if let Some(whole) = into.as_mut_array() {
             return I::store(sums, whole);
         }
-        let mut numbers = [0.0; WIDTH];
+        let mut numbers = [MaybeUninit::uninit(); WIDTH];
         I::store(sums, &mut numbers);
         into.copy_from_slice(&numbers[..into.len()]);
     }
@@ -495,8 +525,7 @@ mod tests {
             let precision = if brief { Precision::Bf16 } else { Precision::F32 };
             let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
             let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), precision);
-            let mut dx = vec![1.0; rows * inputs];
-            matmul_transposed(&dy, &panels, None, &mut dx, Mode::Set);
+            let dx = product_transposed(&dy, &panels, None);
             let transposed: Vec<f32> = (0..inputs)
                 .flat_map(|input| weight.iter().skip(input).step_by(inputs).copied())
                 .collect();
@@ -511,8 +540,7 @@ mod tests {
             let outputs = DEPTH_AT_ONCE - 1 + beyond;
             let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
             let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
-            let mut dx = vec![1.0; rows * inputs];
-            matmul_transposed(&dy, &panels, None, &mut dx, Mode::Set);
+            let dx = product_transposed(&dy, &panels, None);
             let transposed: Vec<f32> = (0..inputs)
                 .flat_map(|input| weight.iter().skip(input).step_by(inputs).copied())
                 .collect();
@@ -526,14 +554,13 @@ mod tests {
             let (x, weight) = (numbers(rows * inputs, 7), numbers(inputs * outputs, 8));
             let (inner, narrow) = (numbers(rows * rank, 9), numbers(rank * outputs, 10));
             let beside = Panels::pack(&narrow, [rank, outputs], (1, rank), Precision::F32);
-            let mut y = vec![1.0; rows * outputs];
-            if transposed {
+            let y = if transposed {
                 let panels = Panels::pack(&weight, [outputs, inputs], (inputs, 1), Precision::F32);
-                matmul_transposed(&x, &panels, Some((&inner, &beside)), &mut y, Mode::Set);
+                product_transposed(&x, &panels, Some((&inner, &beside)))
             } else {
                 let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
-                matmul_with(&x, &panels, Some((&inner, &beside)), &mut y, Mode::Set);
-            }
+                product(&x, &panels, Some((&inner, &beside)))
+            };
             let second = plain(&inner, &narrow, rank);
             let exact: Vec<f64> = plain(&x, &weight, inputs).iter().zip(second).map(|(a, b)| a + b).collect();
             assert_close(&y, &exact, inputs + rank);
@@ -547,8 +574,7 @@ mod tests {
             let turned = |values: &[f32], width: usize| -> Vec<f32> {
                 (0..width).flat_map(|column| values.iter().skip(column).step_by(width).copied()).collect()
             };
-            let mut product = vec![1.0; left * right];
-            matmul_across(&a, &b, [left, right], &mut product);
+            let product = product_across(&a, &b, [left, right]);
             assert_close(&product, &plain(&turned(&a, left), &turned(&b, right), rows), rows);
         }
 

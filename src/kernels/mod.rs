@@ -91,6 +91,7 @@ mod gradients;
 mod isa;
 mod limit;
 mod matmul;
+mod memory;
 mod panels;
 mod pointwise;
 mod shared;
@@ -104,7 +105,7 @@ pub use exp::{exponentials, largest};
 pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use limit::fused_additions;
 pub use matmul::{
-    Beside, Mode, matmul, matmul_across, matmul_part, matmul_transposed, matmul_with,
+    Beside, Mode, matmul, matmul_part, matmul_with, product, product_across, product_transposed,
 };
 pub use panels::{Full, Panels, Precision, WIDTH};
 pub use pointwise::{gelu_tanh, layer_norm, rms_norm, rotate, swiglu};

@@ -7,7 +7,8 @@ use std::ops::Range;
 use std::thread;
 
 use super::cores;
-use super::isa::{Isa, Work, dispatch, transpose};
+use super::isa::{Isa, Work, dispatch, transpose, unwritten};
+use super::memory::Kept;
 
 /// Outputs in a panel: one AVX-512 register, or two of AVX2.
 pub const WIDTH: usize = 16;
@@ -117,8 +118,8 @@ pub struct Panels {
 
 #[derive(Debug, Clone)]
 pub(super) enum Storage {
-    F32(Vec<Full>),
-    Bf16(Vec<Brief>),
+    F32(Kept<Full>),
+    Bf16(Kept<Brief>),
 }
 
 impl Panels {
@@ -133,10 +134,11 @@ impl Panels {
         stride: (usize, usize),
         precision: Precision,
     ) -> Self {
-        Self::packed(weight, |&value| value, widths, stride, precision, 1)
+        Self::packed(weight, |&value| value, widths, stride, precision, false)
     }
 
-    /// The same by all cores, from numbers that may have another form, such as a file's bytes; `number` reads one. They are finite.
+    /// The same by all cores, for a weight that will stay, from numbers that may have another form, such as a file's bytes; `number` reads
+    /// one. They are finite.
     ///
     /// # Panics
     /// If `weight` is too short.
@@ -147,7 +149,7 @@ impl Panels {
         stride: (usize, usize),
         precision: Precision,
     ) -> Self {
-        Self::packed(weight, number, widths, stride, precision, cores())
+        Self::packed(weight, number, widths, stride, precision, true)
     }
 
     fn packed<E: Sync>(
@@ -156,14 +158,16 @@ impl Panels {
         [inputs, outputs]: [usize; 2],
         stride: (usize, usize),
         precision: Precision,
-        threads: usize,
+        will_stay: bool,
     ) -> Self {
+        let threads = if will_stay { cores() } else { 1 };
         let source = Source {
             weight,
             number,
             inputs,
             outputs,
             stride,
+            will_stay,
         };
         let storage = match precision {
             Precision::F32 => Storage::F32(source.packed(threads)),
@@ -229,8 +233,8 @@ impl Panels {
     /// Bytes that a product reads.
     pub fn bytes(&self) -> usize {
         match &self.storage {
-            Storage::F32(lanes) => size_of_val(lanes.as_slice()),
-            Storage::Bf16(lanes) => size_of_val(lanes.as_slice()),
+            Storage::F32(lanes) => size_of_val(&**lanes),
+            Storage::Bf16(lanes) => size_of_val(&**lanes),
         }
     }
 }
@@ -248,31 +252,29 @@ struct Source<'a, E, F> {
     inputs: usize,
     outputs: usize,
     stride: (usize, usize),
+    will_stay: bool,
 }
 
 impl<E: Sync, F: Fn(&E) -> f32 + Sync> Source<'_, E, F> {
-    fn packed<L: Lanes>(&self, threads: usize) -> Vec<L> {
+    fn packed<L: Lanes>(&self, threads: usize) -> Kept<L> {
         let count = self.outputs.div_ceil(WIDTH);
-        let length = count * self.inputs;
-        let mut lanes = Vec::with_capacity(length);
-        let room = &mut lanes.spare_capacity_mut()[..length];
         let least = MIN_SHARE.div_ceil((self.inputs * WIDTH).max(1));
         let share = count.div_ceil(threads).max(least).max(1);
-        if share >= count {
-            self.fill(0, room);
-        } else {
+        let fill = |room: &mut [MaybeUninit<L>]| {
+            if share >= count {
+                return self.fill(0, room);
+            }
             thread::scope(|scope| {
                 for (index, part) in room.chunks_mut(share * self.inputs).enumerate() {
                     scope.spawn(move || self.fill(index * share, part));
                 }
             });
-        }
-        // SAFETY: `fill` has written every one of the first `length` lanes, for which there is room.
+        };
+        // SAFETY: `fill` writes every lane of every panel.
         #[allow(unsafe_code)]
         unsafe {
-            lanes.set_len(length);
+            Kept::filled(count * self.inputs, self.will_stay, fill)
         }
-        lanes
     }
 
     /// Fills the panels from `first` on.
@@ -365,7 +367,7 @@ fn block<I: Isa, L: Lanes>(from: &[L; WIDTH], into: &mut [Full; WIDTH]) {
     let mut rows = array::from_fn(|row| from[row].vector::<I>());
     transpose::<I>(&mut rows);
     for (column, into) in rows.into_iter().zip(into) {
-        I::store(column, &mut into.0);
+        I::store(column, unwritten(&mut into.0));
     }
 }
 

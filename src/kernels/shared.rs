@@ -1,6 +1,7 @@
 //! A buffer that several threads write, each its own part.
 
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 
 /// A slice whose disjoint parts may be written by different threads at the same time.
@@ -25,6 +26,21 @@ unsafe impl<T: Send> Send for Shared<'_, T> {}
 // SAFETY: as above.
 #[allow(unsafe_code)]
 unsafe impl<T: Send + Sync> Sync for Shared<'_, T> {}
+
+impl<'a> Shared<'a> {
+    /// The same as a place to write to.
+    ///
+    /// # Safety
+    /// Nothing uninitialised may be written.
+    #[allow(unsafe_code)]
+    pub(super) unsafe fn unwritten(self) -> Shared<'a, MaybeUninit<f32>> {
+        Shared {
+            start: self.start.cast(),
+            length: self.length,
+            slice: PhantomData,
+        }
+    }
+}
 
 impl<'a, T> Shared<'a, T> {
     /// Of the whole slice.

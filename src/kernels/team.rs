@@ -247,6 +247,7 @@ impl Member<'_> {
     }
 
     /// This member for work that is its own, in which it waits for nobody.
+    #[must_use]
     pub fn alone(&self) -> Self {
         Self {
             index: 0,

@@ -12,7 +12,6 @@
 //! |---|---|---|---|
 //! | reward step, 4 pairs, 1024 tokens | 134 | 4.5 | 4.6 |
 //! | the same | 100 | 6.0 | 5.8 |
-//! | PPO iteration, 8 rows of 32 + 64 tokens, 4 epochs | 132 | 22.9 | 25.4 |
 
 use std::hint::black_box;
 use std::thread;

@@ -150,9 +150,17 @@ impl LayerCache {
         )
     }
 
-    fn keep_rows(&mut self, rows: &Tensor<1, Int>) {
-        for slot in [&mut self.keys, &mut self.values] {
-            *slot = slot.take().map(|tensor| tensor.select(0, rows.clone()));
+    /// Copies the first `time` slots of the given rows to new tensors with `capacity` slots.
+    fn keep_rows(&mut self, rows: &Tensor<1, Int>, time: usize, capacity: usize) {
+        for store in [&mut self.keys, &mut self.values] {
+            let Some(whole) = store.take() else { continue };
+            let used = whole.narrow(2, 0, time).select(0, rows.clone());
+            let [batch, heads, _, width] = used.dims();
+            *store = Some(Tensor::zeros(
+                [batch, heads, capacity, width],
+                &used.device(),
+            ));
+            let _ = write(store, 0, used);
         }
     }
 }
@@ -231,23 +239,25 @@ impl KvCache {
         start
     }
 
-    /// Keeps only the given rows, in that order: finished rows leave the batch.
-    pub fn keep_rows(&mut self, rows: &[usize], device: &Device) {
+    /// Makes `rows` the cache's rows, with room for `capacity` tokens: finished rows leave the batch, a prompt's row becomes
+    /// those of its samples. The one place where the cache is copied.
+    ///
+    /// # Panics
+    /// If the tokens so far exceed the capacity.
+    pub fn keep_rows(&mut self, rows: &[usize], capacity: usize, device: &Device) {
+        let time = self.tokens.time;
+        assert!(time <= capacity, "the cache is full");
+        self.capacity = capacity;
         let index = super::tokens::indices(rows.iter().copied(), device);
         for layer in &mut self.layers {
-            layer.keep_rows(&index);
+            layer.keep_rows(&index, time, capacity);
         }
-        let time = self.tokens.time;
         let pick = |row: &usize| row * time..(row + 1) * time;
+        let ids = |row| self.tokens.ids[pick(row)].iter().copied();
+        let mask = |row| self.tokens.mask[pick(row)].iter().copied();
         self.tokens = TokenBatch {
-            ids: rows
-                .iter()
-                .flat_map(|r| self.tokens.ids[pick(r)].to_vec())
-                .collect(),
-            mask: rows
-                .iter()
-                .flat_map(|r| self.tokens.mask[pick(r)].to_vec())
-                .collect(),
+            ids: rows.iter().flat_map(ids).collect(),
+            mask: rows.iter().flat_map(mask).collect(),
             batch: rows.len(),
             time,
         };

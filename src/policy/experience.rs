@@ -11,8 +11,9 @@ use crate::model::workers::share_out;
 use crate::model::{Decoder, TokenBatch};
 
 use super::actor_critic::ActorCritic;
+use super::behaviour::Behaviour;
 use super::kept;
-use super::lm_head::{self, Targets};
+use super::lm_head::{self, TargetLogprobs, Targets};
 
 /// Ragged rows, one per episode.
 pub type Rows = Vec<Vec<f32>>;
@@ -31,7 +32,7 @@ pub struct EpisodeTokens {
 /// What the networks say about the response tokens of a rollout, before any update.
 #[derive(Debug, Clone, Default)]
 pub struct Measured {
-    /// log π(a|s) by the trainer's own forward pass.
+    /// log π(a|s) by the policy that drew the tokens.
     pub logprobs: Rows,
     /// log π_ref(a|s).
     pub ref_logprobs: Rows,
@@ -41,6 +42,8 @@ pub struct Measured {
     pub entropies: Rows,
     /// The policy's residual stream at its first trained layer, `[tokens · hidden]` of each episode; empty rows where every layer is trained.
     pub residuals: Rows,
+    /// Log-probabilities and entropies are the sampler's, and so are the states under a value head on the policy.
+    pub by_sampler: bool,
 }
 
 impl EpisodeTokens {
@@ -57,6 +60,7 @@ impl Measured {
         self.values.extend(other.values);
         self.entropies.extend(other.entropies);
         self.residuals.extend(other.residuals);
+        self.by_sampler = other.by_sampler;
     }
 
     /// Undoes a sort: row `i` goes to place `order[i]`.
@@ -74,6 +78,7 @@ impl Measured {
             values: unsorted(self.values),
             entropies: unsorted(self.entropies),
             residuals: unsorted(self.residuals),
+            by_sampler: self.by_sampler,
         }
     }
 }
@@ -132,11 +137,13 @@ pub fn pack(episodes: &[&EpisodeTokens]) -> (TokenBatch, Targets) {
     (tokens, targets)
 }
 
-/// Forward passes of policy, reference and critic over a rollout, `microbatch` episodes at a time.
+/// Forward passes of policy, reference and critic over a rollout, `microbatch` episodes at a time; not of the policy's trained layers where
+/// the sampler has told what they would say.
 pub fn measure(
     model: &ActorCritic,
     reference: &Decoder,
     episodes: &[EpisodeTokens],
+    behaviour: Option<&Behaviour>,
     temperature: f64,
     microbatch: usize,
 ) -> Measured {
@@ -146,7 +153,8 @@ pub fn measure(
     let tokens = |row: &usize| episodes[*row].tokens();
     let part = |part: &[usize]| {
         let episodes: Vec<&EpisodeTokens> = part.iter().map(|&row| &episodes[row]).collect();
-        measure_part(model, reference, &episodes, temperature)
+        let told = behaviour.map(|behaviour| behaviour.of(part, &device));
+        measure_part(model, reference, &episodes, told, temperature)
     };
     let mut measured = Measured::default();
     for chunk in order.chunks(microbatch) {
@@ -161,14 +169,18 @@ fn measure_part(
     model: &ActorCritic,
     reference: &Decoder,
     episodes: &[&EpisodeTokens],
+    told: Option<(TargetLogprobs, Tensor<2>)>,
     temperature: f64,
 ) -> Measured {
     let (tokens, targets) = pack(episodes);
+    let by_sampler = told.is_some();
     let constant = model.policy.constant_layers();
     let pass = model.policy.begin(&tokens, constant);
-    let hidden = model.policy.finish(pass.clone(), &tokens);
-    let states = targets.states(hidden);
-    let known = lm_head::logprobs(&model.policy, &states, &targets.labels, temperature);
+    let (known, states) = told.unwrap_or_else(|| {
+        let states = targets.states(model.policy.finish(pass.clone(), &tokens));
+        let logprobs = lm_head::logprobs(&model.policy, &states, &targets.labels, temperature);
+        (logprobs, states)
+    });
     let values = model.values(&pass, &tokens, &targets, states).into_data();
     let ref_hidden = if reference.shares(&model.policy, constant) {
         reference.finish(pass.clone(), &tokens)
@@ -184,6 +196,7 @@ fn measure_part(
         values: rows(&values.iter::<f32>().collect::<Vec<_>>(), &lengths),
         entropies: rows(&known.entropies, &lengths),
         residuals: kept::keep(&pass, &tokens),
+        by_sampler,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Training a policy: supervised fine-tuning, and PPO against a reward model.
 
 pub mod actor_critic;
+pub mod behaviour;
 pub mod best;
 pub mod config;
 pub mod experience;

@@ -4,7 +4,8 @@
 //! arXiv:2009.01325; details as in Huang et al. 2024, arXiv:2403.17031. Departures:
 //!
 //! 1. Losses are sums over real tokens, so microbatches add up exactly.
-//! 2. Old log-probabilities come from the trainer's own forward pass; the sampler's are only compared with them.
+//! 2. On the CPU old log-probabilities, and the states under a value head on the policy, are the sampler's, as eq. 6 of Schulman et al.
+//!    has it; elsewhere the trainer's forward pass says them. The difference of the two is measured in every step.
 //! 3. A non-finite loss or gradient skips its update, and after several in a row the job goes back to its last checkpoint.
 
 use std::time::Instant;
@@ -23,6 +24,7 @@ use crate::model::{Decoder, Scorer, Tokenizer};
 use crate::run::nonfinite::NonFinite;
 
 use super::actor_critic::ActorCritic;
+use super::behaviour::Behaviour;
 use super::config::{self, PpoConfig};
 use super::experience::{Experience, Measured, Shaping, measure};
 use super::ppo_report::{StepReport, Timing};
@@ -98,7 +100,7 @@ impl<'a> Ppo<'a> {
         let prompts = prompts_of_step(world.prompts, config.batch_size, self.step, config.seed);
         let sampler = self.model.policy.sampler();
         let sample = self.step as u64;
-        let episodes = rollout(
+        let mut episodes = rollout(
             &sampler,
             world.tokenizer,
             &prompts,
@@ -110,13 +112,14 @@ impl<'a> Ppo<'a> {
         drop(sampler);
         let sampled = started.elapsed();
 
-        // 2. Log-probabilities of policy and reference, and values, before any update.
+        // 2. Log-probabilities of policy and reference, and values, before any update: the policy's as the sampler knows them.
         let tokens: Vec<_> = episodes.iter().map(|e| e.tokens.clone()).collect();
         let microbatch = config.per_device_train_batch_size;
         let measured = measure(
             &self.model,
             &self.reference,
             &tokens,
+            Behaviour::take(&mut episodes).as_ref(),
             config.temperature,
             microbatch,
         );

@@ -16,6 +16,7 @@ use crate::run::exact;
 use crate::run::metrics::{MetricsError, MetricsLog};
 use crate::run::nonfinite::NonFinite;
 
+use super::behaviour::Behaviour;
 use super::best::Best;
 use super::experience::measure;
 use super::ppo::{Ppo, World, sequence_kl};
@@ -209,7 +210,7 @@ fn evaluate(
         observer: job.observer,
     };
     let (tokenizer, sampling, scorer) = (world.tokenizer, world.sampling, world.scorer);
-    let episodes = rollout(
+    let mut episodes = rollout(
         &policy,
         tokenizer,
         &prompts,
@@ -223,7 +224,14 @@ fn evaluate(
         ppo.config.temperature,
         ppo.config.per_device_train_batch_size,
     );
-    let measured = measure(&ppo.model, &ppo.reference, &tokens, temperature, microbatch);
+    let measured = measure(
+        &ppo.model,
+        &ppo.reference,
+        &tokens,
+        Behaviour::take(&mut episodes).as_ref(),
+        temperature,
+        microbatch,
+    );
     if record {
         let kl = sequence_kl(&measured);
         write_samples(job.samples, ppo.step, true, &episodes, Some(&kl))?;

@@ -141,7 +141,7 @@ impl StepReport {
             },
             kl_coef: ppo.controller.kl_coef(),
             entropy: token_mean(&measured.entropies),
-            sampler_mismatch: sampler_mismatch(episodes, measured),
+            sampler_mismatch: sampler_mismatch(episodes, measured, updates),
             off_policy_sampling: ppo.config.top_p < 1.0 || ppo.config.top_k > 0,
             policy_loss: mean(updates.iter().map(|u| u.policy_loss)),
             value_loss: mean(updates.iter().map(|u| u.value_loss)),
@@ -233,7 +233,21 @@ fn kl_penalty(ppo: &Ppo<'_>, measured: &Measured) -> f64 {
     -ppo.controller.kl_coef() * nats
 }
 
-fn sampler_mismatch(episodes: &[Episode<'_>], measured: &Measured) -> f64 {
+/// Mean |log-probability by the sampler − by the trainer|, in nats. Where a rollout has the sampler's only, the trainer's are those of the
+/// first minibatch of the first epoch, the one forward pass that comes before any weight has changed: the whole rollout if
+/// `num_mini_batches` is 1.
+fn sampler_mismatch(
+    episodes: &[Episode<'_>],
+    measured: &Measured,
+    updates: &[UpdateReport],
+) -> f64 {
+    if measured.by_sampler {
+        return mean(
+            updates
+                .first()
+                .map(|first| first.policy.mean_absolute_log_ratio()),
+        );
+    }
     let pairs = episodes.iter().zip(&measured.logprobs);
     mean(pairs.flat_map(|(episode, row)| {
         episode

@@ -11,7 +11,7 @@ use rand_chacha::ChaCha8Rng;
 use thiserror::Error as ThisError;
 
 use crate::generate::answer::{AnswerError, prompt_ids};
-use crate::generate::engine::{self, Listener, Request, Settings};
+use crate::generate::engine::{self, Listener, Request, Settings, Trace};
 use crate::generate::sampler::SamplerConfig;
 use crate::model::{Decoder, LanguageModel, PromptInput, ScoreRequest, Scorer, Tokenizer};
 
@@ -91,6 +91,8 @@ pub struct Episode<'a> {
     pub tokens: EpisodeTokens,
     /// The sampler's own log-probabilities.
     pub sampler_logprobs: Vec<f32>,
+    /// What else it knows, if [`Sampling::trace`] asks for it.
+    pub trace: Option<Trace>,
     /// The answer without its end token.
     pub response: String,
     /// From the reward model.
@@ -106,6 +108,8 @@ pub struct Sampling {
     pub stop_ids: Vec<u32>,
     /// Rows decoded together.
     pub batch_size: usize,
+    /// Keep what the sampler knows of its tokens, for a [`Behaviour`](super::behaviour::Behaviour).
+    pub trace: bool,
 }
 
 /// Samples one answer to each prompt and scores it. `sample` numbers the draw: other numbers give other answers.
@@ -132,6 +136,7 @@ pub fn rollout<'a>(
         sampler: &sampling.sampler,
         stop_ids: &sampling.stop_ids,
         batch_size: sampling.batch_size,
+        trace: sampling.trace,
     };
     let completions = engine::generate(policy, &requests, settings, listener);
     let completions = completions.map_err(AnswerError::from)?;
@@ -143,11 +148,11 @@ pub fn rollout<'a>(
             finished: completion.stopped(),
             response: completion.ids,
         };
-        let sampler_logprobs = completion.logprobs;
         episodes.push(Episode {
             prompt,
             tokens,
-            sampler_logprobs,
+            sampler_logprobs: completion.logprobs,
+            trace: completion.trace,
             response,
             score: 0.0,
         });

@@ -96,17 +96,11 @@ pub fn compare(setup: &Setup<'_>, prompts: &[Prompt]) -> Result<Comparison, Roll
         .as_ref()
         .ok_or(RolloutError::NoPrompts)?;
     let all: Vec<&Prompt> = prompts.iter().collect();
-    let answer = |policy| {
-        rollout(
-            policy,
-            tokenizer,
-            &all,
-            setup.sampling,
-            0,
-            setup.scorer,
-            &mut (),
-        )
+    let sampling = Sampling {
+        trace: false,
+        ..setup.sampling.clone()
     };
+    let answer = |policy| rollout(policy, tokenizer, &all, &sampling, 0, setup.scorer, &mut ());
     let (old, new) = (answer(setup.before)?, answer(setup.after)?);
     let judged = |episodes: &[Episode<'_>]| -> Vec<f64> {
         episodes

@@ -211,6 +211,7 @@ pub fn sampling(
         sampler,
         stop_ids,
         batch_size: config.batch_size.min(64),
+        trace: true,
     })
 }
 

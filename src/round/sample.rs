@@ -84,6 +84,7 @@ pub fn sample(
         sampler: &sampler,
         stop_ids: tokenizer.stop_ids(),
         batch_size: config.batch_size,
+        trace: false,
     };
     let checkpoint = model.text.weights_sha256()?;
     let checkpoint = checkpoint.and_then(|hash| hash.parse().ok());

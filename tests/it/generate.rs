@@ -48,6 +48,7 @@ fn run(
         sampler,
         stop_ids,
         batch_size,
+        trace: false,
     };
     let ours = generate(decoder, requests, settings, &mut ());
     let burns = batched::generate(decoder, requests, settings, &mut ());
@@ -171,6 +172,7 @@ fn in_our_decoder_neighbours_do_not_change_one_bit() {
                 sampler: &sampler,
                 stop_ids: &[7, 8, 9],
                 batch_size,
+                trace: false,
             };
             generate(&decoder, requests, settings, &mut ()).unwrap()
         };
@@ -345,6 +347,7 @@ fn a_listener_hears_every_token_and_can_stop_the_work() {
         sampler: &sampler,
         stop_ids: &[7, 8],
         batch_size: 2,
+        trace: false,
     };
     let mut all = Recorder::default();
     let answers = generate(&decoder, &requests, settings, &mut all).unwrap();

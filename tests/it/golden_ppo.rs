@@ -113,6 +113,7 @@ impl Case {
             &self.model,
             &self.reference,
             &self.episodes,
+            None,
             self.number("temperature"),
             4,
         )

@@ -91,6 +91,7 @@ fn optional_smollm2_predicts_and_continues_as_in_transformers() {
         sampler: &sampler,
         stop_ids: tokenizer.stop_ids(),
         batch_size: 8,
+        trace: false,
     };
     let answers = generate(&model.decoder, &requests, settings, &mut ()).unwrap();
     for (golden, answer) in golden.prompts.iter().zip(&answers) {

@@ -7,6 +7,7 @@
 
 mod architecture;
 mod bad_input;
+mod behaviour;
 mod bench;
 mod chat_template;
 mod cli_config;

@@ -1,20 +1,29 @@
-//! The GPU path computes what the CPU computes: one forward pass, one gradient, one PPO update of llama-tiny.
+//! The GPU path computes what the CPU computes: one forward pass, one gradient, one PPO update, some answers of llama-tiny.
 //!
 //! Kernels are compiled and tuned on first use, a minute's work in software: one small case, on purpose. Without an
 //! adapter the test says so and passes, unless `RLHF_REQUIRE_WGPU` is set.
 
+use std::sync::OnceLock;
+
 use burn::tensor::{Device, Tensor};
 use rlhf::device::{DeviceChoice, cpu};
-use rlhf::model::{GradientMap, TokenBatch};
+use rlhf::generate::{Completion, FinishReason, Request, SamplerConfig, Settings, generate};
+use rlhf::model::{GradientMap, LanguageModel, TokenBatch};
 use rlhf::policy::experience::Rows;
 use rlhf::policy::lm_head::{self, Targets};
 
+use crate::golden_model::fixture;
 use crate::golden_ppo::Case;
 
 const TOLERANCE: f64 = 1e-3;
 
-/// The GPU, or why there is none.
+/// The GPU, which a process opens once, or why there is none.
 fn gpu() -> Option<Device> {
+    static GPU: OnceLock<Option<Device>> = OnceLock::new();
+    GPU.get_or_init(open_gpu).clone()
+}
+
+fn open_gpu() -> Option<Device> {
     match DeviceChoice::Wgpu(0).open() {
         Ok(chosen) => {
             println!("{}", chosen.name);
@@ -113,4 +122,50 @@ fn forward_gradient_and_ppo_update_agree_with_the_cpu() {
     };
     let moved = moved(&expected_after.logprobs, &expected.logprobs);
     assert!(f64::from(moved) > 3.0 * TOLERANCE, "moved only by {moved}");
+}
+
+/// Ten samples of three prompts, in batches of which some rows end early and others leave the cache.
+fn answers(name: &str, device: &Device, sampler: &SamplerConfig) -> Vec<Completion> {
+    let prompts: [&[u32]; 3] = [&[5, 17, 80, 33], &[9], &[61, 62, 63, 64, 65, 66, 67]];
+    let request = |index: usize| Request {
+        prompt: prompts[index % 3].to_vec(),
+        key: (index % 3) as u64,
+        sample: (index / 3) as u64,
+    };
+    let requests: Vec<Request> = (0..10).map(request).collect();
+    let settings = Settings {
+        sampler,
+        stop_ids: &[7, 8, 9, 10, 11, 12],
+        batch_size: 6,
+        trace: false,
+    };
+    let model = LanguageModel::load(&fixture(name), device).unwrap();
+    generate(&model.decoder, &requests, settings, &mut ()).unwrap()
+}
+
+#[test]
+fn a_seed_gives_the_answers_of_the_cpu() {
+    let Some(device) = gpu() else { return };
+    for (name, top_k, top_p) in [("llama-tiny", 0, 1.0), ("gpt2-tiny", 20, 0.9)] {
+        let sampler = SamplerConfig {
+            temperature: 0.8,
+            top_k,
+            top_p,
+            max_new_tokens: 12,
+            seed: 3,
+            ..SamplerConfig::default()
+        };
+        let ours = answers(name, &device, &sampler);
+        let expected = answers(name, &cpu().device, &sampler);
+        let stopped = |c: &&Completion| c.finish_reason == FinishReason::Stop;
+        let early = expected.iter().filter(stopped).count();
+        assert!((1..10).contains(&early), "{name}: {early} of 10 end early");
+        for (ours, expected) in ours.iter().zip(&expected) {
+            assert_eq!(ours.ids, expected.ids, "{name}");
+            assert_eq!(ours.finish_reason, expected.finish_reason, "{name}");
+            for (a, b) in ours.logprobs.iter().zip(&expected.logprobs) {
+                assert!(f64::from(a - b).abs() < TOLERANCE, "{name}: {a} {b}");
+            }
+        }
+    }
 }

@@ -7,14 +7,12 @@
 
 use std::ops::Range;
 
-use crate::kernels::{
-    Member, Mode, Shared, WIDTH, attend, gelu_tanh, layer_norm, matmul, matmul_part, rms_norm,
-    rotate, swiglu,
-};
-use crate::model::config::Activation;
-
+use super::activation::activate;
 use super::cache::SharedCache;
 use super::weights::{Layer, Normalisation, Projection, Weights};
+use crate::kernels::{
+    Member, Mode, Shared, WIDTH, attend, layer_norm, matmul, matmul_part, rms_norm, rotate,
+};
 
 /// A token to run through the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +35,8 @@ pub(super) struct Workspace {
     adapted: Vec<Vec<f32>>,
     cos: Vec<f32>,
     sin: Vec<f32>,
+    /// Of the wanted tokens, after the final norm.
+    pub states: Vec<f32>,
     pub logits: Vec<f32>,
 }
 
@@ -69,6 +69,7 @@ impl Workspace {
             adapted: vec![vec![0.0; rows * weights.widest_adapter()]; 3],
             cos: angles().map(|angle| angle.cos() as f32).collect(),
             sin: angles().map(|angle| angle.sin() as f32).collect(),
+            states: vec![0.0; wanted * weights.hidden],
             logits: vec![0.0; wanted * weights.vocabulary],
         }
     }
@@ -108,6 +109,7 @@ impl Workspace {
                 .collect(),
             cos: &self.cos,
             sin: &self.sin,
+            states: Shared::new(&mut self.states),
             logits: Shared::new(&mut self.logits),
         }
     }
@@ -135,13 +137,15 @@ pub(super) struct Pass<'a> {
     pub(super) adapted: Vec<Shared<'a>>,
     pub(super) cos: &'a [f32],
     pub(super) sin: &'a [f32],
+    /// Hidden states of the wanted tokens.
+    pub(super) states: Shared<'a>,
     pub(super) logits: Shared<'a>,
 }
 
 // SAFETY of every block below: a part is written by the member whose row, head or panel it is, and read by others only after a wait;
 // `Member::share` and the panels' columns don't overlap.
 #[allow(unsafe_code)]
-impl<'a> Pass<'a> {
+impl Pass<'_> {
     /// What one member does. When all have returned, the logits are in the workspace.
     pub(super) fn run(&self, member: Member<'_>) {
         match self.own_rows(member) {
@@ -368,7 +372,7 @@ impl<'a> Pass<'a> {
         let width = self.weights.hidden;
         for index in member.share(self.wanted.len()) {
             let x = unsafe { self.x.seen(span(self.wanted[index] - self.first, width)) };
-            let y = unsafe { self.normed.part(span(index, width)) };
+            let y = unsafe { self.states.part(span(index, width)) };
             normalise(&self.weights.final_norm, x, y);
         }
         member.wait();
@@ -376,7 +380,7 @@ impl<'a> Pass<'a> {
         let panels = member.share(head.count());
         unsafe {
             matmul_part(
-                self.normed.seen(states),
+                self.states.seen(states),
                 head,
                 None,
                 panels,
@@ -417,24 +421,6 @@ fn normalise(norm: &Normalisation, x: &[f32], y: &mut [f32]) {
         Some(bias) => layer_norm(x, &norm.weight, bias, norm.epsilon, y),
         None => rms_norm(x, &norm.weight, norm.epsilon, y),
     }
-}
-
-/// gate ← activation(gate), times `up` if there is one.
-fn activate(activation: Activation, gate: &mut [f32], up: Option<&[f32]>) {
-    match (activation, up) {
-        (Activation::Silu, Some(up)) => return swiglu(gate, up),
-        (Activation::Silu, None) => swiglu(gate, &vec![1.0; gate.len()]),
-        (Activation::GeluTanh, _) => gelu_tanh(gate),
-        (Activation::Gelu, _) => gate.iter_mut().for_each(|x| *x = gelu(*x)),
-        (Activation::Relu, _) => gate.iter_mut().for_each(|x| *x = x.max(0.0)),
-    }
-    let up = up.unwrap_or_default();
-    gate.iter_mut().zip(up).for_each(|(gate, up)| *gate *= up);
-}
-
-/// x Φ(x): Hendrycks & Gimpel 2016, arXiv:1606.08415.
-fn gelu(x: f32) -> f32 {
-    0.5 * x * (1.0 + libm::erff(x * std::f32::consts::FRAC_1_SQRT_2))
 }
 
 /// Where each slot's tokens stand.

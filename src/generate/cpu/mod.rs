@@ -5,6 +5,7 @@
 //! has read already is copied from there. All of it changes only the speed: a row's numbers do not depend on its neighbours
 //! (see [`kernels`](crate::kernels)), and every request has random numbers of its own.
 
+mod activation;
 mod cache;
 mod forward;
 mod rows;
@@ -99,7 +100,9 @@ fn run(
         } else {
             team.run(|member| pass.run(member));
         }
-        let drawn = schedule.draw(&mut team, &samplers, &workspace.logits, weights.vocabulary);
+        let logits = workspace.logits.chunks(weights.vocabulary);
+        let wanted = logits.zip(workspace.states.chunks(weights.hidden));
+        let drawn = schedule.draw(&mut team, &samplers, wanted);
         schedule.take(drawn, listener)?;
     }
     Ok(schedule.finished())

@@ -40,6 +40,7 @@ impl<'a> Pass<'a> {
             adapted: parts(&self.adapted),
             cos: self.cos,
             sin: self.sin,
+            states: self.states.within(spans(&wanted, self.weights.hidden)),
             logits: self.logits.within(spans(&wanted, self.weights.vocabulary)),
         }
     }

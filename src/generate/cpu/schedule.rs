@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use rand_chacha::ChaCha8Rng;
 
 use crate::generate::engine::{
-    Completion, FinishReason, GenerateError, Listener, Request, Settings,
+    Completion, FinishReason, GenerateError, Listener, Request, Settings, Trace,
 };
 use crate::generate::sampler::{Sampler, stream};
 use crate::kernels::{Member, Team};
@@ -30,6 +30,7 @@ struct Row<'a> {
     rng: ChaCha8Rng,
     ids: Vec<u32>,
     logprobs: Vec<f32>,
+    trace: Option<Trace>,
 }
 
 /// What is known already of a prompt.
@@ -209,28 +210,32 @@ impl<'a> Schedule<'a> {
             rng: stream(self.settings.sampler.seed, *key, *sample),
             ids: Vec::new(),
             logprobs: Vec::new(),
+            trace: self.settings.trace.then(Trace::default),
         }
     }
 
-    /// Draws the next token of each wanted row, in their order.
-    pub(super) fn draw(
+    /// Draws the next token of each wanted row, in their order; `outputs` are these rows' logits and hidden states.
+    pub(super) fn draw<'o>(
         &mut self,
         team: &mut Team,
         samplers: &[Mutex<Sampler>],
-        logits: &[f32],
-        vocabulary: usize,
+        outputs: impl Iterator<Item = (&'o [f32], &'o [f32])> + Send,
     ) -> Vec<Draw> {
         let slots: Vec<usize> = self.wanted.iter().map(|&at| self.tokens[at].slot).collect();
         let rows = self.slots.iter_mut().enumerate();
         let rows = rows.filter(|(slot, _)| slots.contains(slot));
         let rows = rows.filter_map(|(_, row)| row.as_mut());
-        let work = Mutex::new(rows.zip(logits.chunks(vocabulary)).enumerate());
+        let work = Mutex::new(rows.zip(outputs).enumerate());
         let next = || lock(&work).next();
         let drawn = Mutex::new(Vec::new());
         let draw = |member: Member<'_>| {
             let mut sampler = lock(&samplers[member.index]);
-            while let Some((index, (row, logits))) = next() {
+            while let Some((index, (row, (logits, state)))) = next() {
                 let token = sampler.draw(logits, &mut row.rng);
+                if let Some(trace) = &mut row.trace {
+                    trace.entropies.push(sampler.entropy(logits));
+                    trace.states.extend_from_slice(state);
+                }
                 lock(&drawn).push((index, token.map_err(GenerateError::from)));
             }
         };
@@ -278,6 +283,7 @@ impl<'a> Schedule<'a> {
             ids: row.ids,
             logprobs: row.logprobs,
             finish_reason,
+            trace: row.trace,
         });
         self.finished += 1;
         listener.finished(self.finished, self.done.len());

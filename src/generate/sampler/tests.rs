@@ -67,6 +67,25 @@ fn log_probabilities_are_of_the_whole_distribution_at_the_temperature() {
     }
 }
 
+/// −Σ p·ln p of softmax(LOGITS / T), in Python's floats.
+#[test]
+fn the_entropy_is_of_the_whole_distribution_at_the_temperature() {
+    for (temperature, expected) in [(1.0, 1.964_118_1), (0.7, 1.719_318_3), (2.0, 2.287_522)] {
+        let mut sampler = sampler(temperature, 2, 0.9);
+        sampler.draw(&LOGITS, &mut stream(1, 2, 3)).unwrap();
+        let entropy = sampler.entropy(&LOGITS);
+        assert!((entropy - expected).abs() < 1e-6, "{entropy} {expected}");
+    }
+}
+
+/// The entropy of odds e : 1.
+#[test]
+fn a_token_without_weight_adds_nothing_to_the_entropy() {
+    let (mut sampler, logits) = (sampler(1.0, 0, 1.0), [1.0, 2.0, f32::NEG_INFINITY]);
+    sampler.draw(&logits, &mut stream(1, 2, 3)).unwrap();
+    assert!((sampler.entropy(&logits) - 0.582_203_1).abs() < 1e-6);
+}
+
 #[test]
 fn draws_are_as_frequent_as_the_distribution_says() {
     let mut sampler = sampler(0.7, 0, 1.0);

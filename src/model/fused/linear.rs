@@ -10,7 +10,7 @@ use burn::tensor::Tensor;
 use super::{Rule, Values, apply};
 use crate::device::Cpu;
 use crate::kernels::{
-    Beside, Mode, Panels, Precision, matmul_across, matmul_transposed, matmul_with,
+    Beside, Mode, Panels, Precision, matmul_with, product, product_across, product_transposed,
 };
 use crate::model::linear::Layout;
 use crate::model::lora::Lora;
@@ -56,7 +56,7 @@ pub fn linear(
     match lora {
         None => apply([x.into()], |[x]| {
             let y = dense(&x, &weight, None, bias.as_ref());
-            (y.into_values(), Frozen(weight))
+            (y, Frozen(weight))
         }),
         Some(lora) => {
             let inputs = [x.into(), lora.a.clone().into(), lora.b.clone().into()];
@@ -69,33 +69,17 @@ pub fn linear(
     }
 }
 
-struct Product {
-    values: Vec<f32>,
-    shape: [usize; 2],
-}
-
-impl Product {
-    fn into_values(self) -> Values {
-        Values::new(self.values, &self.shape)
-    }
-}
-
-fn dense(
-    x: &Values,
-    weight: &Panels,
-    beside: Option<Beside<'_>>,
-    bias: Option<&Values>,
-) -> Product {
+fn dense(x: &Values, weight: &Panels, beside: Option<Beside<'_>>, bias: Option<&Values>) -> Values {
     let (x, outputs) = (x.as_slice(), weight.outputs());
     let rows = x.len() / weight.inputs();
-    let (values, mode) = match bias {
-        Some(bias) => (bias.as_slice().repeat(rows), Mode::Add),
-        None => (vec![0.0; rows * outputs], Mode::Set),
+    let y = if let Some(bias) = bias {
+        let mut y = bias.as_slice().repeat(rows);
+        matmul_with(x, weight, beside, &mut y, Mode::Add);
+        y
+    } else {
+        product(x, weight, beside)
     };
-    let shape = [rows, outputs];
-    let mut y = Product { values, shape };
-    matmul_with(x, weight, beside, &mut y.values, mode);
-    y
+    Values::new(y, &[rows, outputs])
 }
 
 #[derive(Debug, Clone)]
@@ -103,7 +87,7 @@ struct Frozen(Arc<Panels>);
 
 impl Rule<1> for Frozen {
     fn gradients(&self, dy: Values, [wanted]: [bool; 1]) -> [Option<Values>; 1] {
-        [wanted.then(|| input_gradient(&dy, &self.0, None).into_values())]
+        [wanted.then(|| input_gradient(&dy, &self.0, None))]
     }
 }
 
@@ -113,17 +97,14 @@ impl Rule<1> for Frozen {
 /// `dy`: `[n, out]`, without autodiff; result `[n, in]`.
 pub fn transposed(dy: Tensor<2>, weight: &Panels) -> Tensor<2> {
     let dy = super::Input::from(dy).values;
-    let dx = input_gradient(&dy, weight, None).into_values();
+    let dx = input_gradient(&dy, weight, None);
     Tensor::from_primitive::<Cpu>(dx.0)
 }
 
-fn input_gradient(dy: &Values, weight: &Panels, beside: Option<Beside<'_>>) -> Product {
-    let (dy, inputs) = (dy.as_slice(), weight.inputs());
-    let rows = dy.len() / weight.outputs();
-    let mut values = vec![0.0; rows * inputs];
-    matmul_transposed(dy, weight, beside, &mut values, Mode::Set);
-    let shape = [rows, inputs];
-    Product { values, shape }
+fn input_gradient(dy: &Values, weight: &Panels, beside: Option<Beside<'_>>) -> Values {
+    let dx = product_transposed(dy.as_slice(), weight, beside);
+    let (rows, inputs) = (dy.as_slice().len() / weight.outputs(), weight.inputs());
+    Values::new(dx, &[rows, inputs])
 }
 
 /// What the gradients of an adapter need.
@@ -158,7 +139,7 @@ impl Adapted {
         let (rank, widths) = (self.rank, [self.rank, self.weight.outputs()]);
         let b = Panels::pack(self.b.as_slice(), widths, (1, rank), Precision::F32);
         let beside = (self.inner.as_slice(), &b);
-        dense(&self.x, &self.weight, Some(beside), bias).into_values()
+        dense(&self.x, &self.weight, Some(beside), bias)
     }
 
     /// ∂y·Wᵀ + `inner`·Aᵀ.
@@ -166,7 +147,7 @@ impl Adapted {
         let inputs = self.weight.inputs();
         let widths = [self.rank, inputs];
         let a = Panels::pack(self.a.as_slice(), widths, (inputs, 1), Precision::F32);
-        input_gradient(dy, &self.weight, Some((inner.as_slice(), &a))).into_values()
+        input_gradient(dy, &self.weight, Some((inner.as_slice(), &a)))
     }
 }
 
@@ -179,11 +160,12 @@ fn scaled_product(
     scale: f32,
 ) -> Values {
     let packed = Panels::pack(weight.as_slice(), widths, stride, Precision::F32);
-    let mut product = dense(x, &packed, None, None);
-    for value in &mut product.values {
+    let mut values = product(x.as_slice(), &packed, None);
+    for value in &mut values {
         *value *= scale;
     }
-    product.into_values()
+    let [inputs, outputs] = widths;
+    Values::new(values, &[x.as_slice().len() / inputs, outputs])
 }
 
 impl Rule<3> for Adapted {
@@ -239,7 +221,7 @@ impl Trained {
         };
         let weight = self.weight.as_slice();
         let packed = Panels::pack(weight, self.widths, stride, Precision::F32);
-        dense(&self.x, &packed, None, None).into_values()
+        dense(&self.x, &packed, None, None)
     }
 
     fn input_gradient(&self, dy: &Values) -> Values {
@@ -250,7 +232,7 @@ impl Trained {
         };
         let weight = self.weight.as_slice();
         let packed = Panels::pack(weight, [outputs, inputs], stride, Precision::F32);
-        dense(dy, &packed, None, None).into_values()
+        dense(dy, &packed, None, None)
     }
 
     fn weight_gradient(&self, dy: &Values) -> Values {
@@ -273,8 +255,7 @@ impl Rule<2> for Trained {
 
 /// aᵀb: `a` is `[n, left]`, `b` `[n, right]`, the result `[left, right]`.
 fn weight_gradient(a: &Values, b: &Values, widths: [usize; 2]) -> Values {
-    let mut product = vec![0.0; widths[0] * widths[1]];
-    matmul_across(a.as_slice(), b.as_slice(), widths, &mut product);
+    let product = product_across(a.as_slice(), b.as_slice(), widths);
     Values::new(product, &widths)
 }
 

@@ -44,6 +44,7 @@ impl Bench<'_> {
                 sampler: &sampler,
                 stop_ids: &[],
                 batch_size: rows,
+                trace: false,
             };
             let least = self.least(&mut decoder, rows);
             let kind = if sampler.greedy { ", greedy" } else { "" };

@@ -28,8 +28,8 @@ pub fn footprint(ppo: &mut Ppo<'_>, reward: &RewardModel, prompts: &[Prompt]) ->
     Footprint::new(&held, ppo.model.count().0, &policy, batch)
 }
 
-/// The operations of a step whose answers are all as long as they may be: sampling and scores, a pass of policy, reference and critic, and
-/// the epochs.
+/// The operations of a step whose answers are all as long as they may be: sampling and scores, a pass of reference and critic and of
+/// the layers that never change (what the policy says is the sampler's to tell), and the epochs.
 pub fn operations(ppo: &Ppo<'_>, reward: &RewardModel, prompts: &[Prompt]) -> f64 {
     let (config, policy) = (ppo.config, &ppo.model.policy);
     let asked = prompts.iter().map(|prompt| prompt.ids.len()).sum::<usize>() as f64;
@@ -42,7 +42,7 @@ pub fn operations(ppo: &Ppo<'_>, reward: &RewardModel, prompts: &[Prompt]) -> f6
     let reference = work(&ppo.reference);
 
     let rollout = actor.forward(questions) + actor.decoding(answers, config.batch_size);
-    let known = actor.forward(tokens) + actor.logits(answers);
+    let begun = actor.forward(tokens) - actor.forward_above(tokens);
     let anchor = if ppo.reference.shares(policy, policy.constant_layers()) {
         actor.forward_above(tokens)
     } else {
@@ -57,5 +57,5 @@ pub fn operations(ppo: &Ppo<'_>, reward: &RewardModel, prompts: &[Prompt]) -> f6
         }
     };
     let epochs = config.num_ppo_epochs as f64;
-    rollout + judge.forward(tokens) + known + anchor + values + epochs * (update + of_critic)
+    rollout + judge.forward(tokens) + begun + anchor + values + epochs * (update + of_critic)
 }
