@@ -3,8 +3,8 @@
 use std::ops::{Deref, DerefMut, Range};
 
 use super::exp::exp;
+use super::grid::{Grid, Mode, Out};
 use super::isa::{Isa, Work, dispatch};
-use super::matmul::{Mode, Out, Rows};
 use super::panels::{Full, WIDTH};
 use super::pointwise::sum;
 use super::tile::Packed;
@@ -99,7 +99,7 @@ pub fn attend<S: Deref<Target = [Full]>>(
     let span = (last - first) * WIDTH;
     scores.clear();
     scores.resize(heads * span, 0.0);
-    dispatch(Rows {
+    dispatch(Grid {
         factors: Packed {
             x: queries,
             depth: width,
@@ -122,7 +122,7 @@ pub fn attend<S: Deref<Target = [Full]>>(
         });
     }
     let capacity = cache.capacity();
-    dispatch(Rows {
+    dispatch(Grid {
         factors: Packed {
             x: scores,
             depth: span,

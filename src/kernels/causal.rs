@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::exp::exp;
+use super::grid::{Grid, Mode, Out};
 use super::isa::{Isa, Work, dispatch};
-use super::matmul::{Mode, Out, Rows};
 use super::panels::{Full, WIDTH};
 use super::pointwise::sum;
 use super::tile::Packed;
@@ -163,7 +163,7 @@ impl Causal {
         into.clear();
         into.resize(x.len() / self.width * keys.len(), 0.0);
         let panels = keys.start / WIDTH..keys.end / WIDTH;
-        dispatch(Rows {
+        dispatch(Grid {
             factors: Packed {
                 x,
                 depth: self.width,
@@ -181,7 +181,7 @@ impl Causal {
 
     /// weights · (vectors at `keys`), `[rows, width]`.
     fn mixed(&self, weights: &[f32], vectors: &Both, keys: &Range<usize>, into: &mut [f32]) {
-        dispatch(Rows {
+        dispatch(Grid {
             factors: Packed {
                 x: weights,
                 depth: keys.len(),
@@ -205,7 +205,7 @@ impl Causal {
             turned.extend((0..count).map(|row| weights[row * keys.len() + key]));
         }
         let panels = along(x, self.width);
-        dispatch(Rows {
+        dispatch(Grid {
             factors: Packed {
                 x: &turned,
                 depth: count,

@@ -1,29 +1,17 @@
 //! Products of row-major rows and packed weights.
 
-use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use super::isa::{Isa, Work, dispatch};
+use super::grid::{Grid, Mode, Out};
+use super::isa::{Isa, dispatch};
 use super::panels::{Full, Lanes, Panels, Storage, WIDTH};
 use super::shared::Shared;
-use super::tile::{Across, Factors, NARROW, Packed, WIDE, tile};
-
-/// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a 1 MiB cache.
-pub(super) const ROWS_AT_ONCE: usize = 96;
+use super::tile::{Across, Factors, Packed};
 
 /// Panels that are transposed at a time: as many as the innermost loop takes.
 const PANELS_AT_ONCE: usize = 3;
 /// Terms of a sum before the rest is added to it: what is transposed at a time stays in a cache of its own.
 const DEPTH_AT_ONCE: usize = 2048;
-
-/// What becomes of the numbers already there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// They are replaced.
-    Set,
-    /// The product is added to them.
-    Add,
-}
 
 /// y = x·Wᵀ, or y += x·Wᵀ, on this thread.
 ///
@@ -278,12 +266,7 @@ fn packed<'a, L: Lanes>(
 }
 
 /// The panels of a product beside another, from `first` on.
-fn narrow<'a>(
-    (x, weight): Beside<'a>,
-    rows: usize,
-    outputs: usize,
-    first: usize,
-) -> Packed<'a, Full> {
+fn narrow((x, weight): Beside<'_>, rows: usize, outputs: usize, first: usize) -> Packed<'_, Full> {
     let depth = weight.inputs();
     assert!(x.len() == rows * depth && weight.outputs() == outputs);
     let Storage::F32(lanes) = &weight.storage else {
@@ -299,7 +282,7 @@ fn run<F: Factors>(
     range: Range<usize>,
     out: Out<'_>,
 ) {
-    dispatch(Rows {
+    dispatch(Grid {
         factors,
         then,
         rows,
@@ -309,334 +292,5 @@ fn run<F: Factors>(
     });
 }
 
-/// Where the sums go.
-#[derive(Clone, Copy)]
-pub(super) struct Out<'a> {
-    /// Row-major. Unless sums are added to it, it need not have been written.
-    pub y: Shared<'a, MaybeUninit<f32>>,
-    /// Numbers in a row, and the end of its last panel.
-    pub stride: usize,
-    /// What becomes of those already there.
-    pub mode: Mode,
-}
-
-impl<'a> Out<'a> {
-    /// Into rows of `stride` numbers.
-    pub(super) fn rows(y: &'a mut [f32], stride: usize, mode: Mode) -> Self {
-        // SAFETY: only sums are written.
-        #[allow(unsafe_code)]
-        let y = unsafe { Shared::new(y).unwritten() };
-        Self { y, stride, mode }
-    }
-}
-
-/// All rows times some consecutive panels.
-pub(super) struct Rows<'a, F> {
-    /// Of the terms.
-    pub factors: F,
-    /// Of terms that follow those.
-    pub then: Option<Packed<'a, Full>>,
-    /// How many rows.
-    pub rows: usize,
-    /// How many panels.
-    pub count: usize,
-    /// The first panel's number.
-    pub first: usize,
-    /// The products.
-    pub out: Out<'a>,
-}
-
-impl<F: Factors> Work for Rows<'_, F> {
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        self.factors.covers(self.rows, self.count);
-        if let Some(then) = &self.then {
-            then.covers(self.rows, self.count);
-        }
-        for start in (0..self.rows).step_by(ROWS_AT_ONCE) {
-            let rows = start..self.rows.min(start + ROWS_AT_ONCE);
-            if I::WIDE {
-                self.panels_at_once::<I, { WIDE[0] }, { WIDE[1] }>(rows);
-            } else {
-                self.panels_at_once::<I, { NARROW[0] }, { NARROW[1] }>(rows);
-            }
-        }
-    }
-}
-
-impl<F: Factors> Rows<'_, F> {
-    #[inline(always)]
-    fn panels_at_once<I: Isa, const R: usize, const P: usize>(&self, rows: Range<usize>) {
-        let mut panel = 0;
-        while panel + P <= self.count {
-            self.rows_at_once::<I, R, P>(rows.clone(), panel);
-            panel += P;
-        }
-        match self.count - panel {
-            2 => self.rows_at_once::<I, R, 2>(rows, panel),
-            1 => self.rows_at_once::<I, R, 1>(rows, panel),
-            _ => (),
-        }
-    }
-
-    #[inline(always)]
-    fn rows_at_once<I: Isa, const R: usize, const P: usize>(
-        &self,
-        rows: Range<usize>,
-        panel: usize,
-    ) {
-        let mut row = rows.start;
-        while row + R <= rows.end {
-            self.one::<I, R, P>(row, panel);
-            row += R;
-        }
-        match rows.end - row {
-            1 => self.one::<I, 1, P>(row, panel),
-            2 => self.one::<I, 2, P>(row, panel),
-            3 => self.one::<I, 3, P>(row, panel),
-            4 => self.one::<I, 4, P>(row, panel),
-            5 => self.one::<I, 5, P>(row, panel),
-            6 => self.one::<I, 6, P>(row, panel),
-            7 => self.one::<I, 7, P>(row, panel),
-            _ => (),
-        }
-    }
-
-    #[inline(always)]
-    fn one<I: Isa, const R: usize, const P: usize>(&self, row: usize, panel: usize) {
-        let column = (self.first + panel) * WIDTH;
-        let mut sums = [[I::zero(); P]; R];
-        if self.out.mode == Mode::Add {
-            for (r, sums) in sums.iter_mut().enumerate() {
-                for (p, sums) in sums.iter_mut().enumerate() {
-                    *sums = self.out.load::<I>(row + r, column + p * WIDTH);
-                }
-            }
-        }
-        // SAFETY: `run` has seen that the factors cover all rows and panels.
-        #[allow(unsafe_code)]
-        unsafe {
-            sums = tile::<I, F, R, P>(&self.factors, row, panel, sums);
-            if let Some(then) = &self.then {
-                sums = tile::<I, _, R, P>(then, row, panel, sums);
-            }
-        }
-        // By reference: an array of registers taken apart by value is copied in memory first, and its stores then wait for each other.
-        for (r, sums) in sums.iter().enumerate() {
-            for (p, sums) in sums.iter().enumerate() {
-                self.out.store::<I>(row + r, column + p * WIDTH, *sums);
-            }
-        }
-    }
-}
-
-impl Out<'_> {
-    /// The numbers of a panel in a row; fewer than sixteen in the last.
-    #[inline(always)]
-    fn at(&self, row: usize, column: usize) -> &mut [MaybeUninit<f32>] {
-        let start = row * self.stride + column;
-        let width = WIDTH.min(self.stride - column);
-        // SAFETY: the columns of these panels are the caller's alone, and he takes one panel's at a time.
-        #[allow(unsafe_code)]
-        unsafe {
-            self.y.part(start..start + width)
-        }
-    }
-
-    #[inline(always)]
-    fn load<I: Isa>(&self, row: usize, column: usize) -> I::Vector {
-        // SAFETY: to be added to, they were written.
-        #[allow(unsafe_code)]
-        let from = unsafe { self.at(row, column).assume_init_ref() };
-        if let Some(whole) = from.as_array() {
-            return I::load(whole);
-        }
-        let mut numbers = [0.0; WIDTH];
-        numbers[..from.len()].copy_from_slice(from);
-        I::load(&numbers)
-    }
-
-    #[inline(always)]
-    fn store<I: Isa>(&self, row: usize, column: usize, sums: I::Vector) {
-        let into = self.at(row, column);
-        if let Some(whole) = into.as_mut_array() {
-            return I::store(sums, whole);
-        }
-        let mut numbers = [MaybeUninit::uninit(); WIDTH];
-        I::store(sums, &mut numbers);
-        into.copy_from_slice(&numbers[..into.len()]);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::kernels::Precision;
-
-    /// Numbers that differ, and are exact in bf16.
-    fn numbers(count: usize, seed: usize) -> Vec<f32> {
-        (0..count)
-            .map(|i| ((i * 7919 + seed * 104_729) % 255) as f32 / 128.0 - 1.0)
-            .collect()
-    }
-
-    /// x·Wᵀ for `weight` `[out, in]`, in f64.
-    fn plain(x: &[f32], weight: &[f32], inputs: usize) -> Vec<f64> {
-        let dot = |row: &[f32], weights: &[f32]| {
-            let terms = row.iter().zip(weights);
-            terms.map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
-        };
-        x.chunks(inputs)
-            .flat_map(|row| weight.chunks(inputs).map(move |weights| dot(row, weights)))
-            .collect()
-    }
-
-    fn assert_close(found: &[f32], exact: &[f64], depth: usize) {
-        assert_eq!(found.len(), exact.len());
-        for (found, exact) in found.iter().zip(exact) {
-            let error = (f64::from(*found) - exact).abs();
-            assert!(error < 1e-6 * depth as f64, "{found} for {exact}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_packed_product_is_the_plain_one(
-            rows in 1_usize..40, inputs in 1_usize..70, outputs in 1_usize..130, brief: bool,
-        ) {
-            let precision = if brief { Precision::Bf16 } else { Precision::F32 };
-            let (x, weight) = (numbers(rows * inputs, 1), numbers(inputs * outputs, 2));
-            let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), precision);
-            let mut y = vec![1.0; rows * outputs];
-            matmul(&x, &panels, &mut y, Mode::Set);
-            let exact = plain(&x, &weight, inputs);
-            assert_close(&y, &exact, inputs);
-            matmul(&x, &panels, &mut y, Mode::Add);
-            let twice: Vec<f64> = exact.iter().map(|y| 2.0 * y).collect();
-            assert_close(&y, &twice, inputs);
-        }
-
-        #[test]
-        fn the_input_gradient_is_the_product_with_the_transpose(
-            rows in 1_usize..40, inputs in 1_usize..70, outputs in 1_usize..130, brief: bool,
-        ) {
-            let precision = if brief { Precision::Bf16 } else { Precision::F32 };
-            let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
-            let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), precision);
-            let dx = product_transposed(&dy, &panels, None);
-            let transposed: Vec<f32> = (0..inputs)
-                .flat_map(|input| weight.iter().skip(input).step_by(inputs).copied())
-                .collect();
-            assert_close(&dx, &plain(&dy, &transposed, outputs), outputs);
-        }
-
-        /// More terms than are transposed at a time.
-        #[test]
-        fn a_long_input_gradient_is_the_product_with_the_transpose(
-            rows in 1_usize..10, inputs in 1_usize..20, beyond in 0_usize..70,
-        ) {
-            let outputs = DEPTH_AT_ONCE - 1 + beyond;
-            let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
-            let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
-            let dx = product_transposed(&dy, &panels, None);
-            let transposed: Vec<f32> = (0..inputs)
-                .flat_map(|input| weight.iter().skip(input).step_by(inputs).copied())
-                .collect();
-            assert_close(&dx, &plain(&dy, &transposed, outputs), outputs);
-        }
-
-        #[test]
-        fn a_product_beside_another_is_added_to_it(
-            rows in 1_usize..20, inputs in 1_usize..70, outputs in 1_usize..70, rank in 1_usize..20, transposed: bool,
-        ) {
-            let (x, weight) = (numbers(rows * inputs, 7), numbers(inputs * outputs, 8));
-            let (inner, narrow) = (numbers(rows * rank, 9), numbers(rank * outputs, 10));
-            let beside = Panels::pack(&narrow, [rank, outputs], (1, rank), Precision::F32);
-            let y = if transposed {
-                let panels = Panels::pack(&weight, [outputs, inputs], (inputs, 1), Precision::F32);
-                product_transposed(&x, &panels, Some((&inner, &beside)))
-            } else {
-                let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
-                product(&x, &panels, Some((&inner, &beside)))
-            };
-            let second = plain(&inner, &narrow, rank);
-            let exact: Vec<f64> = plain(&x, &weight, inputs).iter().zip(second).map(|(a, b)| a + b).collect();
-            assert_close(&y, &exact, inputs + rank);
-        }
-
-        #[test]
-        fn a_product_across_is_that_of_the_transpose(
-            rows in 1_usize..70, left in 1_usize..40, right in 1_usize..130,
-        ) {
-            let (a, b) = (numbers(rows * left, 11), numbers(rows * right, 12));
-            let turned = |values: &[f32], width: usize| -> Vec<f32> {
-                (0..width).flat_map(|column| values.iter().skip(column).step_by(width).copied()).collect()
-            };
-            let product = product_across(&a, &b, [left, right]);
-            assert_close(&product, &plain(&turned(&a, left), &turned(&b, right), rows), rows);
-        }
-
-        #[test]
-        fn a_row_does_not_depend_on_its_neighbours(
-            rows in 1_usize..20, inputs in 1_usize..70, outputs in 1_usize..130,
-        ) {
-            let (x, weight) = (numbers(rows * inputs, 5), numbers(inputs * outputs, 6));
-            let panels = Panels::pack(&weight, [inputs, outputs], (outputs, 1), Precision::F32);
-            let mut together = vec![0.0; rows * outputs];
-            matmul(&x, &panels, &mut together, Mode::Set);
-            let mut alone = vec![0.0; outputs];
-            for (row, together) in x.chunks(inputs).zip(together.chunks(outputs)) {
-                matmul(row, &panels, &mut alone, Mode::Set);
-                prop_assert_eq!(&alone[..], together);
-            }
-        }
-    }
-
-    #[test]
-    fn parts_make_up_the_whole_and_touch_nothing_else() {
-        let (x, weight) = (numbers(3 * 20, 7), numbers(20 * 50, 8));
-        let panels = Panels::pack(&weight, [20, 50], (1, 20), Precision::F32);
-        let mut whole = vec![0.0; 150];
-        matmul(&x, &panels, &mut whole, Mode::Set);
-        let mut y = vec![7.0; 150];
-        // SAFETY: nobody else uses `y`.
-        #[allow(unsafe_code)]
-        unsafe {
-            matmul_part(&x, &panels, None, 1..3, &Shared::new(&mut y), Mode::Set);
-        }
-        for (y, whole) in y.chunks(50).zip(whole.chunks(50)) {
-            assert_eq!(y[16..48], whole[16..48]);
-            assert!(y[..16].iter().chain(&y[48..]).all(|&y| y == 7.0));
-        }
-    }
-
-    #[test]
-    fn bf16_is_taken_where_it_loses_nothing() {
-        let exact = numbers(500, 9); // multiples of 1/128 below 2
-        assert_eq!(Precision::lossless(&exact), Precision::Bf16);
-        assert_eq!(Precision::lossless([1.0, 0.1]), Precision::F32);
-        let weight = &exact[..20 * 17];
-        let pack = |precision| Panels::pack(weight, [20, 17], (1, 20), precision);
-        let (brief, full) = (pack(Precision::Bf16), pack(Precision::F32));
-        assert_eq!(2 * brief.bytes(), full.bytes());
-        assert_eq!(brief.unpack((1, 20)), weight);
-        let x = numbers(3 * 20, 10);
-        let product = |weight| {
-            let mut y = vec![0.0; 3 * 17];
-            matmul(&x, weight, &mut y, Mode::Set);
-            y
-        };
-        assert_eq!(product(&brief), product(&full));
-    }
-
-    #[test]
-    fn bf16_keeps_the_nearest() {
-        let panels = Panels::pack(&[1.003_906_3], [1, 1], (1, 1), Precision::Bf16);
-        let mut y = [0.0];
-        matmul(&[1.0], &panels, &mut y, Mode::Set);
-        assert_eq!(y, [1.0]); // 1 + 2⁻⁸ lies between 1 and 1 + 2⁻⁷; the even one is kept
-        assert_eq!(panels.bytes(), 32);
-    }
-}
+mod tests;

@@ -88,6 +88,7 @@ mod attention;
 mod causal;
 mod exp;
 mod gradients;
+mod grid;
 mod isa;
 mod limit;
 mod matmul;
@@ -103,9 +104,10 @@ pub use attention::{HeadCache, attend, lanes_of_head};
 pub use causal::{Attended, Causal, CausalGradients};
 pub use exp::{exponentials, largest};
 pub use gradients::{rms_norm_gradient, swiglu_gradient};
+pub use grid::Mode;
 pub use limit::fused_additions;
 pub use matmul::{
-    Beside, Mode, matmul, matmul_part, matmul_with, product, product_across, product_transposed,
+    Beside, matmul, matmul_part, matmul_with, product, product_across, product_transposed,
 };
 pub use panels::{Full, Panels, Precision, WIDTH};
 pub use pointwise::{gelu_tanh, layer_norm, rms_norm, rotate, swiglu};

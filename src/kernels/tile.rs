@@ -1,7 +1,7 @@
 //! The innermost loop: a few rows times a few panels, their sums held in registers.
 
+use super::grid::ROWS_AT_ONCE;
 use super::isa::Isa;
-use super::matmul::ROWS_AT_ONCE;
 use super::panels::{Lanes, WIDTH};
 
 /// Rows and panels of a tile in thirty-two registers of sixteen numbers.
@@ -152,7 +152,7 @@ fn reach(count: usize, stride: usize, length: usize) -> usize {
 /// # Safety
 /// The factors must cover `row + R` rows and `panel + P` panels.
 #[inline(always)]
-#[allow(unsafe_code)]
+#[allow(unsafe_code, clippy::needless_range_loop)] // counted loops, which the compiler unrolls into registers
 pub(super) unsafe fn tile<I: Isa, F: Factors, const R: usize, const P: usize>(
     factors: &F,
     row: usize,
