@@ -156,7 +156,7 @@ pub fn is_cpu(device: &Device) -> bool {
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn without_fusion() {
     use burn_std::config::{BurnConfig, RuntimeConfig};
-    if let Ok(config) = toml::from_str("[fusion.beam_search]\nmax_explorations = 0") {
+    if let Ok(config) = toml::from_str(include_str!("../burn.toml")) {
         BurnConfig::try_set(config);
     }
 }

@@ -52,8 +52,9 @@ mod tests {
     fn the_peak_grows_with_what_is_held() {
         forget_peak();
         let before = peak().unwrap();
-        let held = std::hint::black_box(vec![1_u8; 64 << 20]);
-        assert!(peak().unwrap() >= before + (60 << 20));
+        // More than other tests of this process may give back meanwhile.
+        let held = std::hint::black_box(vec![1_u8; 512 << 20]);
+        assert!(peak().unwrap() >= before + (256 << 20));
         assert!(available().unwrap() > 0);
         drop(held);
     }
