@@ -64,8 +64,25 @@
 //! | all weights: the policy's backward pass before the critic's forward pass | a fifth of the memory | peak 6584 MB → 6355 MB |
 //! | turns of a backward pass even, up to 320 tokens | fewer transposings in small batches | reward step of 558 tokens in one turn for each worker instead of two; not measured apart |
 //!
-//! Products run at 175 to 185 GFLOP/s together, what the machine can do; they and the transposing are nine tenths of an update. What is left to
-//! gain with adapters in every layer is the policy's forward pass of the first epoch, which the rollout has made already: 1 s.
+//! Later, after the limit was measured anew (232 GFLOP/s, where 176 had been believed). Reward steps of 4 pairs with 558 tokens, PPO iterations
+//! with adapters in all layers; wall, other work stopped, each against the build before it:
+//!
+//! | change | expected | found |
+//! |---|---|---|
+//! | an adapter's product follows in the sums of the dense one; a weight's gradient reads both factors as they lie, where both were copied into another order | products of depth 16 no longer at 40 GFLOP/s: 5 % | reward step 1.96 → 1.87 s |
+//! | while panels are multiplied, the weights that are transposed next are asked for | transposing waited for memory: the copies in it took 9 % | 190 → 205 GFLOP/s transposed; reward step 1.87 → 1.77 s |
+//! | the same asked for in a loop of its own inside the tile's | the same | 220 → 168 GFLOP/s: the compiler put the sums into memory; so one line is asked for with every term |
+//! | the next panels of a product that is not transposed | a few percent | nothing with many rows |
+//! | tiles of 14 rows and 2 panels; blocks of 144 or 192 terms; rows packed | fewer reads of panels | 229 → 215 to 228 GFLOP/s in a probe; not done |
+//! | a transposed block is read into registers without a copy | 4 % | 205 → 210 GFLOP/s transposed |
+//! | the workers share an update's answers, not its pairs (328 and 230 tokens became 281 and 277) | 15 % of the reward step | 1.77 → 1.49 s |
+//! | results are made in memory that is not cleared first | 3 to 4 % | reward step 1.49 → 1.47 s, within the noise |
+//! | the rollout's log-probabilities and values are the sampler's | 1 s | that phase 2.2 → 1.0 s |
+//! | weights in large pages, a map of 64 MB for many of them | 7 % in sampling | batch 32 and 64 from 424 and 453 to 475 and 491 tokens/s; PPO 13.5 → 13.2 s; first token 0.34 → 0.27 s |
+//! | 400 tokens in a turn instead of 320: one turn for each worker instead of two | 3 % | PPO 12.3 to 12.8 s against 12.4 to 13.2 s, but 1600 MB instead of 1230; not done |
+//! | the gated activation made again for the gradients, so that 400 tokens fit | 150 MB | 1480 MB instead of 1600, no faster; not done |
+//!
+//! Untried: products in bf16. A probe of the machine's `vdpbf16ps` reached 450 GFLOP/s in the same shapes, twice what f32 can do.
 //!
 //! # What was tried for start-up and memory
 //!

@@ -66,7 +66,14 @@ pub(super) fn generate(
             .inspect_err(|_| lock(&everybody).stopped = true)
     };
     let mut done: Vec<Option<Completion>> = vec![None; requests.len()];
-    for (part, completions) in parts.iter().zip(side_by_side(&parts, work)) {
+    let mut results = side_by_side(&parts, work);
+    // Who has failed has stopped the others.
+    let failed =
+        |result: &_| matches!(result, Err(error) if !matches!(error, GenerateError::Stopped));
+    if let Some(failed) = results.iter().position(failed) {
+        results.swap(0, failed);
+    }
+    for (part, completions) in parts.iter().zip(results) {
         for (&request, completion) in part.iter().zip(completions?) {
             done[request] = Some(completion);
         }
