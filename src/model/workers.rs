@@ -193,6 +193,31 @@ mod tests {
     }
 
     #[test]
+    fn few_rows_are_spread_by_their_length() {
+        let device = device::cpu().device;
+        let decoder = crate::model::LanguageModel::embedded(&device)
+            .unwrap()
+            .decoder;
+        let rows = [83, 56, 107, 82, 71, 43, 67, 49];
+        let shares = spread(&decoder, &rows, |&row| row);
+        let count = workers(&device).min(turns(&decoder, &device).0);
+        assert_eq!(shares.len(), count.min(rows.len()));
+        let mut all = shares.concat();
+        all.sort_unstable();
+        assert_eq!(all, (0..rows.len()).collect::<Vec<_>>());
+        let sums = || {
+            shares
+                .iter()
+                .map(|share| share.iter().map(|&row| rows[row]).sum::<usize>())
+        };
+        assert!(sums().max().unwrap() - sums().min().unwrap() <= 107);
+        if count == 2 {
+            assert_eq!(sums().max(), Some(281));
+        }
+        assert!(spread(&decoder, &rows[..0], |&row| row).is_empty());
+    }
+
+    #[test]
     fn a_worker_s_panic_is_the_caller_s() {
         let parts: [&[i32]; 2] = [&[1], &[2]];
         let caught =

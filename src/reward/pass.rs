@@ -54,28 +54,20 @@ impl Pass {
         let shares: Vec<&[usize]> = shares.iter().map(Vec::as_slice).collect();
         let forwards = side_by_side(&shares, |share| Forward::of(network, &rows, share));
         let mut scores = vec![0.0; rows.len()];
-        for (share, forward) in shares.iter().zip(&forwards) {
-            let of_share = share.iter().zip(forward.scores());
-            of_share.for_each(|(&row, score)| scores[row] = score);
+        for forward in &forwards {
+            for (&row, score) in forward.rows.iter().zip(forward.scores()) {
+                scores[row] = score;
+            }
         }
         let (loss, slopes) = loss_and_slopes(&scores, total, config, &device);
-        let tasks: Vec<(&Forward, Vec<f32>)> = shares
-            .iter()
-            .zip(&forwards)
-            .map(|(share, forward)| (forward, share.iter().map(|&row| slopes[row]).collect()))
-            .collect();
-        let tasks: Vec<&[_]> = tasks.chunks(1).collect();
-        let backward = |tasks: &[(&Forward, Vec<f32>)]| -> Vec<GradientMap> {
-            tasks
-                .iter()
-                .map(|(forward, slopes)| forward.backward(slopes))
-                .collect()
+        let forwards: Vec<&[Forward]> = forwards.chunks(1).collect();
+        let backward = |forwards: &[Forward]| -> Vec<GradientMap> {
+            let of_one = |forward: &Forward| forward.backward(&slopes);
+            forwards.iter().map(of_one).collect()
         };
-        let gradients = side_by_side(&tasks, backward);
-        gradients
-            .into_iter()
-            .flatten()
-            .for_each(|part| self.gradients.accumulate(part));
+        for gradients in side_by_side(&forwards, backward).into_iter().flatten() {
+            self.gradients.accumulate(gradients);
+        }
         self.loss += loss;
         let (winners, losers) = scores.split_at(pairs.len());
         self.winners
@@ -87,26 +79,33 @@ impl Pass {
 
 /// One worker's rows on their way through the network.
 struct Forward {
+    /// Their numbers among all.
+    rows: Vec<usize>,
     tracked: ScalarModel,
     scores: Tensor<1>,
 }
 
 impl Forward {
     fn of(network: &ScalarModel, rows: &[&[u32]], share: &[usize]) -> Self {
-        let rows: Vec<&[u32]> = share.iter().map(|&row| rows[row]).collect();
-        let tokens = TokenBatch::right_padded(&rows, 0, 0);
+        let own: Vec<&[u32]> = share.iter().map(|&row| rows[row]).collect();
+        let tokens = TokenBatch::right_padded(&own, 0, 0);
         let tracked = network.tracked();
         let scores = tracked.at(&tokens, &tokens.last_real());
-        Self { tracked, scores }
+        Self {
+            rows: share.to_vec(),
+            tracked,
+            scores,
+        }
     }
 
     fn scores(&self) -> Vec<f32> {
         self.scores.to_data().iter::<f32>().collect()
     }
 
-    /// The gradients, given the loss's with respect to the scores.
+    /// The gradients, given the loss's with respect to all scores.
     fn backward(&self, slopes: &[f32]) -> GradientMap {
-        let slopes = Tensor::from_floats(slopes, &self.scores.device());
+        let slopes: Vec<f32> = self.rows.iter().map(|&row| slopes[row]).collect();
+        let slopes = Tensor::from_floats(slopes.as_slice(), &self.scores.device());
         let loss = (self.scores.clone() * slopes).sum();
         self.tracked.clone().gradients(loss.backward())
     }
