@@ -306,4 +306,4 @@ pub(super) fn unit(rng: &mut ChaCha8Rng) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

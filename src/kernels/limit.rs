@@ -1,15 +1,44 @@
-//! Arithmetic for its own sake: what a core can do at most.
+//! Arithmetic for its own sake: what the cores can do at most.
 
 use std::hint::black_box;
+use std::thread;
+use std::time::Instant;
 
+use super::cores;
 use super::isa::{Isa, Work, dispatch, unwritten};
 
 /// Chains of fused additions side by side that keep every unit busy, and leave room for two more vectors: of thirty-two registers, or of sixteen
 /// where a vector takes two.
 const CHAINS: [usize; 2] = [12, 6];
 
+/// Measurements; the best counts, since it is a limit that is looked for.
+const TRIES: usize = 5;
+
+/// Multiplications and additions in f32 that all cores together do in a second, in registers: no product of matrices can be faster. Each
+/// measurement makes `rounds` fused additions in every chain: a million take some milliseconds.
+pub fn flops_per_second(rounds: usize) -> f64 {
+    let add = || {
+        thread::scope(|scope| {
+            for _ in 0..cores() {
+                scope.spawn(|| fused_additions(rounds));
+            }
+        });
+    };
+    (fused_additions(1) * rounds * cores()) as f64 / fastest(add)
+}
+
+/// Seconds of the fastest of some runs.
+pub fn fastest(work: impl Fn()) -> f64 {
+    let timed = |_| {
+        let started = Instant::now();
+        work();
+        started.elapsed().as_secs_f64()
+    };
+    (0..TRIES).map(timed).fold(f64::INFINITY, f64::min)
+}
+
 /// Fused multiply-adds in registers, `rounds` in each of several independent chains. Returns how many multiplications and additions that were.
-pub fn fused_additions(rounds: usize) -> usize {
+fn fused_additions(rounds: usize) -> usize {
     let mut operations = 0;
     dispatch(Chains {
         rounds,

@@ -5,33 +5,20 @@
 //! the number's own gradient two more if it is trained. Attention counts as numbers that are trained: as many as a layer's queries are wide,
 //! times the tokens of a row (half of them are in the past, each is met twice). Layers that never change have no way back.
 //!
-//! The speed is that of small products, measured in the moment, so the estimate holds while the machine stays as busy as it is. Whole steps
-//! reach about four fifths of it. Told and found by `rlhf bench`, SmolLM2-135M with adapters of rank 16, in seconds, on 2 cores that other work shared:
-//!
-//! | job | GFLOP/s at the time | told | found |
-//! |---|---|---|---|
-//! | reward step, 4 pairs, 1024 tokens | 134 | 4.5 | 4.6 |
-//! | the same | 100 | 6.0 | 5.8 |
+//! The speed is what `rlhf bench` calls the machine's limit, measured in the moment, so the estimate holds while the machine stays as busy as it
+//! is. Whole steps reach about seven tenths of it: told and found are compared by `rlhf bench`.
 
-use std::hint::black_box;
-use std::thread;
-use std::time::Instant;
-
-use crate::kernels::{Mode, Panels, Precision, cores, matmul};
+use crate::kernels::flops_per_second;
 
 use super::linear::Linear;
 use super::transformer::{Block, Decoder};
 
-/// Of the small product's speed, what a step of training reaches.
-const SHARE: f64 = 0.8;
+/// Of the machine's speed, what a step of training reaches.
+const SHARE: f64 = 0.7;
 /// Rows that are decoded in the time of one: reading the weights takes as long.
 const ROWS_AT_ONCE: f64 = 6.0;
-/// A product that stays in the first cache: rows, inputs and outputs.
-const SMALL: [usize; 3] = [24, 96, 48];
-/// How often it is repeated in one measurement: some milliseconds, for which no job need wait.
-const REPEATS: usize = 2000;
-/// Measurements; the best counts.
-const TRIES: usize = 5;
+/// Fused additions of every chain in a measurement of the speed: some milliseconds, for which no job need wait.
+const ROUNDS: usize = 1_000_000;
 
 /// Numbers of a network that each token is multiplied by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -116,7 +103,7 @@ fn adapters(block: &Block) -> usize {
 
 /// Seconds that `operations` of training take at the speed that the machine has now, which is measured.
 pub fn seconds(operations: f64) -> f64 {
-    operations / (SHARE * speed())
+    operations / (SHARE * flops_per_second(ROUNDS))
 }
 
 /// What a job of `steps` steps of `operations` takes, in words.
@@ -140,40 +127,6 @@ fn rounded(seconds: f64) -> String {
         ..5970.0 => format!("{:.0} min", seconds / 60.0),
         _ => format!("{:.1} h", seconds / 3600.0),
     }
-}
-
-/// Operations that all cores together do in a second in small products.
-fn speed() -> f64 {
-    let [rows, inputs, outputs] = SMALL;
-    let weight = vec![0.5; inputs * outputs];
-    let weight = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
-    let x = vec![0.5; rows * inputs];
-    let multiply = || {
-        let mut y = vec![0.0; rows * outputs];
-        for _ in 0..REPEATS {
-            matmul(black_box(&x), &weight, &mut y, Mode::Set);
-        }
-        black_box(y);
-    };
-    let on_all_cores = || {
-        thread::scope(|scope| {
-            for _ in 0..cores() {
-                scope.spawn(multiply);
-            }
-        });
-    };
-    let operations = 2 * rows * inputs * outputs * REPEATS * cores();
-    operations as f64 / fastest(on_all_cores)
-}
-
-/// Seconds of the fastest of some runs.
-fn fastest(work: impl Fn()) -> f64 {
-    let timed = |_| {
-        let started = Instant::now();
-        work();
-        started.elapsed().as_secs_f64()
-    };
-    (0..TRIES).map(timed).fold(f64::INFINITY, f64::min)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ use rlhf::policy::rollout::{Episode, Prompt, Sampling, rollout};
 use rlhf::policy::update::{Batch, LossConfig, UpdateReport, update};
 use serde_json::{Value, json};
 
+use crate::generate::FAMILIES;
 use crate::golden_model::{fixture, load};
 
 /// Nats between two ways to the same number in f32: sums in another order. The bound for a rollout's mean is five times this.
@@ -190,15 +191,7 @@ impl Twice {
 
 #[test]
 fn the_sampler_says_what_the_trainer_would() {
-    let shared = [
-        "gpt2-tiny",
-        "llama-tiny",
-        "llama3-rope-tiny",
-        "mistral-window-tiny",
-        "qwen2-tiny",
-        "qwen3-tiny",
-    ];
-    let shared = shared.map(|name| (name, Kind::Full));
+    let shared = FAMILIES.map(|name| (name, Kind::Full));
     let others = [
         ("llama-tiny", Kind::Lora(Layers::All)),
         ("llama-tiny", Kind::Lora(Layers::Last(1))),

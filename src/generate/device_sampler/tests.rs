@@ -2,22 +2,9 @@ use burn::tensor::TensorData;
 
 use crate::device;
 
+use super::super::sampler::tests::{KEPT_BY_TRANSFORMERS, LOGITS, config};
 use super::super::sampler::{Sampler, SamplerConfig, stream, unit};
 use super::*;
-
-/// Two tokens (3 and 5) are equally probable.
-const LOGITS: [f32; 12] = [
-    1.5, -0.25, 3.0, 2.0, 0.5, 2.0, -1.0, 2.75, 0.0, 1.0, -2.0, 2.25,
-];
-
-fn config(temperature: f64, top_k: usize, top_p: f64) -> SamplerConfig {
-    SamplerConfig {
-        temperature,
-        top_p,
-        top_k,
-        ..SamplerConfig::default()
-    }
-}
 
 fn tensor(rows: &[Vec<f32>], device: &Device) -> Tensor<2> {
     let shape = [rows.len(), rows[0].len()];
@@ -109,28 +96,12 @@ fn a_seed_draws_the_same_tokens_on_a_gpu() {
     }
 }
 
-/// What transformers' TemperatureLogitsWarper, TopKLogitsWarper and TopPLogitsWarper leave of `LOGITS`, in that order; the
-/// host's test has the same table.
 #[test]
 fn the_same_tokens_are_kept_as_in_transformers() {
-    let all: Vec<usize> = (0..12).collect();
-    let cases: [(f64, usize, f64, &[usize]); 11] = [
-        (0.7, 0, 1.0, &all),
-        (1.0, 3, 1.0, &[2, 7, 11]),
-        (1.0, 5, 1.0, &[2, 3, 5, 7, 11]),
-        (1.0, 4, 1.0, &[2, 3, 5, 7, 11]),
-        (1.0, 0, 0.5, &[2, 7]),
-        (1.0, 0, 0.9, &[0, 2, 3, 5, 7, 11]),
-        (0.7, 0, 0.9, &[2, 3, 5, 7, 11]),
-        (0.7, 6, 0.8, &[2, 5, 7, 11]),
-        (2.0, 6, 0.8, &[2, 3, 5, 7, 11]),
-        (1.0, 0, 0.01, &[2]),
-        (1.0, 100, 0.999, &all),
-    ];
     let device = device::cpu().device;
-    for (temperature, top_k, top_p, expected) in cases {
+    for (temperature, top_k, top_p, expected) in KEPT_BY_TRANSFORMERS {
         let counts = counts(&config(temperature, top_k, top_p), &LOGITS, 2000, &device);
-        let drawn: Vec<usize> = (0..12).filter(|&id| counts[id] > 0).collect();
+        let drawn: Vec<u32> = (0..12).filter(|&id| counts[id as usize] > 0).collect();
         assert_eq!(
             drawn, expected,
             "T {temperature}, top-k {top_k}, top-p {top_p}"

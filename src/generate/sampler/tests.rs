@@ -1,38 +1,44 @@
 use super::*;
 
 /// Two tokens (3 and 5) are equally probable.
-const LOGITS: [f32; 12] = [
+pub(in crate::generate) const LOGITS: [f32; 12] = [
     1.5, -0.25, 3.0, 2.0, 0.5, 2.0, -1.0, 2.75, 0.0, 1.0, -2.0, 2.25,
 ];
 
-fn sampler(temperature: f64, top_k: usize, top_p: f64) -> Sampler {
-    Sampler::new(&SamplerConfig {
+const ALL: [u32; 12] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11];
+
+/// Temperature, top-k and top-p, and what transformers' TemperatureLogitsWarper, TopKLogitsWarper and TopPLogitsWarper leave of
+/// `LOGITS`, in that order.
+pub(in crate::generate) const KEPT_BY_TRANSFORMERS: [(f64, usize, f64, &[u32]); 11] = [
+    (0.7, 0, 1.0, &ALL),
+    (1.0, 3, 1.0, &[2, 7, 11]),
+    (1.0, 5, 1.0, &[2, 3, 5, 7, 11]),
+    (1.0, 4, 1.0, &[2, 3, 5, 7, 11]),
+    (1.0, 0, 0.5, &[2, 7]),
+    (1.0, 0, 0.9, &[0, 2, 3, 5, 7, 11]),
+    (0.7, 0, 0.9, &[2, 3, 5, 7, 11]),
+    (0.7, 6, 0.8, &[2, 5, 7, 11]),
+    (2.0, 6, 0.8, &[2, 3, 5, 7, 11]),
+    (1.0, 0, 0.01, &[2]),
+    (1.0, 100, 0.999, &ALL),
+];
+
+pub(in crate::generate) fn config(temperature: f64, top_k: usize, top_p: f64) -> SamplerConfig {
+    SamplerConfig {
         temperature,
         top_p,
         top_k,
         ..SamplerConfig::default()
-    })
-    .unwrap()
+    }
 }
 
-/// What transformers' TemperatureLogitsWarper, TopKLogitsWarper and TopPLogitsWarper leave of `LOGITS`, in that order.
+fn sampler(temperature: f64, top_k: usize, top_p: f64) -> Sampler {
+    Sampler::new(&config(temperature, top_k, top_p)).unwrap()
+}
+
 #[test]
 fn the_same_tokens_are_kept_as_in_transformers() {
-    let all: Vec<u32> = (0..12).collect();
-    let cases: [(f64, usize, f64, &[u32]); 11] = [
-        (0.7, 0, 1.0, &all),
-        (1.0, 3, 1.0, &[2, 7, 11]),
-        (1.0, 5, 1.0, &[2, 3, 5, 7, 11]),
-        (1.0, 4, 1.0, &[2, 3, 5, 7, 11]),
-        (1.0, 0, 0.5, &[2, 7]),
-        (1.0, 0, 0.9, &[0, 2, 3, 5, 7, 11]),
-        (0.7, 0, 0.9, &[2, 3, 5, 7, 11]),
-        (0.7, 6, 0.8, &[2, 5, 7, 11]),
-        (2.0, 6, 0.8, &[2, 3, 5, 7, 11]),
-        (1.0, 0, 0.01, &[2]),
-        (1.0, 100, 0.999, &all),
-    ];
-    for (temperature, top_k, top_p, expected) in cases {
+    for (temperature, top_k, top_p, expected) in KEPT_BY_TRANSFORMERS {
         let mut sampler = sampler(temperature, top_k, top_p);
         sampler.weigh(&LOGITS, 3.0);
         sampler.keep(&LOGITS);

@@ -29,6 +29,19 @@ fn assert_close(found: &[f32], exact: &[f64], depth: usize) {
     }
 }
 
+/// The transpose of rows of `width` numbers.
+fn turned(values: &[f32], width: usize) -> Vec<f32> {
+    let column = |index| values.iter().skip(index).step_by(width).copied();
+    (0..width).flat_map(column).collect()
+}
+
+fn assert_input_gradient(rows: usize, inputs: usize, outputs: usize, precision: Precision) {
+    let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
+    let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), precision);
+    let dx = product_transposed(&dy, &panels, None);
+    assert_close(&dx, &plain(&dy, &turned(&weight, inputs), outputs), outputs);
+}
+
 proptest! {
     #[test]
     fn a_packed_product_is_the_plain_one(
@@ -51,13 +64,7 @@ proptest! {
         rows in 1_usize..40, inputs in 1_usize..70, outputs in 1_usize..130, brief: bool,
     ) {
         let precision = if brief { Precision::Bf16 } else { Precision::F32 };
-        let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
-        let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), precision);
-        let dx = product_transposed(&dy, &panels, None);
-        let transposed: Vec<f32> = (0..inputs)
-            .flat_map(|input| weight.iter().skip(input).step_by(inputs).copied())
-            .collect();
-        assert_close(&dx, &plain(&dy, &transposed, outputs), outputs);
+        assert_input_gradient(rows, inputs, outputs, precision);
     }
 
     /// More terms than are transposed at a time.
@@ -66,13 +73,7 @@ proptest! {
         rows in 1_usize..10, inputs in 1_usize..20, beyond in 0_usize..70,
     ) {
         let outputs = DEPTH_AT_ONCE - 1 + beyond;
-        let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
-        let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
-        let dx = product_transposed(&dy, &panels, None);
-        let transposed: Vec<f32> = (0..inputs)
-            .flat_map(|input| weight.iter().skip(input).step_by(inputs).copied())
-            .collect();
-        assert_close(&dx, &plain(&dy, &transposed, outputs), outputs);
+        assert_input_gradient(rows, inputs, outputs, Precision::F32);
     }
 
     #[test]
@@ -99,9 +100,6 @@ proptest! {
         rows in 1_usize..70, left in 1_usize..40, right in 1_usize..130,
     ) {
         let (a, b) = (numbers(rows * left, 11), numbers(rows * right, 12));
-        let turned = |values: &[f32], width: usize| -> Vec<f32> {
-            (0..width).flat_map(|column| values.iter().skip(column).step_by(width).copied()).collect()
-        };
         let product = product_across(&a, &b, [left, right]);
         assert_close(&product, &plain(&turned(&a, left), &turned(&b, right), rows), rows);
     }

@@ -2,18 +2,15 @@
 
 use std::hint::black_box;
 use std::thread;
-use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::{cores, fused_additions};
+use crate::kernels::{cores, fastest, flops_per_second};
 
 /// Numbers of a buffer that no cache holds: 256 MB.
 const STREAMED: usize = 1 << 26;
 /// Fused additions of every chain in one measurement: some hundredths of a second.
 const ROUNDS: usize = 4_000_000;
-/// Measurements; the best counts, since it is a limit that is looked for.
-const TRIES: usize = 5;
 
 /// Measured limits of the CPU, all cores together.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -33,7 +30,7 @@ impl Machine {
         Self {
             cores,
             memory_bytes_per_second: memory(cores),
-            flops_per_second: arithmetic(cores),
+            flops_per_second: flops_per_second(ROUNDS),
         }
     }
 }
@@ -59,25 +56,4 @@ fn sum(numbers: &[f32]) -> f32 {
         }
     }
     sums.iter().sum()
-}
-
-/// In registers: no product of matrices can be faster.
-fn arithmetic(cores: usize) -> f64 {
-    let add = || {
-        thread::scope(|scope| {
-            for _ in 0..cores {
-                scope.spawn(|| fused_additions(ROUNDS));
-            }
-        });
-    };
-    (fused_additions(1) * ROUNDS * cores) as f64 / fastest(add)
-}
-
-fn fastest(mut work: impl FnMut()) -> f64 {
-    let timed = |_| {
-        let started = Instant::now();
-        work();
-        started.elapsed().as_secs_f64()
-    };
-    (0..TRIES).map(timed).fold(f64::INFINITY, f64::min)
 }
