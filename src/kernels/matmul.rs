@@ -13,7 +13,17 @@ const PANELS_AT_ONCE: usize = 3;
 /// Terms of a sum before the rest is added to it: what is transposed at a time stays in a cache of its own.
 const DEPTH_AT_ONCE: usize = 2048;
 
-/// y = x·Wᵀ, or y += x·Wᵀ, on this thread.
+/// How a product's factors are rounded before they are multiplied. Sums are always in f32. PyTorch's `autocast` makes the same choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MatmulPrecision {
+    /// Not at all.
+    #[default]
+    F32,
+    /// To the nearest bf16: twice as fast where the processor multiplies pairs of them (AVX512-BF16), no faster elsewhere.
+    Bf16,
+}
+
+/// y = x·Wᵀ, or y += x·Wᵀ, on this thread, in f32.
 ///
 /// # Shapes
 /// `x`: `[n, inputs]`; `y`: `[n, outputs]`.
@@ -21,7 +31,7 @@ const DEPTH_AT_ONCE: usize = 2048;
 /// # Panics
 /// If the shapes do not agree.
 pub fn matmul(x: &[f32], weight: &Panels, y: &mut [f32], mode: Mode) {
-    matmul_with(x, weight, None, y, mode);
+    matmul_with(x, weight, MatmulPrecision::F32, None, y, mode);
 }
 
 /// [`matmul`] with the product of a narrower weight added to it: the terms of the second follow those of the first in each sum.
@@ -34,6 +44,7 @@ pub fn matmul(x: &[f32], weight: &Panels, y: &mut [f32], mode: Mode) {
 pub fn matmul_with(
     x: &[f32],
     weight: &Panels,
+    precision: MatmulPrecision,
     beside: Option<Beside<'_>>,
     y: &mut [f32],
     mode: Mode,
@@ -41,6 +52,7 @@ pub fn matmul_with(
     columns(
         x,
         weight,
+        precision,
         beside,
         0..weight.count(),
         Out::rows(y, weight.outputs(), mode),
@@ -51,10 +63,15 @@ pub fn matmul_with(
 ///
 /// # Panics
 /// If the shapes do not agree.
-pub fn product(x: &[f32], weight: &Panels, beside: Option<Beside<'_>>) -> Vec<f32> {
+pub fn product(
+    x: &[f32],
+    weight: &Panels,
+    precision: MatmulPrecision,
+    beside: Option<Beside<'_>>,
+) -> Vec<f32> {
     let rows = rows_of(x, weight.inputs());
     fresh(rows, weight.outputs(), |out| {
-        columns(x, weight, beside, 0..weight.count(), out);
+        columns(x, weight, precision, beside, 0..weight.count(), out);
     })
 }
 
@@ -88,6 +105,7 @@ pub type Beside<'a> = (&'a [f32], &'a Panels);
 pub unsafe fn matmul_part(
     x: &[f32],
     weight: &Panels,
+    precision: MatmulPrecision,
     beside: Option<Beside<'_>>,
     range: Range<usize>,
     y: &Shared<'_>,
@@ -96,12 +114,13 @@ pub unsafe fn matmul_part(
     // SAFETY: only sums are written.
     let y = unsafe { y.unwritten() };
     let stride = weight.outputs();
-    columns(x, weight, beside, range, Out { y, stride, mode });
+    columns(x, weight, precision, beside, range, Out { y, stride, mode });
 }
 
 fn columns(
     x: &[f32],
     weight: &Panels,
+    precision: MatmulPrecision,
     beside: Option<Beside<'_>>,
     range: Range<usize>,
     out: Out<'_>,
@@ -124,7 +143,12 @@ fn columns(
 ///
 /// # Panics
 /// If the shapes do not agree.
-pub fn product_transposed(dy: &[f32], weight: &Panels, beside: Option<Beside<'_>>) -> Vec<f32> {
+pub fn product_transposed(
+    dy: &[f32],
+    weight: &Panels,
+    precision: MatmulPrecision,
+    beside: Option<Beside<'_>>,
+) -> Vec<f32> {
     let rows = rows_of(dy, weight.outputs());
     fresh(rows, weight.inputs(), |out| match &weight.storage {
         Storage::F32(lanes) => turned(dy, weight, lanes, beside, out),
@@ -221,7 +245,12 @@ impl<L: Lanes> Factors for Turned<'_, L> {
 ///
 /// # Panics
 /// If the shapes do not agree.
-pub fn product_across(a: &[f32], b: &[f32], [left, right]: [usize; 2]) -> Vec<f32> {
+pub fn product_across(
+    a: &[f32],
+    b: &[f32],
+    [left, right]: [usize; 2],
+    precision: MatmulPrecision,
+) -> Vec<f32> {
     let depth = rows_of(a, left);
     assert_eq!(b.len(), depth * right);
     let whole = right / WIDTH;

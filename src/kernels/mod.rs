@@ -124,7 +124,8 @@ pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use grid::Mode;
 pub use limit::{fastest, flops_per_second};
 pub use matmul::{
-    Beside, matmul, matmul_part, matmul_with, product, product_across, product_transposed,
+    Beside, MatmulPrecision, matmul, matmul_part, matmul_with, product, product_across,
+    product_transposed,
 };
 pub use panels::{Full, Panels, Precision, WIDTH};
 pub use pointwise::{gelu_tanh, layer_norm, rms_norm, rotate, swiglu};

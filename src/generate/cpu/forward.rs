@@ -11,7 +11,8 @@ use super::activation::activate;
 use super::cache::SharedCache;
 use super::weights::{Layer, Normalisation, Projection, Weights};
 use crate::kernels::{
-    Member, Mode, Shared, WIDTH, attend, layer_norm, matmul, matmul_part, rms_norm, rotate,
+    MatmulPrecision, Member, Mode, Shared, WIDTH, attend, layer_norm, matmul, matmul_part,
+    rms_norm, rotate,
 };
 
 /// A token to run through the network.
@@ -238,7 +239,17 @@ impl Pass<'_> {
             let adapted = unsafe { adapted.seen(0..rows * adapter.b.inputs()) };
             (adapted, &adapter.b)
         });
-        unsafe { matmul_part(x, base, beside, panels.clone(), &y, mode) };
+        unsafe {
+            matmul_part(
+                x,
+                base,
+                MatmulPrecision::F32,
+                beside,
+                panels.clone(),
+                &y,
+                mode,
+            )
+        };
         if let Some(bias) = &projection.bias {
             let columns = columns(&panels, base.outputs());
             for row in 0..rows {
@@ -382,6 +393,7 @@ impl Pass<'_> {
             matmul_part(
                 self.states.seen(states),
                 head,
+                MatmulPrecision::F32,
                 None,
                 panels,
                 &self.logits,

@@ -38,7 +38,7 @@ fn turned(values: &[f32], width: usize) -> Vec<f32> {
 fn assert_input_gradient(rows: usize, inputs: usize, outputs: usize, precision: Precision) {
     let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
     let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), precision);
-    let dx = product_transposed(&dy, &panels, None);
+    let dx = product_transposed(&dy, &panels, MatmulPrecision::F32, None);
     assert_close(&dx, &plain(&dy, &turned(&weight, inputs), outputs), outputs);
 }
 
@@ -85,10 +85,10 @@ proptest! {
         let beside = Panels::pack(&narrow, [rank, outputs], (1, rank), Precision::F32);
         let y = if transposed {
             let panels = Panels::pack(&weight, [outputs, inputs], (inputs, 1), Precision::F32);
-            product_transposed(&x, &panels, Some((&inner, &beside)))
+            product_transposed(&x, &panels, MatmulPrecision::F32, Some((&inner, &beside)))
         } else {
             let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
-            product(&x, &panels, Some((&inner, &beside)))
+            product(&x, &panels, MatmulPrecision::F32, Some((&inner, &beside)))
         };
         let second = plain(&inner, &narrow, rank);
         let exact: Vec<f64> = plain(&x, &weight, inputs).iter().zip(second).map(|(a, b)| a + b).collect();
@@ -100,7 +100,7 @@ proptest! {
         rows in 1_usize..70, left in 1_usize..40, right in 1_usize..130,
     ) {
         let (a, b) = (numbers(rows * left, 11), numbers(rows * right, 12));
-        let product = product_across(&a, &b, [left, right]);
+        let product = product_across(&a, &b, [left, right], MatmulPrecision::F32);
         assert_close(&product, &plain(&turned(&a, left), &turned(&b, right), rows), rows);
     }
 
@@ -130,7 +130,15 @@ fn parts_make_up_the_whole_and_touch_nothing_else() {
     // SAFETY: nobody else uses `y`.
     #[allow(unsafe_code)]
     unsafe {
-        matmul_part(&x, &panels, None, 1..3, &Shared::new(&mut y), Mode::Set);
+        matmul_part(
+            &x,
+            &panels,
+            MatmulPrecision::F32,
+            None,
+            1..3,
+            &Shared::new(&mut y),
+            Mode::Set,
+        );
     }
     for (y, whole) in y.chunks(50).zip(whole.chunks(50)) {
         assert_eq!(y[16..48], whole[16..48]);

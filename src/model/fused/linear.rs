@@ -10,7 +10,8 @@ use burn::tensor::Tensor;
 use super::{Rule, Values, apply};
 use crate::device::Cpu;
 use crate::kernels::{
-    Beside, Mode, Panels, Precision, matmul_with, product, product_across, product_transposed,
+    Beside, MatmulPrecision, Mode, Panels, Precision, matmul_with, product, product_across,
+    product_transposed,
 };
 use crate::model::linear::Layout;
 use crate::model::lora::Lora;
@@ -74,10 +75,10 @@ fn dense(x: &Values, weight: &Panels, beside: Option<Beside<'_>>, bias: Option<&
     let rows = x.len() / weight.inputs();
     let y = if let Some(bias) = bias {
         let mut y = bias.as_slice().repeat(rows);
-        matmul_with(x, weight, beside, &mut y, Mode::Add);
+        matmul_with(x, weight, MatmulPrecision::F32, beside, &mut y, Mode::Add);
         y
     } else {
-        product(x, weight, beside)
+        product(x, weight, MatmulPrecision::F32, beside)
     };
     Values::new(y, &[rows, outputs])
 }
@@ -102,7 +103,7 @@ pub fn transposed(dy: Tensor<2>, weight: &Panels) -> Tensor<2> {
 }
 
 fn input_gradient(dy: &Values, weight: &Panels, beside: Option<Beside<'_>>) -> Values {
-    let dx = product_transposed(dy.as_slice(), weight, beside);
+    let dx = product_transposed(dy.as_slice(), weight, MatmulPrecision::F32, beside);
     let (rows, inputs) = (dy.as_slice().len() / weight.outputs(), weight.inputs());
     Values::new(dx, &[rows, inputs])
 }
@@ -160,7 +161,7 @@ fn scaled_product(
     scale: f32,
 ) -> Values {
     let packed = Panels::pack(weight.as_slice(), widths, stride, Precision::F32);
-    let mut values = product(x.as_slice(), &packed, None);
+    let mut values = product(x.as_slice(), &packed, MatmulPrecision::F32, None);
     for value in &mut values {
         *value *= scale;
     }
@@ -255,7 +256,7 @@ impl Rule<2> for Trained {
 
 /// aᵀb: `a` is `[n, left]`, `b` `[n, right]`, the result `[left, right]`.
 fn weight_gradient(a: &Values, b: &Values, widths: [usize; 2]) -> Values {
-    let product = product_across(a.as_slice(), b.as_slice(), widths);
+    let product = product_across(a.as_slice(), b.as_slice(), widths, MatmulPrecision::F32);
     Values::new(product, &widths)
 }
 
