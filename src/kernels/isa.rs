@@ -338,6 +338,18 @@ pub(super) fn dispatch(work: impl Work) {
     work.run::<Portable>();
 }
 
+/// Whether this machine multiplies pairs of bf16: then a product in [`Bf16`](super::MatmulPrecision::Bf16) is faster than one in f32.
+pub fn has_bf16_products() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    let has = is_x86_feature_detected!("avx512bf16")
+        && is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vl");
+    #[cfg(not(target_arch = "x86_64"))]
+    let has = false;
+    has
+}
+
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
 fn with_avx512(work: impl Work) {

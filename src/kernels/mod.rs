@@ -122,6 +122,7 @@ pub use causal::{Attended, Causal, CausalGradients};
 pub use exp::{exponentials, largest};
 pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use grid::Mode;
+pub use isa::has_bf16_products;
 pub use limit::{fastest, flops_per_second};
 pub use matmul::{
     Beside, MatmulPrecision, matmul, matmul_part, matmul_with, product, product_across,

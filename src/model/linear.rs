@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor};
 
 use crate::device;
-use crate::kernels::Panels;
+use crate::kernels::{MatmulPrecision, Panels};
 
 use super::fused;
 use super::lora::{Lora, LoraConfig};
@@ -53,6 +53,8 @@ pub struct Linear {
     pub lora: Option<Lora>,
     /// A weight that is not trained, laid out for the CPU's kernels; copies share it.
     pub packed: Option<Arc<Panels>>,
+    /// Of its products, the adapter's and those of the gradients included; a weight on a GPU ignores it.
+    pub precision: MatmulPrecision,
 }
 
 impl Linear {
@@ -60,11 +62,14 @@ impl Linear {
     /// `x`: `[n, in]`; result `[n, out]`.
     pub fn forward(&self, x: Tensor<2>) -> Tensor<2> {
         if let Some(packed) = &self.packed {
-            return fused::linear(x, packed, self.bias.as_ref(), self.lora.as_ref());
+            let (bias, lora) = (self.bias.as_ref(), self.lora.as_ref());
+            return fused::linear(x, packed, self.precision, bias, lora);
         }
         let adapted = self.lora.as_ref().map(|lora| lora.forward(x.clone()));
         let mut y = match self.layout {
-            layout if device::is_cpu(&x.device()) => fused::dense_linear(x, self.dense(), layout),
+            layout if device::is_cpu(&x.device()) => {
+                fused::dense_linear(x, self.dense(), layout, self.precision)
+            }
             Layout::OutIn => x.matmul(self.dense().transpose()),
             Layout::InOut => x.matmul(self.dense()),
         };

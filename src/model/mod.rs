@@ -16,6 +16,7 @@ pub mod norm;
 pub mod optimizer;
 pub mod parameters;
 pub mod peft;
+pub mod precision;
 pub mod rope;
 pub mod save;
 pub mod scorer;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::device;
-use crate::kernels::Panels;
+use crate::kernels::{MatmulPrecision, Panels};
 
 use super::fused;
 use super::linear::Layout;
@@ -17,6 +17,8 @@ use super::tokens::indices;
 pub struct Table {
     form: Form,
     device: Device,
+    /// Of the products with hidden states; a table on a GPU ignores it.
+    pub precision: MatmulPrecision,
 }
 
 #[derive(Debug, Clone)]
@@ -29,7 +31,11 @@ impl From<Tensor<2>> for Table {
     fn from(weight: Tensor<2>) -> Self {
         let device = weight.device();
         let form = Form::Dense(weight);
-        Self { form, device }
+        Self {
+            form,
+            device,
+            precision: MatmulPrecision::default(),
+        }
     }
 }
 
@@ -39,6 +45,7 @@ impl Table {
         Self {
             form: Form::Packed(Arc::new(panels)),
             device: device.clone(),
+            precision: MatmulPrecision::default(),
         }
     }
 
@@ -107,8 +114,11 @@ impl Table {
     /// `hidden`: `[n, hidden]`; result `[n, vocabulary]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
         match &self.form {
+            Form::Dense(weight) if self.rounds() => {
+                fused::dense_linear(hidden, weight.clone(), Layout::OutIn, self.precision)
+            }
             Form::Dense(weight) => hidden.matmul(weight.clone().transpose()),
-            Form::Packed(panels) => fused::linear(hidden, panels, None, None),
+            Form::Packed(panels) => fused::linear(hidden, panels, self.precision, None, None),
         }
     }
 
@@ -118,9 +128,29 @@ impl Table {
     /// `gradient`: `[n, vocabulary]`, without autodiff; result `[n, hidden]`.
     pub fn logits_input_gradient(&self, gradient: Tensor<2>) -> Tensor<2> {
         match &self.form {
+            Form::Dense(weight) if self.rounds() => {
+                fused::dense_linear(gradient, weight.clone(), Layout::InOut, self.precision)
+            }
             Form::Dense(weight) => gradient.matmul(weight.clone()),
-            Form::Packed(panels) => fused::transposed(gradient, panels),
+            Form::Packed(panels) => fused::transposed(gradient, panels, self.precision),
         }
+    }
+
+    /// The gradient of [`logits`](Self::logits) with respect to the table.
+    ///
+    /// # Shapes
+    /// `gradient`: `[n, vocabulary]`; `hidden`: `[n, hidden]`, both without autodiff; result `[vocabulary, hidden]`.
+    pub fn logits_weight_gradient(&self, gradient: Tensor<2>, hidden: Tensor<2>) -> Tensor<2> {
+        if self.rounds() {
+            fused::across(gradient, hidden, self.precision)
+        } else {
+            gradient.transpose().matmul(hidden)
+        }
+    }
+
+    /// Burn's products, which a dense table takes otherwise, know no other precision than its numbers'.
+    fn rounds(&self) -> bool {
+        self.precision != MatmulPrecision::F32 && device::is_cpu(&self.device)
     }
 
     /// Shows it to `visitor`; one that is trained is dense from then on.

@@ -11,6 +11,7 @@ use burn::tensor::activation::{gelu, gelu_approximate, relu, silu};
 use burn::tensor::{Device, Tensor};
 
 use crate::device;
+use crate::kernels::MatmulPrecision;
 
 use super::attention::{Attention, Context, KvCache, LayerCache};
 use super::config::{Activation, Architecture, DecoderConfig};
@@ -237,6 +238,14 @@ impl Decoder {
         self.head_table().logits_input_gradient(gradient)
     }
 
+    /// The gradient with respect to the head, `[vocabulary, hidden]`, from that with respect to the logits of `hidden`.
+    ///
+    /// # Shapes
+    /// `gradient`: `[n, vocabulary]`; `hidden`: `[n, hidden]`, both without autodiff.
+    pub fn logits_weight_gradient(&self, gradient: Tensor<2>, hidden: Tensor<2>) -> Tensor<2> {
+        self.head_table().logits_weight_gradient(gradient, hidden)
+    }
+
     /// The name under which the head's gradient belongs.
     pub fn head_name(&self) -> &'static str {
         match (&self.head, self.config.architecture) {
@@ -328,6 +337,17 @@ impl Decoder {
     pub fn unpack(&mut self) {
         self.projections().into_iter().for_each(Linear::unpack);
         self.tables().for_each(Table::unpack);
+    }
+
+    /// How the factors of its products are rounded from now on, here and in copies made afterwards: those of all projections, adapters and
+    /// gradients, and of the language-model head. Attention, norms and scalar heads stay in f32.
+    pub fn set_matmul_precision(&mut self, precision: MatmulPrecision) {
+        for projection in self.projections() {
+            projection.precision = precision;
+        }
+        for table in self.tables() {
+            table.precision = precision;
+        }
     }
 
     fn tables(&mut self) -> impl Iterator<Item = &mut Table> {

@@ -101,7 +101,7 @@ impl HeadPass {
                 logprob::backward(logits, labels, temperature, known.log_normalisers, gradient);
             state_gradients.push(model.logits_input_gradient(gradient.clone()));
             if model.trains_head() {
-                let mine = gradient.transpose().matmul(states);
+                let mine = model.logits_weight_gradient(gradient, states);
                 head_gradient = Some(match head_gradient {
                     Some(sum) => sum + mine,
                     None => mine,

@@ -11,8 +11,7 @@ use super::activation::activate;
 use super::cache::SharedCache;
 use super::weights::{Layer, Normalisation, Projection, Weights};
 use crate::kernels::{
-    MatmulPrecision, Member, Mode, Shared, WIDTH, attend, layer_norm, matmul, matmul_part,
-    rms_norm, rotate,
+    Member, Mode, Shared, WIDTH, attend, layer_norm, matmul_part, matmul_with, rms_norm, rotate,
 };
 
 /// A token to run through the network.
@@ -218,7 +217,7 @@ impl Pass<'_> {
             let (inputs, rank) = (adapter.a.inputs(), adapter.a.outputs());
             let x = unsafe { x.seen(spans(&rows, inputs)) };
             let y = unsafe { adapted.part(spans(&rows, rank)) };
-            matmul(x, &adapter.a, y, Mode::Set);
+            matmul_with(x, &adapter.a, projection.precision, None, y, Mode::Set);
         }
     }
 
@@ -243,7 +242,7 @@ impl Pass<'_> {
             matmul_part(
                 x,
                 base,
-                MatmulPrecision::F32,
+                projection.precision,
                 beside,
                 panels.clone(),
                 &y,
@@ -393,7 +392,7 @@ impl Pass<'_> {
             matmul_part(
                 self.states.seen(states),
                 head,
-                MatmulPrecision::F32,
+                self.weights.head_precision,
                 None,
                 panels,
                 &self.logits,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use crate::kernels::{Panels, Precision};
+use crate::kernels::{MatmulPrecision, Panels, Precision};
 use crate::model::config::Activation;
 use crate::model::fused::{self, Values};
 use crate::model::linear::Layout;
@@ -22,6 +22,8 @@ pub(super) struct Weights {
     pub layers: Vec<Layer>,
     pub final_norm: Normalisation,
     pub head: Arc<Panels>,
+    /// Of the head's products.
+    pub head_precision: MatmulPrecision,
     /// `[head_dim / 2]`; empty where positions are learned.
     pub frequencies: Vec<f64>,
     pub hidden: usize,
@@ -59,6 +61,8 @@ pub struct Heads {
 #[derive(Debug)]
 pub struct Projection {
     pub base: Arc<Panels>,
+    /// Of xW and xA.
+    pub precision: MatmulPrecision,
     pub bias: Option<Values>,
     pub adapter: Option<Adapter>,
 }
@@ -101,6 +105,7 @@ impl Weights {
             layers,
             final_norm: normalisation(&decoder.final_norm),
             head,
+            head_precision: decoder.head_table().precision,
             frequencies: decoder.frequencies.clone(),
             hidden: config.hidden_size,
             vocabulary: config.vocab_size,
@@ -183,6 +188,7 @@ fn projection(linear: &Linear) -> Projection {
             Some(packed) => Arc::clone(packed),
             None => Arc::new(fused::pack(&linear.dense(), linear.layout, None)),
         },
+        precision: linear.precision,
         bias: linear.bias.as_ref().map(Values::from),
         adapter,
     }

@@ -18,6 +18,7 @@ fn linear(inputs: usize, outputs: usize, seed: usize) -> Linear {
         layout: Layout::OutIn,
         lora: None,
         packed: None,
+        precision: crate::kernels::MatmulPrecision::F32,
     }
 }
 

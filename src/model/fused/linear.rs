@@ -42,13 +42,14 @@ pub fn unpack(panels: &Panels, layout: Layout) -> Tensor<2> {
     Tensor::from_primitive::<Cpu>(Values::new(panels.unpack(stride), &shape).0)
 }
 
-/// y = xW + b + s·(xA)B.
+/// y = xW + b + s·(xA)B, all products but the narrow (·)B in `precision`.
 ///
 /// # Shapes
 /// `x`: `[n, in]`; `bias`: `[out]`; result `[n, out]`.
 pub fn linear(
     x: Tensor<2>,
     weight: &Arc<Panels>,
+    precision: MatmulPrecision,
     bias: Option<&Tensor<1>>,
     lora: Option<&Lora>,
 ) -> Tensor<2> {
@@ -56,39 +57,48 @@ pub fn linear(
     let bias = bias.map(|bias| super::Input::from(bias.clone()).values);
     match lora {
         None => apply([x.into()], |[x]| {
-            let y = dense(&x, &weight, None, bias.as_ref());
-            (y, Frozen(weight))
+            let y = dense(&x, &weight, precision, None, bias.as_ref());
+            (y, Frozen { weight, precision })
         }),
         Some(lora) => {
             let inputs = [x.into(), lora.a.clone().into(), lora.b.clone().into()];
             let scale = lora.scale as f32;
             apply(inputs, |[x, a, b]| {
-                let rule = Adapted::new(weight, [x, a, b], scale);
+                let rule = Adapted::new(weight, precision, [x, a, b], scale);
                 (rule.forward(bias.as_ref()), rule)
             })
         }
     }
 }
 
-fn dense(x: &Values, weight: &Panels, beside: Option<Beside<'_>>, bias: Option<&Values>) -> Values {
+fn dense(
+    x: &Values,
+    weight: &Panels,
+    precision: MatmulPrecision,
+    beside: Option<Beside<'_>>,
+    bias: Option<&Values>,
+) -> Values {
     let (x, outputs) = (x.as_slice(), weight.outputs());
     let rows = x.len() / weight.inputs();
     let y = if let Some(bias) = bias {
         let mut y = bias.as_slice().repeat(rows);
-        matmul_with(x, weight, MatmulPrecision::F32, beside, &mut y, Mode::Add);
+        matmul_with(x, weight, precision, beside, &mut y, Mode::Add);
         y
     } else {
-        product(x, weight, MatmulPrecision::F32, beside)
+        product(x, weight, precision, beside)
     };
     Values::new(y, &[rows, outputs])
 }
 
 #[derive(Debug, Clone)]
-struct Frozen(Arc<Panels>);
+struct Frozen {
+    weight: Arc<Panels>,
+    precision: MatmulPrecision,
+}
 
 impl Rule<1> for Frozen {
     fn gradients(&self, dy: Values, [wanted]: [bool; 1]) -> [Option<Values>; 1] {
-        [wanted.then(|| input_gradient(&dy, &self.0, None))]
+        [wanted.then(|| input_gradient(&dy, &self.weight, self.precision, None))]
     }
 }
 
@@ -96,14 +106,19 @@ impl Rule<1> for Frozen {
 ///
 /// # Shapes
 /// `dy`: `[n, out]`, without autodiff; result `[n, in]`.
-pub fn transposed(dy: Tensor<2>, weight: &Panels) -> Tensor<2> {
+pub fn transposed(dy: Tensor<2>, weight: &Panels, precision: MatmulPrecision) -> Tensor<2> {
     let dy = super::Input::from(dy).values;
-    let dx = input_gradient(&dy, weight, None);
+    let dx = input_gradient(&dy, weight, precision, None);
     Tensor::from_primitive::<Cpu>(dx.0)
 }
 
-fn input_gradient(dy: &Values, weight: &Panels, beside: Option<Beside<'_>>) -> Values {
-    let dx = product_transposed(dy.as_slice(), weight, MatmulPrecision::F32, beside);
+fn input_gradient(
+    dy: &Values,
+    weight: &Panels,
+    precision: MatmulPrecision,
+    beside: Option<Beside<'_>>,
+) -> Values {
+    let dx = product_transposed(dy.as_slice(), weight, precision, beside);
     let (rows, inputs) = (dy.as_slice().len() / weight.outputs(), weight.inputs());
     Values::new(dx, &[rows, inputs])
 }
@@ -112,6 +127,7 @@ fn input_gradient(dy: &Values, weight: &Panels, beside: Option<Beside<'_>>) -> V
 #[derive(Debug, Clone)]
 struct Adapted {
     weight: Arc<Panels>,
+    precision: MatmulPrecision,
     x: Values,     // [n, in]
     a: Values,     // [r, in]
     b: Values,     // [out, r]
@@ -121,12 +137,18 @@ struct Adapted {
 }
 
 impl Adapted {
-    fn new(weight: Arc<Panels>, [x, a, b]: [Values; 3], scale: f32) -> Self {
+    fn new(
+        weight: Arc<Panels>,
+        precision: MatmulPrecision,
+        [x, a, b]: [Values; 3],
+        scale: f32,
+    ) -> Self {
         let inputs = weight.inputs();
         let rank = a.as_slice().len() / inputs;
-        let inner = scaled_product(&x, &a, [inputs, rank], (1, inputs), scale);
+        let inner = scaled_product(&x, &a, [inputs, rank], (1, inputs), (scale, precision));
         Self {
             weight,
+            precision,
             x,
             a,
             b,
@@ -140,7 +162,7 @@ impl Adapted {
         let (rank, widths) = (self.rank, [self.rank, self.weight.outputs()]);
         let b = Panels::pack(self.b.as_slice(), widths, (1, rank), Precision::F32);
         let beside = (self.inner.as_slice(), &b);
-        dense(&self.x, &self.weight, Some(beside), bias)
+        dense(&self.x, &self.weight, self.precision, Some(beside), bias)
     }
 
     /// ∂y·Wᵀ + `inner`·Aᵀ.
@@ -148,7 +170,8 @@ impl Adapted {
         let inputs = self.weight.inputs();
         let widths = [self.rank, inputs];
         let a = Panels::pack(self.a.as_slice(), widths, (inputs, 1), Precision::F32);
-        input_gradient(dy, &self.weight, Some((inner.as_slice(), &a)))
+        let beside = (inner.as_slice(), &a);
+        input_gradient(dy, &self.weight, self.precision, Some(beside))
     }
 }
 
@@ -158,10 +181,10 @@ fn scaled_product(
     weight: &Values,
     widths: [usize; 2],
     stride: (usize, usize),
-    scale: f32,
+    (scale, precision): (f32, MatmulPrecision),
 ) -> Values {
     let packed = Panels::pack(weight.as_slice(), widths, stride, Precision::F32);
-    let mut values = product(x.as_slice(), &packed, MatmulPrecision::F32, None);
+    let mut values = product(x.as_slice(), &packed, precision, None);
     for value in &mut values {
         *value *= scale;
     }
@@ -172,12 +195,13 @@ fn scaled_product(
 impl Rule<3> for Adapted {
     fn gradients(&self, dy: Values, wanted: [bool; 3]) -> [Option<Values>; 3] {
         let (inputs, outputs, rank) = (self.weight.inputs(), self.weight.outputs(), self.rank);
-        // s·∂y·Bᵀ, [n, r]
-        let inner = scaled_product(&dy, &self.b, [outputs, rank], (rank, 1), self.scale);
+        let precision = self.precision;
+        let how = (self.scale, precision);
+        let inner = scaled_product(&dy, &self.b, [outputs, rank], (rank, 1), how); // s·∂y·Bᵀ, [n, r]
         let dx = wanted[0].then(|| self.input_gradient(&dy, &inner));
-        let da = wanted[1].then(|| weight_gradient(&inner, &self.x, [rank, inputs]));
+        let da = wanted[1].then(|| weight_gradient(&inner, &self.x, [rank, inputs], precision));
         let db = wanted[2].then(|| {
-            let turned = weight_gradient(&self.inner, &dy, [rank, outputs]);
+            let turned = weight_gradient(&self.inner, &dy, [rank, outputs], precision);
             Values::new(turned_rows(turned.as_slice(), outputs), &[outputs, rank])
         });
         [dx, da, db]
@@ -188,7 +212,12 @@ impl Rule<3> for Adapted {
 ///
 /// # Shapes
 /// `x`: `[n, in]`; `weight`: `[out, in]` or `[in, out]`; result `[n, out]`.
-pub fn dense_linear(x: Tensor<2>, weight: Tensor<2>, layout: Layout) -> Tensor<2> {
+pub fn dense_linear(
+    x: Tensor<2>,
+    weight: Tensor<2>,
+    layout: Layout,
+    precision: MatmulPrecision,
+) -> Tensor<2> {
     let [rows, columns] = weight.dims();
     let widths = match layout {
         Layout::OutIn => [columns, rows],
@@ -200,6 +229,7 @@ pub fn dense_linear(x: Tensor<2>, weight: Tensor<2>, layout: Layout) -> Tensor<2
             weight,
             widths,
             layout,
+            precision,
         };
         (rule.forward(), rule)
     })
@@ -211,6 +241,7 @@ struct Trained {
     weight: Values,
     widths: [usize; 2],
     layout: Layout,
+    precision: MatmulPrecision,
 }
 
 impl Trained {
@@ -221,8 +252,8 @@ impl Trained {
             Layout::InOut => (outputs, 1),
         };
         let weight = self.weight.as_slice();
-        let packed = Panels::pack(weight, self.widths, stride, Precision::F32);
-        dense(&self.x, &packed, None, None)
+        let packed = Panels::pack(weight, self.widths, stride, kept(self.precision));
+        dense(&self.x, &packed, self.precision, None, None)
     }
 
     fn input_gradient(&self, dy: &Values) -> Values {
@@ -232,15 +263,15 @@ impl Trained {
             Layout::InOut => (1, outputs),
         };
         let weight = self.weight.as_slice();
-        let packed = Panels::pack(weight, [outputs, inputs], stride, Precision::F32);
-        dense(dy, &packed, None, None)
+        let packed = Panels::pack(weight, [outputs, inputs], stride, kept(self.precision));
+        dense(dy, &packed, self.precision, None, None)
     }
 
     fn weight_gradient(&self, dy: &Values) -> Values {
         let [inputs, outputs] = self.widths;
         match self.layout {
-            Layout::OutIn => weight_gradient(dy, &self.x, [outputs, inputs]),
-            Layout::InOut => weight_gradient(&self.x, dy, [inputs, outputs]),
+            Layout::OutIn => weight_gradient(dy, &self.x, [outputs, inputs], self.precision),
+            Layout::InOut => weight_gradient(&self.x, dy, [inputs, outputs], self.precision),
         }
     }
 }
@@ -255,9 +286,32 @@ impl Rule<2> for Trained {
 }
 
 /// aᵀb: `a` is `[n, left]`, `b` `[n, right]`, the result `[left, right]`.
-fn weight_gradient(a: &Values, b: &Values, widths: [usize; 2]) -> Values {
-    let product = product_across(a.as_slice(), b.as_slice(), widths, MatmulPrecision::F32);
+fn weight_gradient(
+    a: &Values,
+    b: &Values,
+    widths: [usize; 2],
+    precision: MatmulPrecision,
+) -> Values {
+    let product = product_across(a.as_slice(), b.as_slice(), widths, precision);
     Values::new(product, &widths)
+}
+
+/// aᵀb.
+///
+/// # Shapes
+/// `a`: `[n, left]`; `b`: `[n, right]`, both without autodiff; result `[left, right]`.
+pub fn across(a: Tensor<2>, b: Tensor<2>, precision: MatmulPrecision) -> Tensor<2> {
+    let widths = [a.dims()[1], b.dims()[1]];
+    let [a, b] = [a, b].map(|tensor| super::Input::from(tensor).values);
+    Tensor::from_primitive::<Cpu>(weight_gradient(&a, &b, widths, precision).0)
+}
+
+/// What a weight is packed in for one product: rounded already where the product would round it, which takes half the memory.
+fn kept(precision: MatmulPrecision) -> Precision {
+    match precision {
+        MatmulPrecision::F32 => Precision::F32,
+        MatmulPrecision::Bf16 => Precision::Bf16,
+    }
 }
 
 /// The transpose of rows of `width` numbers.

@@ -26,7 +26,7 @@ use burn::tensor::{Tensor, TensorData};
 use crate::device::{Cpu, TrainedCpu};
 
 pub use attention::{Heads, Sequences, attention};
-pub use linear::{dense_linear, linear, pack, transposed, unpack};
+pub use linear::{across, dense_linear, linear, pack, transposed, unpack};
 pub use pointwise::{gated, rms_norm};
 pub use rows::{gather, spread};
 

@@ -2,6 +2,7 @@
 
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::kernels::MatmulPrecision;
 use crate::model::linear::{Layout, Linear};
 use crate::model::lora::Lora;
 use crate::model::norm::Norm;
@@ -75,6 +76,7 @@ fn a_frozen_product_has_the_plain_results_and_gradients() {
                     scale: 0.7,
                 }),
                 packed: None,
+                precision: MatmulPrecision::F32,
             };
             let plain = packed.clone();
             packed.pack();
@@ -126,6 +128,7 @@ fn the_first_layer_s_input_needs_no_gradient() {
         layout: Layout::OutIn,
         lora: None,
         packed: None,
+        precision: MatmulPrecision::F32,
     };
     linear.pack();
     let y = linear.forward(numbers([3, 4], 2, &device).autodiff());
@@ -160,7 +163,9 @@ fn a_trained_product_has_the_plain_results_and_gradients() {
         let inputs_out = [x.clone(), numbers([inputs, outputs], 2, &device)];
         let out_inputs = [x, numbers([outputs, inputs], 3, &device)];
         for (layout, inputs) in [(Layout::InOut, inputs_out), (Layout::OutIn, out_inputs)] {
-            let fused = |[x, weight]: [Tensor<2>; 2]| super::dense_linear(x, weight, layout);
+            let fused = |[x, weight]: [Tensor<2>; 2]| {
+                super::dense_linear(x, weight, layout, MatmulPrecision::F32)
+            };
             let plain = |[x, weight]: [Tensor<2>; 2]| match layout {
                 Layout::InOut => x.matmul(weight),
                 Layout::OutIn => x.matmul(weight.transpose()),

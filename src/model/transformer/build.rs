@@ -6,6 +6,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::{Block, Decoder, Mlp};
 use crate::device;
+use crate::kernels::MatmulPrecision;
 use crate::model::attention::{Attention, QueryKeyValue};
 use crate::model::config::{Architecture, DecoderConfig};
 use crate::model::linear::{Layout, Linear};
@@ -163,6 +164,7 @@ impl Build<'_> {
             layout,
             lora: None,
             packed,
+            precision: MatmulPrecision::default(),
         })
     }
 

@@ -30,12 +30,15 @@ impl Decoder {
         }
     }
 
-    /// Do both hold the same first `layers` layers in memory, one or more? On devices where nothing is packed it can't be told: then no.
+    /// Do both hold the same first `layers` layers in memory, one or more, and compute alike with them? On devices where nothing is packed it
+    /// can't be told: then no.
     pub fn shares(&self, other: &Self, layers: usize) -> bool {
         let same = |(mine, others): (&Block, &Block)| {
             let mut projections = mine.linears().zip(others.linears());
             projections.all(|(mine, others)| match (&mine.packed, &others.packed) {
-                (Some(mine), Some(others)) => Arc::ptr_eq(mine, others),
+                (Some(packed), Some(other)) => {
+                    Arc::ptr_eq(packed, other) && mine.precision == others.precision
+                }
                 _ => false,
             })
         };
