@@ -24,7 +24,8 @@ Examples:
   rlhf bench --model ./smollm2 --what reward --pair-lengths 96,80,64,70
   rlhf bench --model ./smollm2 --what growth --repeats 3
   rlhf bench --model ./smollm2 --what ppo --full --save before.json
-  rlhf bench --model ./smollm2 --what ppo --full --against before.json";
+  rlhf bench --model ./smollm2 --what ppo --full --against before.json
+  rlhf bench --model ./smollm2 --what ppo --full --bf16 --against before.json";
 
 /// Arguments of `rlhf bench`.
 #[derive(Debug, Args)]
@@ -62,6 +63,9 @@ pub struct BenchArgs {
     /// With --full: leave out LoRA adapters
     #[arg(long, requires = "full")]
     pub no_lora: bool,
+    /// Round the factors of products to bf16, as PyTorch's autocast does: about twice as fast on a CPU with AVX512-BF16
+    #[arg(long)]
+    pub bf16: bool,
     /// Runs of each kind, after those to warm up; the median counts
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub repeats: usize,
@@ -125,6 +129,7 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
     let before = args.against.as_ref().map(read).transpose()?;
     let opener = Opener { quiet: args.quiet };
     let device = opener.device(args.device)?;
+    opener.tell_bf16(args.bf16, &device.device);
     let model = if args.from_scratch {
         opener.open_from_scratch(&args.model, 0, &device.device)?
     } else {
@@ -138,12 +143,13 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
         lora: !args.no_lora,
         full: args.full,
         lora_num_layers: args.lora_num_layers,
+        bf16: args.bf16,
         warm_up: args.warm_up,
         repeats: args.repeats,
     };
     let names = [args.model.as_str(), device.name.as_str()];
     let mut progress = Progress::new(false, args.quiet, 1);
-    let report = bench(&model, names, &plan, &device.device, &mut progress)?;
+    let report = bench(model, names, &plan, &device.device, &mut progress)?;
     drop(progress);
     let json = serde_json::to_string_pretty(&report)? + "\n";
     if let Some(path) = &args.save {
@@ -181,8 +187,13 @@ fn table(report: &Report, before: Option<&Report>) -> String {
     let model = sanitise(&report.model);
     let _ = writeln!(
         text,
-        "{model}, {millions:.1} M parameters, on {}",
-        report.device
+        "{model}, {millions:.1} M parameters, on {}{}",
+        report.device,
+        if report.bf16 {
+            ", products in bf16"
+        } else {
+            ""
+        }
     );
     if let Some(machine) = report.machine {
         let _ = writeln!(

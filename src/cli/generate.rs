@@ -16,7 +16,7 @@ use crate::generate::{
 };
 use crate::model::chat_template::Message;
 use crate::model::tokenizer::TextStream;
-use crate::model::{ModelError, PromptInput, Tokenizer};
+use crate::model::{ModelError, PromptInput, Tokenizer, precision};
 use crate::tui::text::sanitise;
 
 use super::models::Opener;
@@ -26,7 +26,8 @@ const EXAMPLES: &str = "\
 Examples:
   rlhf generate --model embedded --chat --prompt 'How do I boil an egg?'
   rlhf generate --model HuggingFaceTB/SmolLM2-135M-Instruct --chat --prompt 'Hi!' --n 3
-  rlhf generate --model runs/ppo-001/model --prompt 'Once upon a time' --greedy --json";
+  rlhf generate --model runs/ppo-001/model --prompt 'Once upon a time' --greedy --json
+  rlhf generate --model ./smollm2 --prompt 'Once upon a time' --n 32 --bf16";
 
 /// Arguments of `rlhf generate`.
 #[derive(Debug, Args)]
@@ -62,6 +63,9 @@ pub struct GenerateArgs {
     /// Seed of the draws
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u64,
+    /// Round the factors of products to bf16, as PyTorch's autocast does: about twice as fast on a CPU with AVX512-BF16
+    #[arg(long)]
+    pub bf16: bool,
     /// Print one JSON object: prompt_ids, and of each sample ids, text, logprobs and finish_reason
     #[arg(long)]
     pub json: bool,
@@ -116,7 +120,10 @@ struct Sample {
 pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
     let opener = Opener::default();
     let device = opener.device(args.device)?.device;
-    let model = opener.open(&args.model, &device)?;
+    opener.tell_bf16(args.bf16, &device);
+    let mut model = opener.open(&args.model, &device)?;
+    let precision = precision::of_products(args.bf16);
+    model.decoder.set_matmul_precision(precision);
     let tokenizer = model.text.tokenizer()?;
     let prompt_ids = model.prompt_ids(&prompt(args))?;
     let requests = requests(&prompt_ids, args.n);

@@ -10,6 +10,7 @@ use color_eyre::eyre::bail;
 use crate::device::{self, ChosenDevice, DeviceChoice};
 use crate::model::LanguageModel;
 use crate::model::hub::{HubSettings, Transfer, Wanted};
+use crate::model::precision;
 use crate::model::source::{LocalModel, ModelSource};
 use crate::model::tokenizer::Tokenizer;
 use crate::reward::model::RewardModel;
@@ -38,6 +39,13 @@ impl Opener {
             eprintln!("device: {}{remark}", chosen.name);
         }
         Ok(chosen)
+    }
+
+    /// Says so if `--bf16` makes nothing faster on `device`.
+    pub fn tell_bf16(self, bf16: bool, device: &Device) {
+        if let Some(remark) = precision::remark(bf16, device).filter(|_| !self.quiet) {
+            eprintln!("{remark}");
+        }
     }
 
     /// Opens a language model: a folder, `embedded` or a hub id, which is downloaded if it isn't in the cache.

@@ -98,7 +98,7 @@ pub fn train(
     ));
     let inputs = Inputs {
         policy,
-        reward: &reward,
+        reward,
         prompts: training,
         held_out,
         gold,

@@ -63,6 +63,7 @@ pub fn run(args: SampleArgs) -> Result<ExitCode> {
     prompts.truncate(args.limit.unwrap_or(usize::MAX));
     let opener = args.job.opener();
     let chosen = opener.device(job.project.device.parse()?)?;
+    opener.tell_bf16(job.settings.bf16, &chosen.device);
     let model = opener.open(name, &chosen.device)?;
     let batch = Batch {
         name: &args.batch,

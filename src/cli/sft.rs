@@ -11,6 +11,7 @@ use crate::cli::job::{JobArgs, conclude, exit_code, from_here, how_to_go_on};
 use crate::device;
 use crate::model::footprint::{Footprint, Held, Microbatch};
 use crate::model::optimizer::Optimizer;
+use crate::model::precision;
 use crate::model::{Decoder, LanguageModel, Parameters};
 use crate::policy::config::SftConfig;
 use crate::policy::lm_head::CHUNK_ELEMENTS;
@@ -57,10 +58,7 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
     } else {
         opener.open(name, &device)?
     };
-    match config.lora() {
-        Some(lora) => model.decoder.attach_lora(&lora, config.seed)?,
-        None => model.decoder.unpack(),
-    }
+    sft::prepare(&mut model.decoder, config)?;
     let (split, cut) = read(config, from_here(data), &model)?;
     let mut progress = args.job.progress(config.logging_steps);
     progress.note(&format!(
@@ -68,6 +66,9 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
         split.train.len(),
         split.held_out.len()
     ));
+    if let Some(remark) = precision::remark(config.bf16, &device) {
+        progress.note(remark);
+    }
     if device::is_cpu(&device) {
         let footprint = footprint(&mut model.decoder, &split.train, config);
         progress.note(&footprint.told(memory::available()));

@@ -66,8 +66,10 @@ const ROWS: &[Row] = &[
     // Fixed by design.
     row(ANY, &["optim", "optim_args", "optim_target_modules"], "the optimiser is AdamW; see adam_beta1, adam_beta2, adam_epsilon, weight_decay"),
     row(ANY, &["lr_scheduler_kwargs"], "linear, cosine and constant take no further arguments"),
-    row(ANY, &["bf16", "fp16", "tf32", "bf16_full_eval", "fp16_full_eval"], "training is in f32"),
-    row("ppo", &["dtype"], "training is in f32, and so is the result"),
+    row("project", &["bf16"], "it belongs in [sft], [sample], [reward] or [ppo]"),
+    row(ANY, &["fp16", "tf32"], "use `bf16`, for products; all else is in f32"),
+    row(ANY, &["bf16_full_eval", "fp16_full_eval"], "evaluation computes as training does; see `bf16`"),
+    row("ppo", &["dtype"], "weights are trained in f32, and so is the result"),
     row(ANY, &["load_in_8bit", "load_in_4bit", "bnb_4bit_quant_type", "use_bnb_nested_quant", "bnb_4bit_quant_storage"], "weights are not quantised; `use_peft` saves most of the memory"),
     row(ANY, &["gradient_checkpointing", "gradient_checkpointing_kwargs", "activation_checkpointing", "activation_checkpointing_kwargs", "activation_offloading"], "lower `per_device_train_batch_size` to save memory; the result does not change"),
     row(ANY, &["use_rslora", "use_dora", "lora_target_parameters"], "adapters are plain LoRA: lora_r, lora_alpha, lora_target_modules"),

@@ -26,6 +26,11 @@ use super::rollout::{Episode, Prompt, RolloutError, rollout};
 /// The draw of held-out answers: apart from every training step's.
 const EVALUATION_SAMPLE: u64 = 1 << 40;
 
+/// Nats a token between sampler and trainer, whose sums are in another order.
+const F32_MISMATCH: f64 = 1e-4;
+/// The same where what differs a little may be rounded to different factors of the next product.
+const BF16_MISMATCH: f64 = 2e-2;
+
 /// Why a job can't go on.
 #[derive(Debug, ThisError)]
 pub enum PpoError {
@@ -156,7 +161,7 @@ pub fn train(
             ("s", report.seconds),
         ];
         job.observer.step(ppo.step, total, &shown);
-        warn(&report, job.observer);
+        warn(&report, ppo.config.bf16, job.observer);
         outcome.steps = ppo.step;
         if ppo.nonfinite.in_a_row >= ppo.config.max_nonfinite_steps {
             let (step, in_a_row) = (ppo.step, ppo.nonfinite.in_a_row);
@@ -263,14 +268,15 @@ fn write_samples(
     file.flush()
 }
 
-fn warn(report: &super::ppo_report::StepReport, observer: &mut dyn Observer) {
+fn warn(report: &super::ppo_report::StepReport, bf16: bool, observer: &mut dyn Observer) {
+    let expected = if bf16 { BF16_MISMATCH } else { F32_MISMATCH };
     if report.missing_eos_share > 0.5 {
         let share = 100.0 * report.missing_eos_share;
         observer.note(&format!("step {}: {share:.0} % of the responses did not end by themselves; raise response_length", report.step));
     }
-    if report.sampler_mismatch > 1e-4 {
+    if report.sampler_mismatch > expected {
         let nats = report.sampler_mismatch;
-        observer.note(&format!("step {}: sampler and trainer differ by {nats:.1e} nats per token (expected at most 1e-4)", report.step));
+        observer.note(&format!("step {}: sampler and trainer differ by {nats:.1e} nats per token (expected at most {expected:e})", report.step));
     }
 }
 

@@ -16,6 +16,8 @@ use thiserror::Error as ThisError;
 
 use crate::algo::schedule::Schedule;
 use crate::model::optimizer::{Optimizer, Update};
+use crate::model::precision;
+use crate::model::weights::WeightsError;
 use crate::model::workers::{share_out, share_out_turns};
 use crate::model::{Decoder, GradientMap, TokenBatch};
 use crate::run::control::{Observer, StopFlag};
@@ -120,6 +122,21 @@ pub struct Job<'a> {
     pub metrics: &'a mut MetricsLog,
     /// Called every `save_steps` updates and at the end.
     pub save: &'a mut Save<'a>,
+}
+
+/// Makes a loaded decoder ready to be trained as `config` says.
+///
+/// # Errors
+/// If adapters find no place.
+pub fn prepare(decoder: &mut Decoder, config: &SftConfig) -> Result<(), WeightsError> {
+    decoder.set_matmul_precision(precision::of_products(config.bf16));
+    match config.lora() {
+        Some(lora) => decoder.attach_lora(&lora, config.seed),
+        None => {
+            decoder.unpack();
+            Ok(())
+        }
+    }
 }
 
 /// Trains `decoder` in place, from `state` on. After early stopping it has the weights of the best evaluation.

@@ -22,8 +22,11 @@ settings! {
         pub eval_data: Vec<PathBuf> = Vec::new(),
         /// Learn from the first N pairs only.
         pub max_train_pairs: Option<usize> = None,
-        /// Number format of the result. Training is in f32 whatever it is.
+        /// Number format of the result. Weights are trained in f32 whatever it is.
         pub dtype: SaveDtype = SaveDtype::F32,
+        /// Round the factors of products to bf16, as PyTorch's autocast does: about twice as fast on a CPU with AVX512-BF16. Weights,
+        /// gradients and sums stay in f32.
+        pub bf16: bool = false,
         /// Peak learning rate of AdamW. With LoRA: 1e-4; full fine-tuning: about 1e-5.
         pub learning_rate: f64 = 1e-4,
         /// Course of the learning rate after warm-up.

@@ -12,6 +12,7 @@ use crate::model::Parameters;
 use crate::model::arithmetic::{self, TokenWork};
 use crate::model::footprint::{Footprint, Held, Microbatch};
 use crate::model::optimizer::Optimizer;
+use crate::model::precision;
 use crate::model::training_state::{self, StateError};
 use crate::model::weights::WeightsError;
 use crate::run::RunDirectory;
@@ -145,11 +146,12 @@ pub fn run(
     observer: &mut dyn Observer,
     stop: &StopFlag,
 ) -> Result<Option<TrainingReport>, JobError> {
-    match config.lora() {
-        Some(lora) => model.network.decoder.attach_lora(&lora, config.seed)?,
-        None => model.network.decoder.unpack(),
+    prepare(model, config)?;
+    let device = model.network.decoder.embedding.device();
+    if let Some(remark) = precision::remark(config.bf16, &device) {
+        observer.note(remark);
     }
-    if device::is_cpu(&model.network.decoder.embedding.device()) {
+    if device::is_cpu(&device) {
         let footprint = footprint(model, &data.training, config);
         observer.note(&footprint.told(memory::available()));
         let (operations, updates) = expected(model, &data.training, config);
@@ -202,6 +204,22 @@ pub fn run(
     let bytes = serde_json::to_vec_pretty(&report).unwrap_or_default();
     write_atomic(&place.run.path().join(REPORT), &bytes)?;
     Ok(Some(report))
+}
+
+/// Makes a loaded or new model ready to be trained as `config` says.
+///
+/// # Errors
+/// If adapters find no place.
+pub fn prepare(model: &mut RewardModel, config: &RewardConfig) -> Result<(), WeightsError> {
+    let decoder = &mut model.network.decoder;
+    decoder.set_matmul_precision(precision::of_products(config.bf16));
+    match config.lora() {
+        Some(lora) => decoder.attach_lora(&lora, config.seed),
+        None => {
+            decoder.unpack();
+            Ok(())
+        }
+    }
 }
 
 /// The memory that an update needs at most, on the CPU.

@@ -12,6 +12,7 @@ use crate::device;
 use crate::generate::sampler::SamplerConfig;
 use crate::model::arithmetic;
 use crate::model::peft::{self, PeftError};
+use crate::model::precision;
 use crate::model::save::save_language_model;
 use crate::model::weights::{SaveDtype, WeightsError};
 use crate::model::{
@@ -80,7 +81,7 @@ pub struct Inputs<'a> {
     /// The policy at its start.
     pub policy: LanguageModel,
     /// The judge.
-    pub reward: &'a RewardModel,
+    pub reward: RewardModel,
     /// To train on.
     pub prompts: Vec<(String, PromptInput)>,
     /// To measure on, always the same.
@@ -91,7 +92,7 @@ pub struct Inputs<'a> {
 
 /// Runs PPO in `run`, from its last checkpoint if `resume`; writes the best policy into the run's `model/`.
 pub fn improve(
-    inputs: Inputs<'_>,
+    mut inputs: Inputs<'_>,
     config: &PpoConfig,
     run: &RunDirectory,
     resume: bool,
@@ -108,17 +109,15 @@ pub fn improve(
     let tokenizer = text.tokenizer()?;
     let sampling = sampling(config, tokenizer)?;
     let same_tokens = inputs.reward.text.tokenizer()?.sha256() == tokenizer.sha256();
-    let mut decoder = decoder;
-    if config.lora().is_some() {
-        decoder.pack(); // now, so that policy and reference share the packed weights
+    let mut ppo = networks(decoder, &mut inputs.reward, same_tokens, config, observer)?;
+    let device = ppo.reference.embedding.device();
+    if let Some(remark) = precision::remark(config.bf16, &device) {
+        observer.note(remark);
     }
-    let reference = decoder.base();
-    let model = actor_critic(decoder, inputs.reward, same_tokens, config, observer)?;
-    let mut ppo = Ppo::new(config, model, reference);
-    if device::is_cpu(&ppo.reference.embedding.device()) {
-        let footprint = cost::footprint(&mut ppo, inputs.reward, &prompts);
+    if device::is_cpu(&device) {
+        let footprint = cost::footprint(&mut ppo, &inputs.reward, &prompts);
         observer.note(&footprint.told(memory::available()));
-        let operations = cost::operations(&ppo, inputs.reward, &prompts);
+        let operations = cost::operations(&ppo, &inputs.reward, &prompts);
         observer.note(&arithmetic::told(operations, config.steps()));
     }
     let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
@@ -154,7 +153,7 @@ pub fn improve(
         tokenizer,
         prompts: &prompts,
         sampling: &sampling,
-        scorer: inputs.reward,
+        scorer: &inputs.reward,
     };
     let outcome = ppo_job::train(&mut ppo, earlier, &world, &mut job)?;
     if !outcome.interrupted {
@@ -213,6 +212,26 @@ pub fn sampling(
         batch_size: config.batch_size.min(64),
         trace: true,
     })
+}
+
+/// A job at its start: policy, critic and reference, which compute in the precision that `config` asks for, as `reward` does from now on.
+/// `same_tokens` as in [`actor_critic`].
+fn networks<'a>(
+    mut policy: Decoder,
+    reward: &mut RewardModel,
+    same_tokens: bool,
+    config: &'a PpoConfig,
+    observer: &mut dyn Observer,
+) -> Result<Ppo<'a>, ImproveError> {
+    let precision = precision::of_products(config.bf16);
+    policy.set_matmul_precision(precision);
+    reward.network.decoder.set_matmul_precision(precision);
+    if config.lora().is_some() {
+        policy.pack(); // now, so that policy and reference share the packed weights
+    }
+    let reference = policy.base();
+    let model = actor_critic(policy, reward, same_tokens, config, observer)?;
+    Ok(Ppo::new(config, model, reference))
 }
 
 /// The networks that PPO trains, over one trunk where they can share it. `same_tokens`: policy and reward model have one tokenizer.

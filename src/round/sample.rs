@@ -8,7 +8,7 @@ use crate::feedback::queue::drop_duplicates;
 use crate::generate::answer::{AnswerError, prompt_ids};
 use crate::generate::engine::{self, Completion, Listener, Request, Settings};
 use crate::generate::sampler::SamplerConfig;
-use crate::model::{LanguageModel, ModelError};
+use crate::model::{LanguageModel, ModelError, precision};
 use crate::reward::dataset::prompt_input;
 
 use super::config::SampleConfig;
@@ -88,7 +88,9 @@ pub fn sample(
     };
     let checkpoint = model.text.weights_sha256()?;
     let checkpoint = checkpoint.and_then(|hash| hash.parse().ok());
-    let completions = engine::generate(&model.decoder, &requests, settings, listener);
+    let mut decoder = model.decoder.clone();
+    decoder.set_matmul_precision(precision::of_products(config.bf16));
+    let completions = engine::generate(&decoder, &requests, settings, listener);
     let completions = completions.map_err(AnswerError::from)?;
     let mut sampled = Sampled::default();
     for (prompt, completions) in prompts.iter().zip(completions.chunks(config.candidates)) {

@@ -16,7 +16,7 @@ use crate::device;
 use crate::generate::GenerateError;
 use crate::model::arithmetic;
 use crate::model::footprint::Footprint;
-use crate::model::{LanguageModel, Parameters};
+use crate::model::{LanguageModel, Parameters, precision};
 use crate::policy::rollout::RolloutError;
 use crate::reward::model::RewardError;
 use crate::run::{Observer, memory};
@@ -80,6 +80,8 @@ pub struct Plan {
     pub full: bool,
     /// Of the last layers, for PPO's adapters; 0 for all.
     pub lora_num_layers: usize,
+    /// Products in bf16.
+    pub bf16: bool,
     /// Runs before those that count.
     pub warm_up: usize,
     /// Runs that count.
@@ -124,6 +126,9 @@ pub struct Report {
     pub parameters: usize,
     /// Its name.
     pub device: String,
+    /// Products were made in bf16.
+    #[serde(default)]
+    pub bf16: bool,
     /// Limits of the CPU; none for other devices.
     pub machine: Option<Machine>,
     /// In the order of the plan.
@@ -135,16 +140,18 @@ pub struct Report {
 /// # Errors
 /// If the model can't do a part of it; a model without a tokenizer can only sample.
 pub fn bench(
-    model: &LanguageModel,
+    mut model: LanguageModel,
     names: [&str; 2],
     plan: &Plan,
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Report, BenchError> {
     let machine = device::is_cpu(device).then(Machine::measure);
+    let precision = precision::of_products(plan.bf16);
+    model.decoder.set_matmul_precision(precision); // of the copies, which are what is measured
     let parameters = model.decoder.base().count().1;
     let mut bench = Bench {
-        model,
+        model: &model,
         plan,
         machine,
         observer,
@@ -167,6 +174,7 @@ pub fn bench(
         model: name.to_owned(),
         parameters,
         device: device.to_owned(),
+        bf16: plan.bf16,
         machine,
         figures,
     })

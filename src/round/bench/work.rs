@@ -101,17 +101,16 @@ impl Bench<'_> {
         for use_peft in self.kinds() {
             let config = RewardConfig {
                 use_peft,
+                bf16: self.plan.bf16,
                 per_device_train_batch_size: count,
                 ..RewardConfig::default()
             };
-            let mut network = RewardModel::on(self.copy(), 0)?.network;
-            match config.lora() {
-                Some(lora) => network.decoder.attach_lora(&lora, 0)?,
-                None => network.decoder.unpack(),
-            }
+            let mut reward = RewardModel::on(self.copy(), 0)?;
+            job::prepare(&mut reward, &config)?;
+            let decoder = &reward.network.decoder;
             let pair = |index| Pair {
-                winner: tokens(&network.decoder, 2 * index, lengths[2 * index]),
-                loser: tokens(&network.decoder, 2 * index + 1, lengths[2 * index + 1]),
+                winner: tokens(decoder, 2 * index, lengths[2 * index]),
+                loser: tokens(decoder, 2 * index + 1, lengths[2 * index + 1]),
                 length_difference: 0,
                 tie: false,
                 prompt: String::new(),
@@ -119,10 +118,6 @@ impl Bench<'_> {
                 source: None,
             };
             let pairs: Vec<Pair> = (0..count).map(pair).collect();
-            let mut reward = RewardModel {
-                network,
-                ..RewardModel::on(self.copy(), 0)?
-            };
             let footprint = footprint(&mut reward, &pairs, &config);
             let pairs: Vec<&Pair> = pairs.iter().collect();
             let operations = job::operations(&reward, &pairs);
@@ -151,6 +146,7 @@ impl Bench<'_> {
             };
             let config = PpoConfig {
                 use_peft,
+                bf16: self.plan.bf16,
                 critic,
                 critic_init: CriticInit::Zero,
                 batch_size: ROWS,
