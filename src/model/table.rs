@@ -200,4 +200,32 @@ mod tests {
         assert!(packed.rows(&[1], &device.clone().autodiff()).is_autodiff());
         assert!(!packed.rows(&[1], &device).is_autodiff());
     }
+
+    #[test]
+    fn a_dense_table_in_bf16_has_the_products_of_a_packed_one() {
+        let device = device::cpu().device;
+        // Multiples of 1/8 up to 6.25 are bf16, and so are 1 to 8.
+        let values: Vec<f32> = (0..51).map(|n| 0.125 * n as f32).collect();
+        let mut dense = Table::from(Tensor::from_data(TensorData::new(values, [17, 3]), &device));
+        let mut packed = dense.clone();
+        packed.pack();
+        let count = |count: usize, shape: [usize; 2]| {
+            let values: Vec<f32> = (0..count).map(|n| (n % 8 + 1) as f32).collect();
+            Tensor::<2>::from_data(TensorData::new(values, shape), &device)
+        };
+        let (hidden, gradient) = (count(12, [4, 3]), count(68, [4, 17]));
+        let products = |table: &Table| {
+            [
+                table.logits(hidden.clone()),
+                table.logits_input_gradient(gradient.clone()),
+                table.logits_weight_gradient(gradient.clone(), hidden.clone()),
+            ]
+            .map(Tensor::into_data)
+        };
+        let plain = products(&dense);
+        for table in [&mut dense, &mut packed] {
+            table.precision = MatmulPrecision::Bf16;
+            assert_eq!(products(table), plain);
+        }
+    }
 }

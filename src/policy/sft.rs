@@ -332,3 +332,26 @@ pub fn mean_loss(decoder: &Decoder, rows: &[Example], microbatch: usize) -> f64 
     }
     total / count.max(1) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::LanguageModel;
+
+    #[test]
+    fn a_job_computes_in_its_precision() {
+        let device = crate::device::cpu().device;
+        for (bf16, use_peft) in [(true, true), (true, false), (false, false)] {
+            let config = SftConfig {
+                bf16,
+                use_peft,
+                ..SftConfig::default()
+            };
+            let mut decoder = LanguageModel::embedded(&device).unwrap().decoder;
+            prepare(&mut decoder, &config).unwrap();
+            assert_eq!(decoder.has_lora(), use_peft);
+            let expected = [precision::of_products(bf16); 4 * 7 + 1];
+            assert_eq!(precision::every(&decoder), expected);
+        }
+    }
+}

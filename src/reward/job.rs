@@ -322,3 +322,28 @@ fn restore(
     let bytes = bytes.map_err(|error: io::Error| misfit(error.into()))?;
     serde_json::from_slice(&bytes).map_err(|error| misfit(error.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::LanguageModel;
+
+    #[test]
+    fn a_job_computes_in_its_precision() {
+        let device = device::cpu().device;
+        for (bf16, use_peft) in [(true, true), (true, false), (false, true)] {
+            let config = RewardConfig {
+                bf16,
+                use_peft,
+                ..RewardConfig::default()
+            };
+            let base = LanguageModel::embedded(&device).unwrap();
+            let mut model = RewardModel::on(base, 3).unwrap();
+            prepare(&mut model, &config).unwrap();
+            let decoder = &model.network.decoder;
+            assert_eq!(decoder.has_lora(), use_peft);
+            let expected = [precision::of_products(bf16); 4 * 7 + 1];
+            assert_eq!(precision::every(decoder), expected);
+        }
+    }
+}

@@ -297,3 +297,47 @@ pub fn actor_critic(
     ));
     Ok(model)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::MatmulPrecision;
+    use crate::run::Silent;
+
+    /// Of all products of all networks of a job: policy, reference, critic if it is a network, reward model.
+    fn precisions(config: &PpoConfig) -> Vec<MatmulPrecision> {
+        let device = device::cpu().device;
+        let model = || LanguageModel::embedded(&device).unwrap();
+        let mut reward = RewardModel::on(model(), 3).unwrap();
+        let ppo = networks(model().decoder, &mut reward, true, config, &mut Silent).unwrap();
+        let critic = match &ppo.model.critic {
+            Critic::Separate(critic) => Some(&critic.decoder),
+            Critic::Shared(_) => None,
+        };
+        let all = [&ppo.model.policy, &ppo.reference, &reward.network.decoder];
+        let all = all.into_iter().chain(critic);
+        all.flat_map(precision::every).collect()
+    }
+
+    #[test]
+    fn all_networks_of_a_job_compute_in_its_precision() {
+        // Four layers of seven projections, and an embedding that is the head, too.
+        const NETWORK: usize = 4 * 7 + 1;
+        for bf16 in [false, true] {
+            for use_peft in [false, true] {
+                for (critic, networks) in
+                    [(config::Critic::Separate, 4), (config::Critic::Shared, 3)]
+                {
+                    let config = PpoConfig {
+                        bf16,
+                        use_peft,
+                        critic,
+                        ..PpoConfig::default()
+                    };
+                    let expected = vec![precision::of_products(bf16); networks * NETWORK];
+                    assert_eq!(precisions(&config), expected);
+                }
+            }
+        }
+    }
+}

@@ -55,9 +55,12 @@ fn every_kind_of_work_is_measured_saved_and_compared() {
         assert!(figures[trained]["expected_seconds"].as_f64().unwrap() > 0.0);
     }
     assert!(report["machine"]["flops_per_second"].as_f64().unwrap() > 1e8);
+    assert_eq!(report["bf16"], false);
 
-    let again = "--what scoring --repeats 1 --against before.json";
+    let again = "--what scoring --repeats 1 --bf16 --against before.json";
     let out = bench(dir.path(), again);
+    let heading = out.lines().next().unwrap();
+    assert!(heading.ends_with(", products in bf16"), "{heading}");
     let line = out
         .lines()
         .find(|line| line.starts_with("scoring"))
@@ -70,11 +73,12 @@ fn pairs_of_given_lengths_are_trained_on_without_adapters() {
     let dir = tempfile::tempdir().unwrap();
     let out = bench(
         dir.path(),
-        "--what sampling,reward --batch 2 --greedy --repeats 2 --warm-up 0 --pair-lengths 12,30,25,8 --full --no-lora --json",
+        "--what sampling,reward --batch 2 --greedy --repeats 2 --warm-up 0 --pair-lengths 12,30,25,8 --full --no-lora --bf16 --json",
     );
     let report: Value = serde_json::from_str(&out).unwrap();
     let figures = report["figures"].as_array().unwrap();
     assert_eq!(figures.len(), 2);
+    assert_eq!(report["bf16"], true);
     assert_eq!(figures[0]["name"], "sampling, batch 2, greedy");
     assert_eq!(
         figures[1]["name"],

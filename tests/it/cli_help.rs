@@ -94,7 +94,7 @@ fn no_command_and_an_unknown_one_are_usage_errors() {
 
 #[test]
 fn a_flag_of_trl_is_answered_with_our_equivalent() {
-    for flag in ["--bf16", "--report-to", "--report_to"] {
+    for flag in ["--fp16", "--report-to", "--report_to"] {
         let (code, _, stderr) = rlhf(here(), &["config", flag, "x"]);
         assert_eq!(code, 2);
         assert!(

@@ -143,6 +143,45 @@ fn unknown_names_are_errors_with_a_suggestion() {
     );
 }
 
+fn resolved<S: Settings>(toml: &str) -> Result<S, ConfigError> {
+    let file = File::parse(toml, Path::new("rlhf.toml"))?;
+    config::resolve(&file, &Overrides::default())
+}
+
+#[test]
+fn bf16_is_off_unless_a_section_sets_it() {
+    let toml =
+        "[sft]\nbf16 = true\n[sample]\nbf16 = true\n[reward]\nbf16 = true\n[ppo]\nbf16 = true\n";
+    for (toml, bf16) in [("", false), (toml, true)] {
+        let found = [
+            resolved::<SftConfig>(toml).unwrap().bf16,
+            resolved::<config::SampleConfig>(toml).unwrap().bf16,
+            resolved::<RewardConfig>(toml).unwrap().bf16,
+            resolved::<PpoConfig>(toml).unwrap().bf16,
+        ];
+        assert_eq!(found, [bf16; 4]);
+    }
+    let config = ppo(toml, [("bf16", "false")].into()).unwrap();
+    assert!(!config.bf16);
+    assert_eq!(
+        message("[ppo]\nlam = 1\nbf16 = \"yes\"\n"),
+        "rlhf.toml:3: `bf16` must be true or false, not \"yes\""
+    );
+    assert_eq!(
+        flag_message("bf16", "1"),
+        "--bf16: `bf16` must be true or false, not `1`"
+    );
+    assert_eq!(
+        message("[project]\nbf16 = true\n"),
+        "rlhf.toml:2: unknown key `bf16` in [project] (TRL's); it belongs in [sft], [sample], [reward] or [ppo]"
+    );
+    assert_eq!(
+        message("[ppo]\nfp16 = true\n"),
+        "rlhf.toml:2: unknown key `fp16` in [ppo] (TRL's); use `bf16`, for products; all else is in f32"
+    );
+    assert_round_trip(&resolved::<PpoConfig>(toml).unwrap());
+}
+
 #[test]
 fn trl_names_are_answered_with_our_equivalent() {
     assert_eq!(

@@ -13,7 +13,7 @@ const PPO: &str = "ppo --model embedded --reward-model reward --prompts prompts.
                    --batch-size 4 --total-episodes 12 --response-length 8 --num-ppo-epochs 1 --critic shared --critic-init zero \
                    --eval-steps 1 --save-steps 1 --save-total-limit 0 --device cpu --quiet";
 const REWARD: &str = "reward train --model embedded --data pairs.jsonl more.jsonl --eval-data test.jsonl --max-train-pairs 20 \
-                      --per-device-train-batch-size 8 --dtype f16 --save-steps 1 --save-total-limit 0 --device cpu --quiet";
+                      --per-device-train-batch-size 8 --bf16 --dtype f16 --save-steps 1 --save-total-limit 0 --device cpu --quiet";
 const SFT: &str = "sft --model untrained --from-scratch --data rows.jsonl --eval-data held_out_rows.jsonl --out run --dtype bf16 \
                    --per-device-train-batch-size 8 --num-train-epochs 1 --save-steps 1 --save-total-limit 0 --device cpu --quiet";
 

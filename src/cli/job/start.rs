@@ -45,7 +45,15 @@ mod tests {
         let root = project.path().to_str().unwrap();
         let prompts = project.path().join("prompts.jsonl");
         fs::write(&prompts, "abc").unwrap();
-        let job = resolve(&["--dir", root, "--kl-coef", "0.3", "--model", "embedded"]);
+        let job = resolve(&[
+            "--dir",
+            root,
+            "--kl-coef",
+            "0.3",
+            "--bf16",
+            "--model",
+            "embedded",
+        ]);
         let run = job
             .open_run("ppo", 42, "cpu", None, std::slice::from_ref(&prompts))
             .unwrap();
@@ -57,6 +65,7 @@ mod tests {
         );
 
         let again = resolve(&["--config", run.config().to_str().unwrap()]);
+        assert!(again.settings.bf16 && again.settings.kl_coef == 0.3);
         assert_eq!((again.settings, again.project), (job.settings, job.project));
     }
 }

@@ -201,3 +201,23 @@ fn normalisation(norm: &Norm) -> Normalisation {
         epsilon: norm.epsilon as f32,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::LanguageModel;
+
+    #[test]
+    fn the_sampler_computes_in_the_decoder_s_precision() {
+        let device = crate::device::cpu().device;
+        let mut decoder = LanguageModel::embedded(&device).unwrap().decoder;
+        for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
+            decoder.set_matmul_precision(precision);
+            let weights = Weights::of(&decoder);
+            let layers = weights.layers.iter().flat_map(Layer::projections);
+            let layers: Vec<_> = layers.map(|projection| projection.precision).collect();
+            assert_eq!(layers, [precision; 4 * 7]);
+            assert_eq!(weights.head_precision, precision);
+        }
+    }
+}

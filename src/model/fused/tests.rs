@@ -180,6 +180,81 @@ fn a_trained_product_has_the_plain_results_and_gradients() {
     }
 }
 
+/// −1, 0 and 1: bf16 holds them, and sums of up to 256 of them, so that rounding changes nothing.
+fn signs<const D: usize>(shape: [usize; D], seed: usize, device: &Device) -> Tensor<D> {
+    let count = shape.iter().product();
+    let sign = |i: usize| ((i * 7919 + seed * 104_729) % 31 % 3) as f32 - 1.0;
+    let values: Vec<f32> = (0..count).map(sign).collect();
+    Tensor::from_data(TensorData::new(values, shape), device)
+}
+
+/// The products of a projection of 40 to 50 numbers, forward and back: y, ∂x, and ∂A and ∂B or ∂W.
+fn products(layout: Layout, adapted: bool, precision: MatmulPrecision) -> [Tensor<2>; 4] {
+    let device = crate::device::cpu().device;
+    let (shape, _) = layout.stored(40, 50);
+    let mut linear = Linear {
+        name: String::new(),
+        weight: Some(signs(shape, 1, &device)),
+        bias: Some(signs([50], 2, &device)),
+        layout,
+        lora: None,
+        packed: None,
+        precision,
+    };
+    let leaf = |tensor: Tensor<2>| tensor.autodiff().require_grad();
+    linear.bias = linear.bias.map(Tensor::autodiff);
+    let trained = if adapted {
+        linear.pack();
+        let (a, b) = (signs([3, 40], 3, &device), signs([50, 3], 4, &device));
+        let lora = Lora {
+            a: leaf(a),
+            b: leaf(b),
+            scale: 0.5,
+        };
+        let trained = [lora.a.clone(), lora.b.clone()];
+        linear.lora = Some(lora);
+        trained
+    } else {
+        let weight = linear.weight.take().map(leaf).unwrap();
+        linear.weight = Some(weight.clone());
+        [weight.clone(), weight]
+    };
+    let x = leaf(signs([20, 40], 5, &device));
+    let y = linear.forward(x.clone());
+    let gradients = (y.clone() * signs([20, 50], 6, &device).autodiff())
+        .sum()
+        .backward();
+    let [first, second] = trained.map(|tensor| tensor.grad(&gradients).unwrap());
+    [y.inner(), x.grad(&gradients).unwrap(), first, second]
+}
+
+#[test]
+fn factors_that_bf16_holds_have_the_products_of_f32() {
+    for layout in [Layout::OutIn, Layout::InOut] {
+        for adapted in [true, false] {
+            let found = products(layout, adapted, MatmulPrecision::Bf16);
+            let expected = products(layout, adapted, MatmulPrecision::F32);
+            for (found, expected) in found.into_iter().zip(expected) {
+                assert_near(found, expected, 0.0);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_trained_weight_is_rounded_for_its_products_only() {
+    let device = crate::device::cpu().device;
+    let weight = Tensor::<2>::from_floats([[1.0 + 1.0 / 512.0]], &device);
+    let x = Tensor::<2>::from_floats([[3.0]], &device);
+    for (precision, y) in [
+        (MatmulPrecision::F32, 3.0 + 3.0 / 512.0),
+        (MatmulPrecision::Bf16, 3.0),
+    ] {
+        let found = super::dense_linear(x.clone(), weight.clone(), Layout::OutIn, precision);
+        assert_eq!(found.into_scalar::<f32>(), y);
+    }
+}
+
 #[test]
 fn a_norm_has_the_plain_results_and_gradients() {
     let device = crate::device::cpu().device;
