@@ -130,13 +130,11 @@ pub struct Job<'a> {
 /// If adapters find no place.
 pub fn prepare(decoder: &mut Decoder, config: &SftConfig) -> Result<(), WeightsError> {
     decoder.set_matmul_precision(precision::of_products(config.bf16));
-    match config.lora() {
-        Some(lora) => decoder.attach_lora(&lora, config.seed),
-        None => {
-            decoder.unpack();
-            Ok(())
-        }
+    if let Some(lora) = config.lora() {
+        return decoder.attach_lora(&lora, config.seed);
     }
+    decoder.unpack();
+    Ok(())
 }
 
 /// Trains `decoder` in place, from `state` on. After early stopping it has the weights of the best evaluation.

@@ -213,13 +213,11 @@ pub fn run(
 pub fn prepare(model: &mut RewardModel, config: &RewardConfig) -> Result<(), WeightsError> {
     let decoder = &mut model.network.decoder;
     decoder.set_matmul_precision(precision::of_products(config.bf16));
-    match config.lora() {
-        Some(lora) => decoder.attach_lora(&lora, config.seed),
-        None => {
-            decoder.unpack();
-            Ok(())
-        }
+    if let Some(lora) = config.lora() {
+        return decoder.attach_lora(&lora, config.seed);
     }
+    decoder.unpack();
+    Ok(())
 }
 
 /// The memory that an update needs at most, on the CPU.

@@ -329,9 +329,9 @@ mod tests {
                     [(config::Critic::Separate, 4), (config::Critic::Shared, 3)]
                 {
                     let config = PpoConfig {
+                        critic,
                         bf16,
                         use_peft,
-                        critic,
                         ..PpoConfig::default()
                     };
                     let expected = vec![precision::of_products(bf16); networks * NETWORK];

@@ -238,17 +238,8 @@ impl Pass<'_> {
             let adapted = unsafe { adapted.seen(0..rows * adapter.b.inputs()) };
             (adapted, &adapter.b)
         });
-        unsafe {
-            matmul_part(
-                x,
-                base,
-                projection.precision,
-                beside,
-                panels.clone(),
-                &y,
-                mode,
-            )
-        };
+        let precision = projection.precision;
+        unsafe { matmul_part(x, base, precision, beside, panels.clone(), &y, mode) };
         if let Some(bias) = &projection.bias {
             let columns = columns(&panels, base.outputs());
             for row in 0..rows {
