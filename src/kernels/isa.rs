@@ -3,28 +3,35 @@
 //! Most kernels are plain loops over arrays of sixteen numbers; the compiler makes vector instructions of them where it may
 //! use any. [`dispatch`] enters a copy of the loops that may use the widest this machine has.
 
-use std::mem::MaybeUninit;
+use std::array;
+use std::mem::{MaybeUninit, transmute};
 use std::ptr;
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m512, __m512i, _MM_HINT_T1, _mm_loadu_si128, _mm_prefetch, _mm256_castsi256_ps,
-    _mm256_cvtepu16_epi32, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_permute2f128_ps, _mm256_set1_ps, _mm256_setzero_ps, _mm256_slli_epi32, _mm256_storeu_ps,
-    _mm256_unpackhi_ps, _mm256_unpacklo_ps, _mm512_add_epi32, _mm512_castsi512_ps,
-    _mm512_cvtepu16_epi32, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_permutex2var_ps,
-    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_slli_epi32,
-    _mm512_storeu_ps,
+    __m256, __m256i, __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_prefetch, _mm256_and_si256,
+    _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_permute2f128_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps,
+    _mm256_slli_epi32, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_ps,
+    _mm256_unpacklo_ps, _mm512_add_epi32, _mm512_and_si512, _mm512_castsi512_ps,
+    _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_permutex2var_ps, _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setr_epi32, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 
+use super::lanes::Pair;
+
 /// What differs between instruction sets.
-pub(super) trait Isa {
+pub(super) trait Isa: Sized {
     /// Thirty-two registers of sixteen numbers, rather than sixteen registers of eight.
     const WIDE: bool;
 
     /// Sixteen numbers in registers. The innermost loop names its instructions: whether the compiler finds them for itself
     /// depends on what else is in the function, and a product is twenty times slower where it doesn't.
     type Vector: Copy;
+
+    /// Sixteen pairs of bf16 in registers.
+    type Pairs: Copy;
 
     /// a·b + c.
     fn fused(a: f32, b: f32, c: f32) -> f32;
@@ -38,11 +45,38 @@ pub(super) trait Isa {
     /// From memory.
     fn load(from: &[f32; 16]) -> Self::Vector;
 
-    /// From the upper halves of f32.
-    fn load_halves(from: &[u16; 16]) -> Self::Vector;
+    /// Pairs from memory.
+    fn load_pairs(from: &[Pair; 16]) -> Self::Pairs;
+
+    /// Sixteen times the same pair.
+    fn all_pairs(pair: Pair) -> Self::Pairs;
+
+    /// The first of each pair, or the second.
+    fn one_of(pairs: Self::Pairs, which: usize) -> Self::Vector;
+
+    /// Pairs to memory.
+    fn store_pairs(from: Self::Pairs, into: &mut [Pair; 16]);
 
     /// Sixteen times a·b + c.
     fn fused_all(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
+
+    /// Sixteen times a₁·b₁ + (a₂·b₂ + c), the products of pairs. An instruction for it takes numbers below 2⁻¹²⁶ for 0.
+    #[inline(always)]
+    fn dot(a: Self::Pairs, b: Self::Pairs, c: Self::Vector) -> Self::Vector {
+        dot_by_parts::<Self>(a, b, c)
+    }
+
+    /// The nearest pairs to sixteen first and sixteen second numbers.
+    #[inline(always)]
+    fn side_by_side(first: Self::Vector, second: Self::Vector) -> Self::Pairs {
+        side_by_side_by_parts::<Self>(first, second)
+    }
+
+    /// The nearest pairs to thirty-two numbers that follow one another.
+    #[inline(always)]
+    fn in_pairs(first: Self::Vector, second: Self::Vector) -> Self::Pairs {
+        in_pairs_by_parts::<Self>(first, second)
+    }
 
     /// The numbers of both in turn: a₀ b₀ a₁ b₁ …
     fn interleave(a: Self::Vector, b: Self::Vector) -> (Self::Vector, Self::Vector);
@@ -57,22 +91,32 @@ pub(super) trait Isa {
 /// Work with a body that is inlined into the copy for an instruction set; [`Work::run`] and all it calls must be
 /// `#[inline(always)]`.
 pub(super) trait Work {
+    /// Does it multiply pairs of bf16?
+    const BF16: bool = false;
+
     /// Does it.
     fn run<I: Isa>(self);
 }
 
+/// With or without the instructions for pairs of bf16.
 #[cfg(target_arch = "x86_64")]
-struct Avx512;
+struct Avx512<const BF16: bool>;
 #[cfg(target_arch = "x86_64")]
 struct Avx2;
 struct Portable;
 
+/// The bits of the second of a pair.
+#[cfg(target_arch = "x86_64")]
+const SECOND: i32 = -0x1_0000;
+
 #[cfg(target_arch = "x86_64")]
 #[allow(unsafe_code)]
-impl Isa for Avx512 {
+impl<const BF16: bool> Isa for Avx512<BF16> {
     const WIDE: bool = true;
 
     type Vector = __m512;
+
+    type Pairs = __m512i;
 
     #[inline(always)]
     fn fused(a: f32, b: f32, c: f32) -> f32 {
@@ -98,12 +142,68 @@ impl Isa for Avx512 {
     }
 
     #[inline(always)]
-    fn load_halves(from: &[u16; 16]) -> __m512 {
-        // SAFETY: as above; 32 bytes are read, which is what there is.
+    fn load_pairs(from: &[Pair; 16]) -> __m512i {
+        // SAFETY: as above; sixteen pairs are read, which is what there is.
+        unsafe { _mm512_loadu_si512(from.as_ptr().cast()) }
+    }
+
+    #[inline(always)]
+    fn all_pairs(pair: Pair) -> __m512i {
+        // SAFETY: as above.
+        unsafe { _mm512_set1_epi32(pair.0.cast_signed()) }
+    }
+
+    #[inline(always)]
+    fn one_of(pairs: __m512i, which: usize) -> __m512 {
+        // SAFETY: as above.
         unsafe {
-            let halves = _mm256_loadu_si256(std::ptr::from_ref(from).cast());
-            let wide: __m512i = _mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16);
-            _mm512_castsi512_ps(wide)
+            _mm512_castsi512_ps(if which == 0 {
+                _mm512_slli_epi32(pairs, 16)
+            } else {
+                _mm512_and_si512(pairs, _mm512_set1_epi32(SECOND))
+            })
+        }
+    }
+
+    #[inline(always)]
+    fn store_pairs(from: __m512i, into: &mut [Pair; 16]) {
+        // SAFETY: as above; sixteen pairs are written, for which there is room.
+        unsafe { _mm512_storeu_si512(into.as_mut_ptr().cast(), from) }
+    }
+
+    #[inline(always)]
+    fn dot(a: __m512i, b: __m512i, c: __m512) -> __m512 {
+        if BF16 {
+            // SAFETY: as above; a register of pairs is one, whatever its type is called. So below.
+            unsafe { _mm512_dpbf16_ps(c, transmute::<__m512i, __m512bh>(a), transmute(b)) }
+        } else {
+            dot_by_parts::<Self>(a, b, c)
+        }
+    }
+
+    #[inline(always)]
+    fn side_by_side(first: __m512, second: __m512) -> __m512i {
+        if BF16 {
+            // SAFETY: as above.
+            unsafe {
+                // Numbers i and 16 + i of thirty-two, in turn.
+                let low = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+                let high = _mm512_slli_epi32(_mm512_add_epi32(low, _mm512_set1_epi32(16)), 16);
+                let order = _mm512_add_epi32(low, high);
+                _mm512_permutexvar_epi16(order, Self::in_pairs(first, second))
+            }
+        } else {
+            side_by_side_by_parts::<Self>(first, second)
+        }
+    }
+
+    #[inline(always)]
+    fn in_pairs(first: __m512, second: __m512) -> __m512i {
+        if BF16 {
+            // SAFETY: as above.
+            unsafe { transmute(_mm512_cvtne2ps_pbh(second, first)) }
+        } else {
+            in_pairs_by_parts::<Self>(first, second)
         }
     }
 
@@ -146,6 +246,8 @@ impl Isa for Avx2 {
 
     type Vector = [__m256; 2];
 
+    type Pairs = [__m256i; 2];
+
     #[inline(always)]
     fn fused(a: f32, b: f32, c: f32) -> f32 {
         a.mul_add(b, c)
@@ -175,15 +277,41 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn load_halves(from: &[u16; 16]) -> [__m256; 2] {
-        let half = |from: &[u16]| {
-            // SAFETY: as above; 16 bytes are read of eight numbers.
-            unsafe {
-                let halves = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.as_ptr().cast()));
-                _mm256_castsi256_ps(_mm256_slli_epi32(halves, 16))
-            }
-        };
-        [half(&from[..8]), half(&from[8..])]
+    fn load_pairs(from: &[Pair; 16]) -> [__m256i; 2] {
+        // SAFETY: as above; twice eight pairs are read, which is what there is.
+        unsafe {
+            [
+                _mm256_loadu_si256(from.as_ptr().cast()),
+                _mm256_loadu_si256(from[8..].as_ptr().cast()),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn all_pairs(pair: Pair) -> [__m256i; 2] {
+        // SAFETY: as above.
+        unsafe { [_mm256_set1_epi32(pair.0.cast_signed()); 2] }
+    }
+
+    #[inline(always)]
+    fn one_of(pairs: [__m256i; 2], which: usize) -> [__m256; 2] {
+        // SAFETY: as above.
+        pairs.map(|pairs| unsafe {
+            _mm256_castsi256_ps(if which == 0 {
+                _mm256_slli_epi32(pairs, 16)
+            } else {
+                _mm256_and_si256(pairs, _mm256_set1_epi32(SECOND))
+            })
+        })
+    }
+
+    #[inline(always)]
+    fn store_pairs(from: [__m256i; 2], into: &mut [Pair; 16]) {
+        // SAFETY: as above; twice eight pairs are written, for which there is room.
+        unsafe {
+            _mm256_storeu_si256(into.as_mut_ptr().cast(), from[0]);
+            _mm256_storeu_si256(into[8..].as_mut_ptr().cast(), from[1]);
+        }
     }
 
     #[inline(always)]
@@ -232,6 +360,8 @@ impl Isa for Portable {
 
     type Vector = [f32; 16];
 
+    type Pairs = [Pair; 16];
+
     #[inline(always)]
     fn fused(a: f32, b: f32, c: f32) -> f32 {
         // Without the instruction, a fused product is a slow call.
@@ -258,8 +388,23 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn load_halves(from: &[u16; 16]) -> [f32; 16] {
-        from.map(|bits| f32::from_bits(u32::from(bits) << 16))
+    fn load_pairs(from: &[Pair; 16]) -> [Pair; 16] {
+        *from
+    }
+
+    #[inline(always)]
+    fn all_pairs(pair: Pair) -> [Pair; 16] {
+        [pair; 16]
+    }
+
+    #[inline(always)]
+    fn one_of(pairs: [Pair; 16], which: usize) -> [f32; 16] {
+        pairs.map(|pair| pair.number(which))
+    }
+
+    #[inline(always)]
+    fn store_pairs(from: [Pair; 16], into: &mut [Pair; 16]) {
+        *into = from;
     }
 
     #[inline(always)]
@@ -287,6 +432,33 @@ impl Isa for Portable {
 
     #[inline(always)]
     fn prefetch(_line: *const u8) {}
+}
+
+#[inline(always)]
+fn dot_by_parts<I: Isa>(a: I::Pairs, b: I::Pairs, c: I::Vector) -> I::Vector {
+    let second = I::fused_all(I::one_of(a, 1), I::one_of(b, 1), c);
+    I::fused_all(I::one_of(a, 0), I::one_of(b, 0), second)
+}
+
+#[inline(always)]
+fn side_by_side_by_parts<I: Isa>(first: I::Vector, second: I::Vector) -> I::Pairs {
+    let (first, second) = (numbers::<I>(first), numbers::<I>(second));
+    I::load_pairs(&array::from_fn(|i| Pair::nearest(first[i], second[i])))
+}
+
+#[inline(always)]
+fn in_pairs_by_parts<I: Isa>(first: I::Vector, second: I::Vector) -> I::Pairs {
+    let numbers = [numbers::<I>(first), numbers::<I>(second)];
+    let number = |at: usize| numbers[at / 16][at % 16];
+    let pair = |i| Pair::nearest(number(2 * i), number(2 * i + 1));
+    I::load_pairs(&array::from_fn(pair))
+}
+
+#[inline(always)]
+fn numbers<I: Isa>(vector: I::Vector) -> [f32; 16] {
+    let mut numbers = [0.0; 16];
+    I::store(vector, unwritten(&mut numbers));
+    numbers
 }
 
 /// Numbers as a place to write to.
@@ -318,7 +490,7 @@ fn shuffle<I: Isa>(from: &[I::Vector; 16], into: &mut [I::Vector; 16]) {
 }
 
 /// Runs `work` with the widest instructions of this machine.
-pub(super) fn dispatch(work: impl Work) {
+pub(super) fn dispatch<W: Work>(work: W) {
     #[cfg(target_arch = "x86_64")]
     {
         if is_x86_feature_detected!("avx512f")
@@ -327,7 +499,11 @@ pub(super) fn dispatch(work: impl Work) {
         {
             // SAFETY: the machine has the instructions.
             #[allow(unsafe_code)]
-            return unsafe { with_avx512(work) };
+            return if W::BF16 && is_x86_feature_detected!("avx512bf16") {
+                unsafe { with_avx512_bf16(work) }
+            } else {
+                unsafe { with_avx512(work) }
+            };
         }
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             // SAFETY: the machine has the instructions.
@@ -341,7 +517,13 @@ pub(super) fn dispatch(work: impl Work) {
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
 fn with_avx512(work: impl Work) {
-    work.run::<Avx512>();
+    work.run::<Avx512<false>>();
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vl,avx512bf16,avx2,fma")]
+fn with_avx512_bf16(work: impl Work) {
+    work.run::<Avx512<true>>();
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -366,6 +548,50 @@ mod tests {
             for (row, into) in rows.into_iter().zip(self.0) {
                 I::store(row, unwritten(into));
             }
+        }
+    }
+
+    /// Pairs of two vectors' numbers, side by side and in order, and the dot product of both.
+    struct PairUp<'a>([[f32; 16]; 2], &'a mut [[Pair; 16]; 2], &'a mut [f32; 16]);
+
+    impl Work for PairUp<'_> {
+        const BF16: bool = true;
+
+        #[inline(always)]
+        fn run<I: Isa>(self) {
+            let [a, b] = self.0.map(|numbers| I::load(&numbers));
+            let (across, along) = (I::side_by_side(a, b), I::in_pairs(a, b));
+            I::store_pairs(across, &mut self.1[0]);
+            I::store_pairs(along, &mut self.1[1]);
+            I::store(I::dot(across, along, a), unwritten(self.2));
+        }
+    }
+
+    #[test]
+    fn every_instruction_set_pairs_and_multiplies_alike() {
+        let number = |i: usize, j| 1.0 / (3.0 + (16 * i + j) as f32) - 0.1;
+        let numbers: [[f32; 16]; 2] = array::from_fn(|i| array::from_fn(|j| number(i, j)));
+        let run = |how: for<'a> fn(PairUp<'a>)| {
+            let (mut pairs, mut dots) = ([[Pair::ZERO; 16]; 2], [0.0; 16]);
+            how(PairUp(numbers, &mut pairs, &mut dots));
+            (pairs, dots)
+        };
+        let (pairs, dots) = run(|work| work.run::<Portable>());
+        let flat = numbers.as_flattened();
+        for i in 0..16 {
+            assert_eq!(pairs[0][i], Pair::nearest(flat[i], flat[16 + i]));
+            assert_eq!(pairs[1][i], Pair::nearest(flat[2 * i], flat[2 * i + 1]));
+            let [a, b] = [0, 1].map(|p| [0, 1].map(|which| f64::from(pairs[p][i].number(which))));
+            let exact = f64::from(flat[i]) + a[0] * b[0] + a[1] * b[1];
+            assert!((f64::from(dots[i]) - exact).abs() < 1e-8);
+        }
+        assert_eq!(run(|work| dispatch(work)), (pairs, dots));
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            // SAFETY: the machine has the instructions.
+            #[allow(unsafe_code)]
+            let found = run(|work| unsafe { with_avx2(work) });
+            assert_eq!(found, (pairs, dots));
         }
     }
 

@@ -1,70 +1,84 @@
 //! The innermost loop: a few rows times a few panels, their sums held in registers.
 
+use std::array;
+
+use super::arithmetic::Arithmetic;
 use super::grid::ROWS_AT_ONCE;
 use super::isa::Isa;
-use super::panels::{Lanes, WIDTH};
+use super::panels::WIDTH;
 
 /// Rows and panels of a tile in thirty-two registers of sixteen numbers.
 pub(super) const WIDE: [usize; 2] = [8, 3];
 /// The same in sixteen registers of eight.
 pub(super) const NARROW: [usize; 2] = [6, 1];
 
-/// What is multiplied: a number for each row and term, sixteen for each panel and term.
+/// What is multiplied: a number for each row and term, sixteen for each panel and term. A step of the innermost loop takes what a panel
+/// keeps together.
 pub(super) trait Factors: Copy {
-    /// Terms of every sum.
-    fn depth(&self) -> usize;
+    /// How.
+    type By: Arithmetic;
+
+    /// Steps of every sum.
+    fn steps(&self) -> usize;
 
     /// # Panics
     /// Unless there are at least so many rows and panels.
     fn covers(&self, rows: usize, panels: usize);
 
     /// Asks for a cache line that the panels from `panel` on will need, where the processor would not see by itself which they are.
-    /// Called for every term of every tile of some rows.
+    /// Called for every step of every tile of some rows.
     #[inline(always)]
-    fn ahead<I: Isa>(&self, _panel: usize, _term: usize, _tile: usize) {}
+    fn ahead<I: Isa>(&self, _panel: usize, _step: usize, _tile: usize) {}
 
+    /// The `which`-th number of a step.
+    ///
     /// # Safety
-    /// Row and term must be among those that are covered. A check here, even one that never fails, would keep the sums in memory.
+    /// Row and step must be among those that are covered. A check here, even one that never fails, would keep the sums in memory.
     #[allow(unsafe_code)]
-    unsafe fn left(&self, row: usize, term: usize) -> f32;
+    unsafe fn left(&self, row: usize, step: usize, which: usize) -> Number<Self>;
 
     /// # Safety
     /// As above.
     #[allow(unsafe_code)]
-    unsafe fn right<I: Isa>(&self, panel: usize, term: usize) -> I::Vector;
+    unsafe fn right<I: Isa>(&self, panel: usize, step: usize, which: usize) -> Factor<Self, I>;
 }
+
+type Number<F> = <<F as Factors>::By as Arithmetic>::Number;
+type Factor<F, I> = <<F as Factors>::By as Arithmetic>::Factor<I>;
 
 /// Rows that lie one after the other, and packed panels.
 #[derive(Clone, Copy)]
-pub(super) struct Packed<'a, L> {
-    /// Rows of `depth` numbers.
-    pub x: &'a [f32],
-    /// Terms of a sum.
-    pub depth: usize,
-    /// From the start of a row to the next; at least `depth`.
+pub(super) struct Packed<'a, A: Arithmetic> {
+    /// Rows; a step takes [`Arithmetic::NUMBERS`] of a row.
+    pub x: &'a [A::Number],
+    /// Steps of a sum.
+    pub steps: usize,
+    /// From the start of a row to the next.
     pub row_stride: usize,
-    /// The panels' lanes.
-    pub panels: &'a [L],
-    /// From the start of a panel to the next; at least `depth`.
+    /// The panels' lanes, one for each step.
+    pub panels: &'a [A::Lanes],
+    /// From the start of a panel to the next; at least `steps`.
     pub stride: usize,
 }
 
-impl<L: Lanes> Factors for Packed<'_, L> {
+impl<A: Arithmetic> Factors for Packed<'_, A> {
+    type By = A;
+
     #[inline(always)]
-    fn depth(&self) -> usize {
-        self.depth
+    fn steps(&self) -> usize {
+        self.steps
     }
 
     #[inline(always)]
     fn covers(&self, rows: usize, panels: usize) {
-        assert!(reach(rows, self.row_stride, self.depth) <= self.x.len());
-        assert!(reach(panels, self.stride, self.depth) <= self.panels.len());
+        assert!(reach(rows, self.row_stride, A::NUMBERS * self.steps) <= self.x.len());
+        assert!(reach(panels, self.stride, self.steps) <= self.panels.len());
     }
 
     /// The panels of the next tiles come from memory while these are multiplied: each of them during one of the first tiles that read the present
     /// ones, so that memory is read evenly. A tile that has nothing to ask for asks for what it reads, which costs nothing.
     #[inline(always)]
-    fn ahead<I: Isa>(&self, panel: usize, term: usize, tile: usize) {
+    fn ahead<I: Isa>(&self, panel: usize, step: usize, tile: usize) {
         let [rows, panels] = if I::WIDE { WIDE } else { NARROW };
         let more = (panel + panels) * self.stride <= self.panels.len();
         let is_whole = |tile: usize| (tile + 1) * rows * self.row_stride <= self.x.len();
@@ -76,67 +90,71 @@ impl<L: Lanes> Factors for Packed<'_, L> {
             let lanes = self
                 .panels
                 .as_ptr()
-                .wrapping_add(asked * self.stride + term);
+                .wrapping_add(asked * self.stride + step);
             I::prefetch(lanes.cast());
         }
     }
 
     #[inline(always)]
     #[allow(unsafe_code)]
-    unsafe fn left(&self, row: usize, term: usize) -> f32 {
+    unsafe fn left(&self, row: usize, step: usize, which: usize) -> A::Number {
+        let number = row * self.row_stride + A::NUMBERS * step + which;
         // SAFETY: the caller keeps to what `covers` has checked.
-        unsafe { *self.x.get_unchecked(row * self.row_stride + term) }
+        unsafe { *self.x.get_unchecked(number) }
     }
 
     #[inline(always)]
     #[allow(unsafe_code)]
-    unsafe fn right<I: Isa>(&self, panel: usize, term: usize) -> I::Vector {
+    unsafe fn right<I: Isa>(&self, panel: usize, step: usize, which: usize) -> A::Factor<I> {
         // SAFETY: the caller keeps to what `covers` has checked.
-        let lanes = unsafe { self.panels.get_unchecked(panel * self.stride + term) };
-        lanes.vector::<I>()
+        let lanes = unsafe { self.panels.get_unchecked(panel * self.stride + step) };
+        A::lanes::<I>(lanes, which)
     }
 }
 
-/// Two row-major matrices, each term a row of both: the product of one's transpose and the other.
+/// Two row-major matrices, each step a row of both: the product of one's transpose and the other.
 #[derive(Clone, Copy)]
-pub(super) struct Across<'a> {
-    /// `[terms, rows]`.
-    pub left: &'a [f32],
+pub(super) struct Across<'a, A: Arithmetic> {
+    /// `[steps, rows]`.
+    pub left: &'a [A::Number],
     /// Numbers in a row of `left`.
     pub rows: usize,
-    /// `[terms, columns]`; a panel is sixteen columns.
-    pub right: &'a [f32],
+    /// `[steps, columns]`; a panel is sixteen columns.
+    pub right: &'a [A::Number],
     /// Numbers in a row of `right`.
     pub columns: usize,
-    /// Terms.
-    pub depth: usize,
+    /// Steps.
+    pub steps: usize,
 }
 
-impl Factors for Across<'_> {
+impl<A: Arithmetic> Factors for Across<'_, A> {
+    type By = A;
+
     #[inline(always)]
-    fn depth(&self) -> usize {
-        self.depth
+    fn steps(&self) -> usize {
+        self.steps
     }
 
     #[inline(always)]
     fn covers(&self, rows: usize, panels: usize) {
-        assert!(rows <= self.rows && self.depth * self.rows <= self.left.len());
-        assert!(panels * WIDTH <= self.columns && self.depth * self.columns <= self.right.len());
+        assert!(A::NUMBERS == 1);
+        assert!(rows <= self.rows && self.steps * self.rows <= self.left.len());
+        assert!(panels * WIDTH <= self.columns && self.steps * self.columns <= self.right.len());
     }
 
     #[inline(always)]
     #[allow(unsafe_code)]
-    unsafe fn left(&self, row: usize, term: usize) -> f32 {
+    unsafe fn left(&self, row: usize, step: usize, _which: usize) -> A::Number {
         // SAFETY: the caller keeps to what `covers` has checked.
-        unsafe { *self.left.get_unchecked(term * self.rows + row) }
+        unsafe { *self.left.get_unchecked(step * self.rows + row) }
     }
 
     #[inline(always)]
     #[allow(unsafe_code)]
-    unsafe fn right<I: Isa>(&self, panel: usize, term: usize) -> I::Vector {
-        let start = term * self.columns + panel * WIDTH;
+    unsafe fn right<I: Isa>(&self, panel: usize, step: usize, _which: usize) -> A::Factor<I> {
+        let start = step * self.columns + panel * WIDTH;
         // SAFETY: sixteen columns from there on are within what `covers` has checked.
-        I::load(unsafe { &*self.right.as_ptr().add(start).cast::<[f32; WIDTH]>() })
+        A::load::<I>(unsafe { &*self.right.as_ptr().add(start).cast::<[A::Number; WIDTH]>() })
     }
 }
 
@@ -159,17 +177,18 @@ pub(super) unsafe fn tile<I: Isa, F: Factors, const R: usize, const P: usize>(
     panel: usize,
     mut sums: [[I::Vector; P]; R],
 ) -> [[I::Vector; P]; R] {
-    for term in 0..factors.depth() {
-        factors.ahead::<I>(panel + P, term, row / R);
-        let mut lanes = [I::zero(); P];
-        for p in 0..P {
+    for step in 0..factors.steps() {
+        factors.ahead::<I>(panel + P, step, row / R);
+        for which in 0..F::By::NUMBERS {
             // SAFETY: the factors cover it. So below.
-            lanes[p] = unsafe { factors.right::<I>(panel + p, term) };
-        }
-        for r in 0..R {
-            let x = I::all(unsafe { factors.left(row + r, term) });
-            for p in 0..P {
-                sums[r][p] = I::fused_all(x, lanes[p], sums[r][p]);
+            let lanes = array::from_fn::<_, P, _>(|p| unsafe {
+                factors.right::<I>(panel + p, step, which)
+            });
+            for r in 0..R {
+                let x = F::By::all::<I>(unsafe { factors.left(row + r, step, which) });
+                for p in 0..P {
+                    sums[r][p] = F::By::fused::<I>(x, lanes[p], sums[r][p]);
+                }
             }
         }
     }
