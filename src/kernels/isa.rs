@@ -9,14 +9,14 @@ use std::ptr;
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    __m256, __m256i, __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_prefetch, _mm256_and_si256,
-    _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_permute2f128_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps,
-    _mm256_slli_epi32, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_ps,
-    _mm256_unpacklo_ps, _mm512_add_epi32, _mm512_and_si512, _mm512_castsi512_ps,
-    _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
-    _mm512_permutex2var_ps, _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setr_epi32, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
+    __m256, __m256i, __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_cvtsi32_si128, _mm_prefetch,
+    _mm256_and_si256, _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_permute2f128_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_sll_epi32,
+    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
+    _mm512_add_epi32, _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps,
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_permutex2var_ps,
+    _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
+    _mm512_setzero_ps, _mm512_sll_epi32, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 
 use super::lanes::Pair;
@@ -157,11 +157,8 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
     fn one_of(pairs: __m512i, which: usize) -> __m512 {
         // SAFETY: as above.
         unsafe {
-            _mm512_castsi512_ps(if which == 0 {
-                _mm512_slli_epi32(pairs, 16)
-            } else {
-                _mm512_and_si512(pairs, _mm512_set1_epi32(SECOND))
-            })
+            let raised = _mm512_sll_epi32(pairs, _mm_cvtsi32_si128(lift(which)));
+            _mm512_castsi512_ps(_mm512_and_si512(raised, _mm512_set1_epi32(SECOND)))
         }
     }
 
@@ -297,11 +294,8 @@ impl Isa for Avx2 {
     fn one_of(pairs: [__m256i; 2], which: usize) -> [__m256; 2] {
         // SAFETY: as above.
         pairs.map(|pairs| unsafe {
-            _mm256_castsi256_ps(if which == 0 {
-                _mm256_slli_epi32(pairs, 16)
-            } else {
-                _mm256_and_si256(pairs, _mm256_set1_epi32(SECOND))
-            })
+            let raised = _mm256_sll_epi32(pairs, _mm_cvtsi32_si128(lift(which)));
+            _mm256_castsi256_ps(_mm256_and_si256(raised, _mm256_set1_epi32(SECOND)))
         })
     }
 
@@ -459,6 +453,13 @@ fn numbers<I: Isa>(vector: I::Vector) -> [f32; 16] {
     let mut numbers = [0.0; 16];
     I::store(vector, unwritten(&mut numbers));
     numbers
+}
+
+/// Bits by which a pair is shifted, so that its first number, or its second, is in the upper half.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn lift(which: usize) -> i32 {
+    if which == 0 { 16 } else { 0 }
 }
 
 /// Numbers as a place to write to.

@@ -177,18 +177,16 @@ pub(super) unsafe fn tile<I: Isa, F: Factors, const R: usize, const P: usize>(
     panel: usize,
     mut sums: [[I::Vector; P]; R],
 ) -> [[I::Vector; P]; R] {
-    for step in 0..factors.steps() {
+    for number in 0..factors.steps() * F::By::NUMBERS {
+        let (step, which) = (number / F::By::NUMBERS, number % F::By::NUMBERS);
         factors.ahead::<I>(panel + P, step, row / R);
-        for which in 0..F::By::NUMBERS {
-            // SAFETY: the factors cover it. So below.
-            let lanes = array::from_fn::<_, P, _>(|p| unsafe {
-                factors.right::<I>(panel + p, step, which)
-            });
-            for r in 0..R {
-                let x = F::By::all::<I>(unsafe { factors.left(row + r, step, which) });
-                for p in 0..P {
-                    sums[r][p] = F::By::fused::<I>(x, lanes[p], sums[r][p]);
-                }
+        // SAFETY: the factors cover it. So below.
+        let lanes =
+            array::from_fn::<_, P, _>(|p| unsafe { factors.right::<I>(panel + p, step, which) });
+        for r in 0..R {
+            let x = F::By::all::<I>(unsafe { factors.left(row + r, step, which) });
+            for p in 0..P {
+                sums[r][p] = F::By::fused::<I>(x, lanes[p], sums[r][p]);
             }
         }
     }
