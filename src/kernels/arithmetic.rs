@@ -91,7 +91,7 @@ impl Arithmetic for Widened {
 
     #[inline(always)]
     fn lanes<I: Isa>(lanes: &Brief, which: usize) -> I::Vector {
-        lanes.vector::<I>(which)
+        I::either(I::load_pairs(&lanes.0), which)
     }
 
     #[inline(always)]

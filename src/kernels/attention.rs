@@ -4,12 +4,12 @@ use std::ops::{Deref, DerefMut, Range};
 
 use super::arithmetic::Singles;
 use super::exp::exp;
+use super::factors::Packed;
 use super::grid::{Grid, Mode, Out};
 use super::isa::{Isa, Work, dispatch};
 use super::lanes::Full;
 use super::panels::WIDTH;
 use super::pointwise::sum;
-use super::tile::Packed;
 
 /// Keys and values of one key head: keys in panels of sixteen positions, values in panels of sixteen dimensions, so that both
 /// products of attention read them in order.

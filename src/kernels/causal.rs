@@ -7,12 +7,12 @@ use std::ops::Range;
 
 use super::arithmetic::Singles;
 use super::exp::exp;
+use super::factors::Packed;
 use super::grid::{Grid, Mode, Out};
 use super::isa::{Isa, Work, dispatch};
 use super::lanes::Full;
 use super::panels::WIDTH;
 use super::pointwise::sum;
-use super::tile::Packed;
 
 /// Queries whose scores exist at the same time.
 const QUERIES: usize = 32;

@@ -4,10 +4,11 @@ use std::mem::MaybeUninit;
 use std::ops::Range;
 
 use super::arithmetic::{Arithmetic, Singles};
+use super::factors::Packed;
 use super::isa::{Isa, Work};
 use super::panels::WIDTH;
 use super::shared::Shared;
-use super::tile::{Factors, NARROW, Packed, WIDE, tile};
+use super::tile::{Factors, NARROW, WIDE, tile};
 
 /// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a 1 MiB cache.
 pub(super) const ROWS_AT_ONCE: usize = 96;

@@ -12,11 +12,12 @@ use std::arch::x86_64::{
     __m256, __m256i, __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_cvtsi32_si128, _mm_prefetch,
     _mm256_and_si256, _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
     _mm256_permute2f128_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_sll_epi32,
-    _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_ps, _mm256_unpacklo_ps,
-    _mm512_add_epi32, _mm512_and_si512, _mm512_castsi512_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps,
-    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_permutex2var_ps,
-    _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32,
-    _mm512_setzero_ps, _mm512_sll_epi32, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
+    _mm256_slli_epi32, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_ps,
+    _mm256_unpacklo_ps, _mm512_add_epi32, _mm512_and_si512, _mm512_castsi512_ps,
+    _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
+    _mm512_permutex2var_ps, _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_set1_ps,
+    _mm512_setr_epi32, _mm512_setzero_ps, _mm512_sll_epi32, _mm512_slli_epi32, _mm512_storeu_ps,
+    _mm512_storeu_si512,
 };
 
 use super::lanes::Pair;
@@ -51,8 +52,14 @@ pub(super) trait Isa: Sized {
     /// Sixteen times the same pair.
     fn all_pairs(pair: Pair) -> Self::Pairs;
 
-    /// The first of each pair, or the second.
-    fn one_of(pairs: Self::Pairs, which: usize) -> Self::Vector;
+    /// The first of each pair.
+    fn first(pairs: Self::Pairs) -> Self::Vector;
+
+    /// The second of each pair.
+    fn second(pairs: Self::Pairs) -> Self::Vector;
+
+    /// One or the other, without a branch: a loop over both that is not unrolled keeps more sums in registers.
+    fn either(pairs: Self::Pairs, which: usize) -> Self::Vector;
 
     /// Pairs to memory.
     fn store_pairs(from: Self::Pairs, into: &mut [Pair; 16]);
@@ -154,12 +161,21 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
     }
 
     #[inline(always)]
-    fn one_of(pairs: __m512i, which: usize) -> __m512 {
+    fn first(pairs: __m512i) -> __m512 {
         // SAFETY: as above.
-        unsafe {
-            let raised = _mm512_sll_epi32(pairs, _mm_cvtsi32_si128(lift(which)));
-            _mm512_castsi512_ps(_mm512_and_si512(raised, _mm512_set1_epi32(SECOND)))
-        }
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32(pairs, 16)) }
+    }
+
+    #[inline(always)]
+    fn second(pairs: __m512i) -> __m512 {
+        // SAFETY: as above.
+        unsafe { _mm512_castsi512_ps(_mm512_and_si512(pairs, _mm512_set1_epi32(SECOND))) }
+    }
+
+    #[inline(always)]
+    fn either(pairs: __m512i, which: usize) -> __m512 {
+        // SAFETY: as above.
+        Self::second(unsafe { _mm512_sll_epi32(pairs, _mm_cvtsi32_si128(lift(which))) })
     }
 
     #[inline(always)]
@@ -291,12 +307,38 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn one_of(pairs: [__m256i; 2], which: usize) -> [__m256; 2] {
+    fn first(pairs: [__m256i; 2]) -> [__m256; 2] {
         // SAFETY: as above.
-        pairs.map(|pairs| unsafe {
-            let raised = _mm256_sll_epi32(pairs, _mm_cvtsi32_si128(lift(which)));
-            _mm256_castsi256_ps(_mm256_and_si256(raised, _mm256_set1_epi32(SECOND)))
-        })
+        unsafe {
+            [
+                _mm256_castsi256_ps(_mm256_slli_epi32(pairs[0], 16)),
+                _mm256_castsi256_ps(_mm256_slli_epi32(pairs[1], 16)),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn second(pairs: [__m256i; 2]) -> [__m256; 2] {
+        // SAFETY: as above.
+        unsafe {
+            let second = _mm256_set1_epi32(SECOND);
+            [
+                _mm256_castsi256_ps(_mm256_and_si256(pairs[0], second)),
+                _mm256_castsi256_ps(_mm256_and_si256(pairs[1], second)),
+            ]
+        }
+    }
+
+    #[inline(always)]
+    fn either(pairs: [__m256i; 2], which: usize) -> [__m256; 2] {
+        // SAFETY: as above.
+        unsafe {
+            let bits = _mm_cvtsi32_si128(lift(which));
+            Self::second([
+                _mm256_sll_epi32(pairs[0], bits),
+                _mm256_sll_epi32(pairs[1], bits),
+            ])
+        }
     }
 
     #[inline(always)]
@@ -392,7 +434,17 @@ impl Isa for Portable {
     }
 
     #[inline(always)]
-    fn one_of(pairs: [Pair; 16], which: usize) -> [f32; 16] {
+    fn first(pairs: [Pair; 16]) -> [f32; 16] {
+        pairs.map(|pair| pair.number(0))
+    }
+
+    #[inline(always)]
+    fn second(pairs: [Pair; 16]) -> [f32; 16] {
+        pairs.map(|pair| pair.number(1))
+    }
+
+    #[inline(always)]
+    fn either(pairs: [Pair; 16], which: usize) -> [f32; 16] {
         pairs.map(|pair| pair.number(which))
     }
 
@@ -430,8 +482,8 @@ impl Isa for Portable {
 
 #[inline(always)]
 fn dot_by_parts<I: Isa>(a: I::Pairs, b: I::Pairs, c: I::Vector) -> I::Vector {
-    let second = I::fused_all(I::one_of(a, 1), I::one_of(b, 1), c);
-    I::fused_all(I::one_of(a, 0), I::one_of(b, 0), second)
+    let second = I::fused_all(I::second(a), I::second(b), c);
+    I::fused_all(I::first(a), I::first(b), second)
 }
 
 #[inline(always)]

@@ -114,7 +114,12 @@ impl Lanes for Brief {
 
     #[inline(always)]
     fn vector<I: Isa>(&self, input: usize) -> I::Vector {
-        I::one_of(I::load_pairs(&self.0), input)
+        let pairs = I::load_pairs(&self.0);
+        if input == 0 {
+            I::first(pairs)
+        } else {
+            I::second(pairs)
+        }
     }
 
     #[inline(always)]

@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use super::arithmetic::{Arithmetic, Dots, Singles, Widened};
+use super::factors::{Across, Narrowed, Packed, Turned};
 use super::grid::{Grid, Mode, Out};
-use super::isa::{Isa, dispatch};
-use super::lanes::{Brief, Full, Lanes, Pair};
+use super::isa::dispatch;
+use super::lanes::Lanes;
 use super::panels::{Panels, Storage, WIDTH};
 use super::rounded;
 use super::shared::Shared;
-use super::tile::{Across, Factors, Packed};
-use super::transpose::Ahead;
+use super::tile::Factors;
 
 /// Panels that are transposed at a time: as many as the innermost loop takes.
 const PANELS_AT_ONCE: usize = 3;
@@ -162,36 +162,18 @@ fn columns(
             );
         }),
         (Storage::F32(lanes), MatmulPrecision::Bf16) => rounded::with_rows(x, depth, |x| {
-            narrowed(x, lanes, depth, then, rows, range, out);
+            run(
+                Narrowed {
+                    x,
+                    lanes: &lanes[range.start * depth..range.end * depth],
+                    depth,
+                },
+                then,
+                rows,
+                range,
+                out,
+            );
         }),
-    }
-}
-
-/// Products in bf16 with a weight in f32, which is rounded a few panels at a time.
-fn narrowed(
-    x: &[Pair],
-    lanes: &[Full],
-    depth: usize,
-    then: Option<Packed<'_, Singles>>,
-    rows: usize,
-    range: Range<usize>,
-    out: Out<'_>,
-) {
-    let steps = depth.div_ceil(2);
-    let mut scratch = vec![Brief::ZERO; PANELS_AT_ONCE * steps];
-    for first in range.clone().step_by(PANELS_AT_ONCE) {
-        let part = first..range.end.min(first + PANELS_AT_ONCE);
-        rounded::panels(
-            &lanes[part.start * depth..part.end * depth],
-            depth,
-            &mut scratch,
-        );
-        let factors = packed::<Dots>(x, &scratch, steps, &(0..part.len()));
-        let then = then.map(|then| Packed {
-            panels: &then.panels[(first - range.start) * then.stride..],
-            ..then
-        });
-        run(factors, then, rows, part, out);
     }
 }
 
@@ -249,47 +231,6 @@ fn turned<A: Arithmetic>(
             let then = beside.map(|beside| narrow(beside, rows, width, first));
             run(factors, then, rows, range, Out { mode, ..out });
         }
-    }
-}
-
-/// Panels that were transposed; the next ones have still to be, which goes across the weight, where the processor sees no order in
-/// what is read.
-#[derive(Clone, Copy)]
-struct Turned<'a, A: Arithmetic> {
-    packed: Packed<'a, A>,
-    next: Ahead,
-}
-
-impl<A: Arithmetic> Factors for Turned<'_, A> {
-    type By = A;
-
-    #[inline(always)]
-    fn steps(&self) -> usize {
-        self.packed.steps()
-    }
-
-    #[inline(always)]
-    fn covers(&self, rows: usize, panels: usize) {
-        self.packed.covers(rows, panels);
-    }
-
-    #[inline(always)]
-    fn ahead<I: Isa>(&self, _panel: usize, step: usize, tile: usize) {
-        I::prefetch(self.next.line(step * A::Lanes::INPUTS, tile));
-    }
-
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    unsafe fn left(&self, row: usize, step: usize, which: usize) -> A::Number {
-        // SAFETY: as the caller promises.
-        unsafe { self.packed.left(row, step, which) }
-    }
-
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    unsafe fn right<I: Isa>(&self, panel: usize, step: usize, which: usize) -> A::Factor<I> {
-        // SAFETY: as the caller promises.
-        unsafe { self.packed.right::<I>(panel, step, which) }
     }
 }
 

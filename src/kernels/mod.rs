@@ -105,6 +105,7 @@ mod arithmetic;
 mod attention;
 mod causal;
 mod exp;
+mod factors;
 mod gradients;
 mod grid;
 mod isa;

@@ -1,9 +1,9 @@
-//! What products in bf16 multiply: rows and weights, rounded to pairs.
+//! What products in bf16 multiply: rows, rounded to pairs.
 
 use std::cell::Cell;
 
 use super::isa::{Isa, Work, dispatch};
-use super::lanes::{Brief, Full, Lanes, Pair};
+use super::lanes::Pair;
 use super::panels::WIDTH;
 
 thread_local! {
@@ -108,37 +108,5 @@ fn one_below<I: Isa>(first: &[f32], second: &[f32], into: &mut [Pair]) {
     }
     for ((first, second), into) in first.iter().zip(second).zip(into) {
         *into = Pair::nearest(*first, *second);
-    }
-}
-
-/// Panels of `inputs` lanes in f32, each input beside the next.
-pub(super) fn panels(lanes: &[Full], inputs: usize, into: &mut [Brief]) {
-    dispatch(Weights {
-        lanes,
-        inputs,
-        into,
-    });
-}
-
-struct Weights<'a> {
-    lanes: &'a [Full],
-    inputs: usize,
-    into: &'a mut [Brief],
-}
-
-impl Work for Weights<'_> {
-    const BF16: bool = true;
-
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        let panels = self.lanes.chunks(self.inputs.max(1));
-        let into = self.into.chunks_mut(self.inputs.div_ceil(2).max(1));
-        for (from, into) in panels.zip(into) {
-            for (from, into) in from.chunks(2).zip(into) {
-                let second = from.get(1).unwrap_or(&Full::ZERO);
-                let pairs = I::side_by_side(from[0].vector::<I>(0), second.vector::<I>(0));
-                I::store_pairs(pairs, &mut into.0);
-            }
-        }
     }
 }
