@@ -2,12 +2,14 @@
 
 use std::ops::{Deref, DerefMut, Range};
 
+use super::arithmetic::Singles;
 use super::exp::exp;
+use super::factors::Packed;
 use super::grid::{Grid, Mode, Out};
 use super::isa::{Isa, Work, dispatch};
-use super::panels::{Full, WIDTH};
+use super::lanes::Full;
+use super::panels::WIDTH;
 use super::pointwise::sum;
-use super::tile::Packed;
 
 /// Keys and values of one key head: keys in panels of sixteen positions, values in panels of sixteen dimensions, so that both
 /// products of attention read them in order.
@@ -100,9 +102,9 @@ pub fn attend<S: Deref<Target = [Full]>>(
     scores.clear();
     scores.resize(heads * span, 0.0);
     dispatch(Grid {
-        factors: Packed {
+        factors: Packed::<Singles> {
             x: queries,
-            depth: width,
+            steps: width,
             row_stride: width,
             panels: &cache.keys()[first * width..last * width],
             stride: width,
@@ -123,9 +125,9 @@ pub fn attend<S: Deref<Target = [Full]>>(
     }
     let capacity = cache.capacity();
     dispatch(Grid {
-        factors: Packed {
+        factors: Packed::<Singles> {
             x: scores,
-            depth: span,
+            steps: span,
             row_stride: span,
             panels: &cache.values()[base..],
             stride: capacity,

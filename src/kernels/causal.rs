@@ -5,12 +5,14 @@
 
 use std::ops::Range;
 
+use super::arithmetic::Singles;
 use super::exp::exp;
+use super::factors::Packed;
 use super::grid::{Grid, Mode, Out};
 use super::isa::{Isa, Work, dispatch};
-use super::panels::{Full, WIDTH};
+use super::lanes::Full;
+use super::panels::WIDTH;
 use super::pointwise::sum;
-use super::tile::Packed;
 
 /// Queries whose scores exist at the same time.
 const QUERIES: usize = 32;
@@ -164,9 +166,9 @@ impl Causal {
         into.resize(x.len() / self.width * keys.len(), 0.0);
         let panels = keys.start / WIDTH..keys.end / WIDTH;
         dispatch(Grid {
-            factors: Packed {
+            factors: Packed::<Singles> {
                 x,
-                depth: self.width,
+                steps: self.width,
                 row_stride: self.width,
                 panels: &vectors.across[panels.start * self.width..panels.end * self.width],
                 stride: self.width,
@@ -182,9 +184,9 @@ impl Causal {
     /// weights · (vectors at `keys`), `[rows, width]`.
     fn mixed(&self, weights: &[f32], vectors: &Both, keys: &Range<usize>, into: &mut [f32]) {
         dispatch(Grid {
-            factors: Packed {
+            factors: Packed::<Singles> {
                 x: weights,
-                depth: keys.len(),
+                steps: keys.len(),
                 row_stride: keys.len(),
                 panels: &vectors.along[keys.start..],
                 stride: self.time.next_multiple_of(WIDTH),
@@ -206,9 +208,9 @@ impl Causal {
         }
         let panels = along(x, self.width);
         dispatch(Grid {
-            factors: Packed {
+            factors: Packed::<Singles> {
                 x: &turned,
-                depth: count,
+                steps: count,
                 row_stride: count,
                 panels: &panels,
                 stride: count.next_multiple_of(WIDTH),

@@ -3,10 +3,12 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+use super::arithmetic::{Arithmetic, Singles};
+use super::factors::Packed;
 use super::isa::{Isa, Work};
-use super::panels::{Full, WIDTH};
+use super::panels::WIDTH;
 use super::shared::Shared;
-use super::tile::{Factors, NARROW, Packed, WIDE, tile};
+use super::tile::{Factors, NARROW, WIDE, tile};
 
 /// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a 1 MiB cache.
 pub(super) const ROWS_AT_ONCE: usize = 96;
@@ -46,7 +48,7 @@ pub(super) struct Grid<'a, F> {
     /// Of the terms.
     pub factors: F,
     /// Of terms that follow those.
-    pub then: Option<Packed<'a, Full>>,
+    pub then: Option<Packed<'a, Singles>>,
     /// How many rows.
     pub rows: usize,
     /// How many panels.
@@ -58,6 +60,8 @@ pub(super) struct Grid<'a, F> {
 }
 
 impl<F: Factors> Work for Grid<'_, F> {
+    const BF16: bool = F::By::BF16;
+
     #[inline(always)]
     fn run<I: Isa>(self) {
         self.factors.covers(self.rows, self.count);

@@ -2,11 +2,15 @@
 
 use std::ops::Range;
 
+use super::arithmetic::{Arithmetic, Dots, Singles, Widened};
+use super::factors::{Across, Narrowed, Packed, Turned};
 use super::grid::{Grid, Mode, Out};
-use super::isa::{Isa, dispatch};
-use super::panels::{Full, Lanes, Panels, Storage, WIDTH};
+use super::isa::dispatch;
+use super::lanes::Lanes;
+use super::panels::{Panels, Storage, WIDTH};
+use super::rounded;
 use super::shared::Shared;
-use super::tile::{Across, Factors, Packed};
+use super::tile::Factors;
 
 /// Panels that are transposed at a time: as many as the innermost loop takes.
 const PANELS_AT_ONCE: usize = 3;
@@ -129,9 +133,47 @@ fn columns(
     let rows = rows_of(x, depth);
     assert!(out.y.len() >= rows * weight.outputs());
     let then = beside.map(|beside| narrow(beside, rows, weight.outputs(), range.start));
-    match &weight.storage {
-        Storage::F32(lanes) => run(packed(x, lanes, depth, &range), then, rows, range, out),
-        Storage::Bf16(lanes) => run(packed(x, lanes, depth, &range), then, rows, range, out),
+    match (&weight.storage, precision) {
+        (Storage::F32(lanes), MatmulPrecision::F32) => {
+            run(
+                packed::<Singles>(x, lanes, depth, &range),
+                then,
+                rows,
+                range,
+                out,
+            );
+        }
+        (Storage::Bf16(lanes), MatmulPrecision::F32) => {
+            run(
+                packed::<Widened>(x, lanes, depth / 2, &range),
+                then,
+                rows,
+                range,
+                out,
+            );
+        }
+        (Storage::Bf16(lanes), MatmulPrecision::Bf16) => rounded::with_rows(x, depth, |x| {
+            run(
+                packed::<Dots>(x, lanes, depth / 2, &range),
+                then,
+                rows,
+                range,
+                out,
+            );
+        }),
+        (Storage::F32(lanes), MatmulPrecision::Bf16) => rounded::with_rows(x, depth, |x| {
+            run(
+                Narrowed {
+                    x,
+                    lanes: &lanes[range.start * depth..range.end * depth],
+                    depth,
+                },
+                then,
+                rows,
+                range,
+                out,
+            );
+        }),
     }
 }
 
@@ -149,92 +191,46 @@ pub fn product_transposed(
     precision: MatmulPrecision,
     beside: Option<Beside<'_>>,
 ) -> Vec<f32> {
-    let rows = rows_of(dy, weight.outputs());
-    fresh(rows, weight.inputs(), |out| match &weight.storage {
-        Storage::F32(lanes) => turned(dy, weight, lanes, beside, out),
-        Storage::Bf16(lanes) => turned(dy, weight, lanes, beside, out),
+    let (rows, depth) = (rows_of(dy, weight.outputs()), weight.outputs());
+    fresh(rows, weight.inputs(), |out| match precision {
+        MatmulPrecision::F32 => turned::<Singles>(dy, weight, rows, beside, out),
+        MatmulPrecision::Bf16 => rounded::with_rows(dy, depth, |dy| {
+            turned::<Dots>(dy, weight, rows, beside, out);
+        }),
     })
 }
 
-fn turned<L: Lanes>(
-    dy: &[f32],
+fn turned<A: Arithmetic>(
+    dy: &[A::Number],
     weight: &Panels,
-    lanes: &[L],
+    rows: usize,
     beside: Option<Beside<'_>>,
     out: Out<'_>,
 ) {
-    let (stride, depth) = (weight.inputs(), weight.outputs());
-    let (rows, panels) = (rows_of(dy, depth), stride.div_ceil(WIDTH));
-    let mut scratch = vec![Full::ZERO; PANELS_AT_ONCE * depth.min(DEPTH_AT_ONCE)];
+    let (width, depth, terms) = (weight.inputs(), weight.outputs(), A::Lanes::INPUTS);
+    let panels = width.div_ceil(WIDTH);
+    let steps = |depth: usize| depth.div_ceil(terms);
+    let mut scratch = vec![A::Lanes::ZERO; PANELS_AT_ONCE * steps(depth.min(DEPTH_AT_ONCE))];
     for start in (0..depth).step_by(DEPTH_AT_ONCE) {
         let part = start..depth.min(start + DEPTH_AT_ONCE);
-        let mode = if start == 0 { Mode::Set } else { Mode::Add };
+        let mode = if start == 0 { out.mode } else { Mode::Add };
         let beside = beside.filter(|_| part.end == depth);
         for first in (0..panels).step_by(PANELS_AT_ONCE) {
             let range = first..panels.min(first + PANELS_AT_ONCE);
             weight.transposed(range.clone(), part.clone(), &mut scratch);
-            let packed = Packed {
-                x: &dy[part.start..],
-                depth: part.len(),
-                row_stride: depth,
-                panels: &scratch[..range.len() * part.len()],
-                stride: part.len(),
-            };
             let factors = Turned {
-                packed,
-                weight: &lanes[part.start / WIDTH * stride..],
-                inputs: stride,
-                first: range.start,
+                packed: Packed::<A> {
+                    x: &dy[start / terms..],
+                    steps: steps(part.len()),
+                    row_stride: steps(depth),
+                    panels: &scratch[..range.len() * steps(part.len())],
+                    stride: steps(part.len()),
+                },
+                next: weight.ahead(range.end, start),
             };
-            let then = beside.map(|beside| narrow(beside, rows, stride, first));
+            let then = beside.map(|beside| narrow(beside, rows, width, first));
             run(factors, then, rows, range, Out { mode, ..out });
         }
-    }
-}
-
-/// Panels that were transposed; the next ones have still to be, which goes across the weight, where the processor sees no order in
-/// what is read.
-#[derive(Clone, Copy)]
-struct Turned<'a, L> {
-    packed: Packed<'a, Full>,
-    /// As it was packed, from the first term on.
-    weight: &'a [L],
-    inputs: usize,
-    /// The first panel's number.
-    first: usize,
-}
-
-impl<L: Lanes> Factors for Turned<'_, L> {
-    #[inline(always)]
-    fn depth(&self) -> usize {
-        self.packed.depth()
-    }
-
-    #[inline(always)]
-    fn covers(&self, rows: usize, panels: usize) {
-        self.packed.covers(rows, panels);
-    }
-
-    /// Sixteen terms of three panels take 48 lines: four in each of twelve tiles, over and over.
-    #[inline(always)]
-    fn ahead<I: Isa>(&self, panel: usize, term: usize, tile: usize) {
-        let input = (self.first + panel) * WIDTH + 4 * (tile % 12) + term % WIDTH / 4;
-        let lanes = term / WIDTH * self.inputs + input;
-        I::prefetch(self.weight.as_ptr().wrapping_add(lanes).cast());
-    }
-
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    unsafe fn left(&self, row: usize, term: usize) -> f32 {
-        // SAFETY: as the caller promises.
-        unsafe { self.packed.left(row, term) }
-    }
-
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    unsafe fn right<I: Isa>(&self, panel: usize, term: usize) -> I::Vector {
-        // SAFETY: as the caller promises.
-        unsafe { self.packed.right::<I>(panel, term) }
     }
 }
 
@@ -253,49 +249,68 @@ pub fn product_across(
 ) -> Vec<f32> {
     let depth = rows_of(a, left);
     assert_eq!(b.len(), depth * right);
-    let whole = right / WIDTH;
-    let factors = |right, columns| Across {
+    fresh(left, right, |out| match precision {
+        MatmulPrecision::F32 => across::<Singles>(a, b, [left, right], out),
+        MatmulPrecision::Bf16 => {
+            let (a, b) = (rounded::columns(a, left), rounded::columns(b, right));
+            across::<Dots>(&a, &b, [left, right], out);
+        }
+    })
+}
+
+fn across<A: Arithmetic>(
+    a: &[A::Number],
+    b: &[A::Number],
+    [left, right]: [usize; 2],
+    out: Out<'_>,
+) {
+    let (steps, whole) = (rows_of(a, left), right / WIDTH);
+    let factors = |right, columns| Across::<A> {
         left: a,
         rows: left,
         right,
         columns,
-        depth,
+        steps,
     };
     let mut last = Vec::new();
     for row in b.chunks(right).filter(|_| whole * WIDTH < right) {
         last.extend_from_slice(&row[whole * WIDTH..]);
-        last.resize(last.len().next_multiple_of(WIDTH), 0.0);
+        last.resize(last.len().next_multiple_of(WIDTH), A::ZERO);
     }
-    fresh(left, right, |out| {
-        run(factors(b, right), None, left, 0..whole, out);
-        let rest = whole..right.div_ceil(WIDTH);
-        run(factors(&last, WIDTH * rest.len()), None, left, rest, out);
-    })
+    run(factors(b, right), None, left, 0..whole, out);
+    let rest = whole..right.div_ceil(WIDTH);
+    run(factors(&last, WIDTH * rest.len()), None, left, rest, out);
 }
 
-fn rows_of(x: &[f32], width: usize) -> usize {
+fn rows_of<T>(x: &[T], width: usize) -> usize {
     let rows = x.len().checked_div(width).unwrap_or(0);
     assert_eq!(rows * width, x.len());
     rows
 }
 
-fn packed<'a, L: Lanes>(
-    x: &'a [f32],
-    lanes: &'a [L],
-    depth: usize,
+/// Rows of as many numbers as a panel's `steps` take, and some panels.
+fn packed<'a, A: Arithmetic>(
+    x: &'a [A::Number],
+    lanes: &'a [A::Lanes],
+    steps: usize,
     range: &Range<usize>,
-) -> Packed<'a, L> {
+) -> Packed<'a, A> {
     Packed {
         x,
-        depth,
-        row_stride: depth,
-        panels: &lanes[range.start * depth..range.end * depth],
-        stride: depth,
+        steps,
+        row_stride: A::NUMBERS * steps,
+        panels: &lanes[range.start * steps..range.end * steps],
+        stride: steps,
     }
 }
 
 /// The panels of a product beside another, from `first` on.
-fn narrow((x, weight): Beside<'_>, rows: usize, outputs: usize, first: usize) -> Packed<'_, Full> {
+fn narrow(
+    (x, weight): Beside<'_>,
+    rows: usize,
+    outputs: usize,
+    first: usize,
+) -> Packed<'_, Singles> {
     let depth = weight.inputs();
     assert!(x.len() == rows * depth && weight.outputs() == outputs);
     let Storage::F32(lanes) = &weight.storage else {
@@ -306,7 +321,7 @@ fn narrow((x, weight): Beside<'_>, rows: usize, outputs: usize, first: usize) ->
 
 fn run<F: Factors>(
     factors: F,
-    then: Option<Packed<'_, Full>>,
+    then: Option<Packed<'_, Singles>>,
     rows: usize,
     range: Range<usize>,
     out: Out<'_>,

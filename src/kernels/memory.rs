@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use memmap2::MmapMut;
 
-use super::panels::Full;
+use super::lanes::Full;
 
 /// Bytes of a map, if nobody needs more at once.
 const MAP: usize = 64 << 20;

@@ -101,20 +101,25 @@
 // What a kernel calls must be inlined into its copy for an instruction set, or it would not have that set's instructions.
 #![allow(clippy::inline_always)]
 
+mod arithmetic;
 mod attention;
 mod causal;
 mod exp;
+mod factors;
 mod gradients;
 mod grid;
 mod isa;
+mod lanes;
 mod limit;
 mod matmul;
 mod memory;
 mod panels;
 mod pointwise;
+mod rounded;
 mod shared;
 mod team;
 mod tile;
+mod transpose;
 
 pub use crate::cores::cores;
 pub use attention::{HeadCache, attend, lanes_of_head};
@@ -123,12 +128,13 @@ pub use exp::{exponentials, largest};
 pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use grid::Mode;
 pub use isa::has_bf16_products;
+pub use lanes::Full;
 pub use limit::{fastest, flops_per_second};
 pub use matmul::{
     Beside, MatmulPrecision, matmul, matmul_part, matmul_with, product, product_across,
     product_transposed,
 };
-pub use panels::{Full, Panels, Precision, WIDTH};
+pub use panels::{Panels, Precision, WIDTH};
 pub use pointwise::{gelu_tanh, layer_norm, rms_norm, rotate, swiglu};
 pub use shared::Shared;
 pub use team::{Member, Team};

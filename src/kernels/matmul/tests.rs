@@ -10,6 +10,11 @@ fn numbers(count: usize, seed: usize) -> Vec<f32> {
         .collect()
 }
 
+/// Numbers that differ, few of them exact in bf16.
+fn thirds(count: usize, seed: usize) -> Vec<f32> {
+    numbers(count, seed).iter().map(|n| n / 3.0).collect()
+}
+
 /// x·Wᵀ for `weight` `[out, in]`, in f64.
 fn plain(x: &[f32], weight: &[f32], inputs: usize) -> Vec<f64> {
     let dot = |row: &[f32], weights: &[f32]| {
@@ -35,60 +40,76 @@ fn turned(values: &[f32], width: usize) -> Vec<f32> {
     (0..width).flat_map(column).collect()
 }
 
-fn assert_input_gradient(rows: usize, inputs: usize, outputs: usize, precision: Precision) {
+/// The weight kept in f32 or bf16, and multiplied in f32 or bf16.
+fn ways() -> impl Strategy<Value = (Precision, MatmulPrecision)> {
+    let kept = prop_oneof![Just(Precision::F32), Just(Precision::Bf16)];
+    let multiplied = prop_oneof![Just(MatmulPrecision::F32), Just(MatmulPrecision::Bf16)];
+    (kept, multiplied)
+}
+
+fn nearest(numbers: &[f32]) -> Vec<f32> {
+    let nearest = |number: &f32| half::bf16::from_f32(*number).to_f32();
+    numbers.iter().map(nearest).collect()
+}
+
+fn assert_input_gradient(
+    rows: usize,
+    inputs: usize,
+    outputs: usize,
+    (kept, multiplied): (Precision, MatmulPrecision),
+) {
     let (dy, weight) = (numbers(rows * outputs, 3), numbers(inputs * outputs, 4));
-    let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), precision);
-    let dx = product_transposed(&dy, &panels, MatmulPrecision::F32, None);
+    let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), kept);
+    let dx = product_transposed(&dy, &panels, multiplied, None);
     assert_close(&dx, &plain(&dy, &turned(&weight, inputs), outputs), outputs);
 }
 
 proptest! {
     #[test]
     fn a_packed_product_is_the_plain_one(
-        rows in 1_usize..40, inputs in 1_usize..70, outputs in 1_usize..130, brief: bool,
+        rows in 1_usize..40, inputs in 1_usize..70, outputs in 1_usize..130, (kept, multiplied) in ways(),
     ) {
-        let precision = if brief { Precision::Bf16 } else { Precision::F32 };
         let (x, weight) = (numbers(rows * inputs, 1), numbers(inputs * outputs, 2));
-        let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), precision);
+        let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), kept);
         let mut y = vec![1.0; rows * outputs];
-        matmul(&x, &panels, &mut y, Mode::Set);
+        matmul_with(&x, &panels, multiplied, None, &mut y, Mode::Set);
         let exact = plain(&x, &weight, inputs);
         assert_close(&y, &exact, inputs);
-        matmul(&x, &panels, &mut y, Mode::Add);
+        matmul_with(&x, &panels, multiplied, None, &mut y, Mode::Add);
         let twice: Vec<f64> = exact.iter().map(|y| 2.0 * y).collect();
         assert_close(&y, &twice, inputs);
     }
 
     #[test]
     fn the_input_gradient_is_the_product_with_the_transpose(
-        rows in 1_usize..40, inputs in 1_usize..70, outputs in 1_usize..130, brief: bool,
+        rows in 1_usize..40, inputs in 1_usize..70, outputs in 1_usize..130, ways in ways(),
     ) {
-        let precision = if brief { Precision::Bf16 } else { Precision::F32 };
-        assert_input_gradient(rows, inputs, outputs, precision);
+        assert_input_gradient(rows, inputs, outputs, ways);
     }
 
     /// More terms than are transposed at a time.
     #[test]
     fn a_long_input_gradient_is_the_product_with_the_transpose(
-        rows in 1_usize..10, inputs in 1_usize..20, beyond in 0_usize..70,
+        rows in 1_usize..10, inputs in 1_usize..20, beyond in 0_usize..70, ways in ways(),
     ) {
         let outputs = DEPTH_AT_ONCE - 1 + beyond;
-        assert_input_gradient(rows, inputs, outputs, Precision::F32);
+        assert_input_gradient(rows, inputs, outputs, ways);
     }
 
     #[test]
     fn a_product_beside_another_is_added_to_it(
         rows in 1_usize..20, inputs in 1_usize..70, outputs in 1_usize..70, rank in 1_usize..20, transposed: bool,
+        (kept, multiplied) in ways(),
     ) {
         let (x, weight) = (numbers(rows * inputs, 7), numbers(inputs * outputs, 8));
         let (inner, narrow) = (numbers(rows * rank, 9), numbers(rank * outputs, 10));
         let beside = Panels::pack(&narrow, [rank, outputs], (1, rank), Precision::F32);
         let y = if transposed {
-            let panels = Panels::pack(&weight, [outputs, inputs], (inputs, 1), Precision::F32);
-            product_transposed(&x, &panels, MatmulPrecision::F32, Some((&inner, &beside)))
+            let panels = Panels::pack(&weight, [outputs, inputs], (inputs, 1), kept);
+            product_transposed(&x, &panels, multiplied, Some((&inner, &beside)))
         } else {
-            let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
-            product(&x, &panels, MatmulPrecision::F32, Some((&inner, &beside)))
+            let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), kept);
+            product(&x, &panels, multiplied, Some((&inner, &beside)))
         };
         let second = plain(&inner, &narrow, rank);
         let exact: Vec<f64> = plain(&x, &weight, inputs).iter().zip(second).map(|(a, b)| a + b).collect();
@@ -97,26 +118,39 @@ proptest! {
 
     #[test]
     fn a_product_across_is_that_of_the_transpose(
-        rows in 1_usize..70, left in 1_usize..40, right in 1_usize..130,
+        rows in 1_usize..70, left in 1_usize..40, right in 1_usize..130, (_, multiplied) in ways(),
     ) {
         let (a, b) = (numbers(rows * left, 11), numbers(rows * right, 12));
-        let product = product_across(&a, &b, [left, right], MatmulPrecision::F32);
+        let product = product_across(&a, &b, [left, right], multiplied);
         assert_close(&product, &plain(&turned(&a, left), &turned(&b, right), rows), rows);
     }
 
     #[test]
     fn a_row_does_not_depend_on_its_neighbours(
-        rows in 1_usize..20, inputs in 1_usize..70, outputs in 1_usize..130,
+        rows in 1_usize..20, inputs in 1_usize..70, outputs in 1_usize..130, (kept, multiplied) in ways(),
     ) {
-        let (x, weight) = (numbers(rows * inputs, 5), numbers(inputs * outputs, 6));
-        let panels = Panels::pack(&weight, [inputs, outputs], (outputs, 1), Precision::F32);
-        let mut together = vec![0.0; rows * outputs];
-        matmul(&x, &panels, &mut together, Mode::Set);
-        let mut alone = vec![0.0; outputs];
+        let (x, weight) = (thirds(rows * inputs, 5), thirds(inputs * outputs, 6));
+        let panels = Panels::pack(&weight, [inputs, outputs], (outputs, 1), kept);
+        let together = product(&x, &panels, multiplied, None);
         for (row, together) in x.chunks(inputs).zip(together.chunks(outputs)) {
-            matmul(row, &panels, &mut alone, Mode::Set);
-            prop_assert_eq!(&alone[..], together);
+            prop_assert_eq!(&product(row, &panels, multiplied, None)[..], together);
         }
+    }
+
+    #[test]
+    fn products_in_bf16_are_those_of_the_nearest_factors(
+        rows in 1_usize..20, inputs in 1_usize..70, outputs in 1_usize..70,
+    ) {
+        let (x, weight) = (thirds(rows * inputs, 13), thirds(inputs * outputs, 14));
+        let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
+        let y = product(&x, &panels, MatmulPrecision::Bf16, None);
+        let (x, weight) = (nearest(&x), nearest(&weight));
+        assert_close(&y, &plain(&x, &weight, inputs), inputs);
+        let dx = product_transposed(&y, &panels, MatmulPrecision::Bf16, None);
+        let dy = nearest(&y);
+        assert_close(&dx, &plain(&dy, &turned(&weight, inputs), outputs), inputs * outputs);
+        let dw = product_across(&y, &thirds(rows * inputs, 13), [outputs, inputs], MatmulPrecision::Bf16);
+        assert_close(&dw, &plain(&turned(&dy, outputs), &turned(&x, inputs), rows), inputs * rows);
     }
 }
 
@@ -167,9 +201,12 @@ fn bf16_is_taken_where_it_loses_nothing() {
 
 #[test]
 fn bf16_keeps_the_nearest() {
-    let panels = Panels::pack(&[1.003_906_3], [1, 1], (1, 1), Precision::Bf16);
+    let weight = [1.003_906_3, 1.0];
+    let panels = Panels::pack(&weight, [2, 1], (1, 1), Precision::Bf16);
     let mut y = [0.0];
-    matmul(&[1.0], &panels, &mut y, Mode::Set);
+    matmul(&[1.0, 0.0], &panels, &mut y, Mode::Set);
     assert_eq!(y, [1.0]); // 1 + 2⁻⁸ lies between 1 and 1 + 2⁻⁷; the even one is kept
-    assert_eq!(panels.bytes(), 32);
+    assert_eq!(panels.bytes(), 64);
+    let alone = Panels::pack(&weight[..1], [1, 1], (1, 1), Precision::Bf16);
+    assert_eq!(alone.unpack((1, 1)), weight[..1]); // no second to lie beside: kept in f32
 }

@@ -1,0 +1,219 @@
+//! Where the factors of products lie.
+
+use super::arithmetic::{Arithmetic, Dots};
+use super::grid::ROWS_AT_ONCE;
+use super::isa::Isa;
+use super::lanes::{Full, Lanes, Pair};
+use super::panels::WIDTH;
+use super::tile::{Factors, NARROW, WIDE};
+use super::transpose::Ahead;
+
+/// Rows that lie one after the other, and packed panels.
+#[derive(Clone, Copy)]
+pub(super) struct Packed<'a, A: Arithmetic> {
+    /// Rows; a step takes [`Arithmetic::NUMBERS`] of a row.
+    pub x: &'a [A::Number],
+    /// Steps of a sum.
+    pub steps: usize,
+    /// From the start of a row to the next.
+    pub row_stride: usize,
+    /// The panels' lanes, one for each step.
+    pub panels: &'a [A::Lanes],
+    /// From the start of a panel to the next; at least `steps`.
+    pub stride: usize,
+}
+
+impl<A: Arithmetic> Factors for Packed<'_, A> {
+    type By = A;
+
+    #[inline(always)]
+    fn steps(&self) -> usize {
+        self.steps
+    }
+
+    #[inline(always)]
+    fn covers(&self, rows: usize, panels: usize) {
+        assert!(reach(rows, self.row_stride, A::NUMBERS * self.steps) <= self.x.len());
+        assert!(reach(panels, self.stride, self.steps) <= self.panels.len());
+    }
+
+    /// The panels of the next tiles come from memory while these are multiplied: each of them during one of the first tiles that read the present
+    /// ones, so that memory is read evenly. A tile that has nothing to ask for asks for what it reads, which costs nothing.
+    #[inline(always)]
+    fn ahead<I: Isa>(&self, panel: usize, step: usize, tile: usize) {
+        let [rows, panels] = if I::WIDE { WIDE } else { NARROW };
+        let more = (panel + panels) * self.stride <= self.panels.len();
+        let is_whole = |tile: usize| (tile + 1) * rows * self.row_stride <= self.x.len();
+        let tiles = (1..panels).take_while(|&tile| is_whole(tile)).count() + 1;
+        let tile = tile % (ROWS_AT_ONCE / rows);
+        for p in 0..panels {
+            let now = more && p * tiles / panels == tile;
+            let asked = if now { panel + p } else { panel - 1 };
+            let lanes = self
+                .panels
+                .as_ptr()
+                .wrapping_add(asked * self.stride + step);
+            I::prefetch(lanes.cast());
+        }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn left(&self, row: usize, step: usize, which: usize) -> A::Number {
+        let number = row * self.row_stride + A::NUMBERS * step + which;
+        // SAFETY: the caller keeps to what `covers` has checked.
+        unsafe { *self.x.get_unchecked(number) }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn right<I: Isa>(&self, panel: usize, step: usize, which: usize) -> A::Factor<I> {
+        // SAFETY: the caller keeps to what `covers` has checked.
+        let lanes = unsafe { self.panels.get_unchecked(panel * self.stride + step) };
+        A::lanes::<I>(lanes, which)
+    }
+}
+
+/// Two row-major matrices, each step a row of both: the product of one's transpose and the other.
+#[derive(Clone, Copy)]
+pub(super) struct Across<'a, A: Arithmetic> {
+    /// `[steps, rows]`.
+    pub left: &'a [A::Number],
+    /// Numbers in a row of `left`.
+    pub rows: usize,
+    /// `[steps, columns]`; a panel is sixteen columns.
+    pub right: &'a [A::Number],
+    /// Numbers in a row of `right`.
+    pub columns: usize,
+    /// Steps.
+    pub steps: usize,
+}
+
+impl<A: Arithmetic> Factors for Across<'_, A> {
+    type By = A;
+
+    #[inline(always)]
+    fn steps(&self) -> usize {
+        self.steps
+    }
+
+    #[inline(always)]
+    fn covers(&self, rows: usize, panels: usize) {
+        assert!(A::NUMBERS == 1);
+        assert!(rows <= self.rows && self.steps * self.rows <= self.left.len());
+        assert!(panels * WIDTH <= self.columns && self.steps * self.columns <= self.right.len());
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn left(&self, row: usize, step: usize, _which: usize) -> A::Number {
+        // SAFETY: the caller keeps to what `covers` has checked.
+        unsafe { *self.left.get_unchecked(step * self.rows + row) }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn right<I: Isa>(&self, panel: usize, step: usize, _which: usize) -> A::Factor<I> {
+        let start = step * self.columns + panel * WIDTH;
+        // SAFETY: sixteen columns from there on are within what `covers` has checked.
+        A::load::<I>(unsafe { &*self.right.as_ptr().add(start).cast::<[A::Number; WIDTH]>() })
+    }
+}
+
+/// Where the last of `count` runs of `length` ends, when each starts `stride` after the one before.
+fn reach(count: usize, stride: usize, length: usize) -> usize {
+    count
+        .checked_sub(1)
+        .map_or(0, |last| last * stride + length)
+}
+
+/// Panels that were transposed; the next ones have still to be, which goes across the weight, where the processor sees no order in
+/// what is read.
+#[derive(Clone, Copy)]
+pub(super) struct Turned<'a, A: Arithmetic> {
+    /// These.
+    pub packed: Packed<'a, A>,
+    /// Those.
+    pub next: Ahead,
+}
+
+impl<A: Arithmetic> Factors for Turned<'_, A> {
+    type By = A;
+
+    #[inline(always)]
+    fn steps(&self) -> usize {
+        self.packed.steps()
+    }
+
+    #[inline(always)]
+    fn covers(&self, rows: usize, panels: usize) {
+        self.packed.covers(rows, panels);
+    }
+
+    #[inline(always)]
+    fn ahead<I: Isa>(&self, _panel: usize, step: usize, tile: usize) {
+        I::prefetch(self.next.line(step * A::Lanes::INPUTS, tile));
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn left(&self, row: usize, step: usize, which: usize) -> A::Number {
+        // SAFETY: as the caller promises.
+        unsafe { self.packed.left(row, step, which) }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn right<I: Isa>(&self, panel: usize, step: usize, which: usize) -> A::Factor<I> {
+        // SAFETY: as the caller promises.
+        unsafe { self.packed.right::<I>(panel, step, which) }
+    }
+}
+
+/// Rows of pairs, and panels in f32 whose lanes become pairs as they are read.
+#[derive(Clone, Copy)]
+pub(super) struct Narrowed<'a> {
+    /// Rows of half as many.
+    pub x: &'a [Pair],
+    /// The panels.
+    pub lanes: &'a [Full],
+    /// Lanes of a panel.
+    pub depth: usize,
+}
+
+impl Factors for Narrowed<'_> {
+    type By = Dots;
+
+    #[inline(always)]
+    fn steps(&self) -> usize {
+        self.depth.div_ceil(2)
+    }
+
+    #[inline(always)]
+    fn covers(&self, rows: usize, panels: usize) {
+        assert!(rows * self.steps() <= self.x.len());
+        assert!(panels * self.depth <= self.lanes.len());
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn left(&self, row: usize, step: usize, _which: usize) -> Pair {
+        // SAFETY: the caller keeps to what `covers` has checked.
+        unsafe { *self.x.get_unchecked(row * self.steps() + step) }
+    }
+
+    /// An odd last lane is its own neighbour: that of a row's last number is 0.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn right<I: Isa>(&self, panel: usize, step: usize, _which: usize) -> I::Pairs {
+        let (panel, last) = (panel * self.depth, self.depth - 1);
+        // SAFETY: the caller keeps to what `covers` has checked.
+        let (first, second) = unsafe {
+            (
+                self.lanes.get_unchecked(panel + 2 * step),
+                self.lanes.get_unchecked(panel + last.min(2 * step + 1)),
+            )
+        };
+        I::side_by_side(first.vector::<I>(0), second.vector::<I>(0))
+    }
+}

@@ -1,0 +1,112 @@
+//! What products in bf16 multiply: rows, rounded to pairs.
+
+use std::cell::Cell;
+
+use super::isa::{Isa, Work, dispatch};
+use super::lanes::Pair;
+use super::panels::WIDTH;
+
+thread_local! {
+    /// Room that a product leaves to the next: a decoder asks for it hundreds of times for every token.
+    static ROOM: Cell<Vec<Pair>> = const { Cell::new(Vec::new()) };
+}
+
+/// Rows of `width` numbers, each number beside the next one. A row of an odd number of them ends in a zero.
+pub(super) fn with_rows<T>(x: &[f32], width: usize, then: impl FnOnce(&[Pair]) -> T) -> T {
+    let (rows, pairs) = (x.len() / width.max(1), width.div_ceil(2));
+    let mut room = ROOM.take();
+    room.resize(room.len().max(rows * pairs), Pair::ZERO);
+    let into = &mut room[..rows * pairs];
+    dispatch(Rows { x, width, into });
+    let result = then(into);
+    ROOM.set(room);
+    result
+}
+
+struct Rows<'a> {
+    x: &'a [f32],
+    width: usize,
+    into: &'a mut [Pair],
+}
+
+impl Work for Rows<'_> {
+    const BF16: bool = true;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let rows = self.x.chunks(self.width.max(1));
+        let pairs = self.into.chunks_mut(self.width.div_ceil(2).max(1));
+        for (from, into) in rows.zip(pairs) {
+            for (from, into) in from.chunks(2 * WIDTH).zip(into.chunks_mut(WIDTH)) {
+                if let (Some(from), Some(into)) = (from.as_array(), into.as_mut_array()) {
+                    I::store_pairs(halves::<I>(from), into);
+                } else {
+                    let mut numbers = [0.0; 2 * WIDTH];
+                    numbers[..from.len()].copy_from_slice(from);
+                    let mut pairs = [Pair::ZERO; WIDTH];
+                    I::store_pairs(halves::<I>(&numbers), &mut pairs);
+                    into.copy_from_slice(&pairs[..into.len()]);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn halves<I: Isa>(numbers: &[f32; 2 * WIDTH]) -> I::Pairs {
+    let (halves, _) = numbers.as_chunks::<WIDTH>();
+    I::in_pairs(I::load(&halves[0]), I::load(&halves[1]))
+}
+
+/// Rows of `width` numbers, each number beside the one below it: `[rows / 2, width]`. Zeros lie below an odd row.
+pub(super) fn columns(x: &[f32], width: usize) -> Vec<Pair> {
+    let rows = x.len() / width.max(1);
+    let mut into = vec![Pair::ZERO; rows.div_ceil(2) * width];
+    dispatch(Columns {
+        x,
+        width,
+        into: &mut into,
+    });
+    into
+}
+
+struct Columns<'a> {
+    x: &'a [f32],
+    width: usize,
+    into: &'a mut [Pair],
+}
+
+impl Work for Columns<'_> {
+    const BF16: bool = true;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let zeros = vec![0.0; self.width];
+        let twos = self.x.chunks(2 * self.width.max(1));
+        for (rows, into) in twos.zip(self.into.chunks_mut(self.width.max(1))) {
+            let (first, second) = rows.split_at(self.width);
+            let second = if second.is_empty() { &zeros } else { second };
+            for ((first, second), into) in first
+                .chunks(WIDTH)
+                .zip(second.chunks(WIDTH))
+                .zip(into.chunks_mut(WIDTH))
+            {
+                one_below::<I>(first, second, into);
+            }
+        }
+    }
+}
+
+/// At most sixteen.
+#[inline(always)]
+fn one_below<I: Isa>(first: &[f32], second: &[f32], into: &mut [Pair]) {
+    if let (Some(first), Some(second), Some(into)) =
+        (first.as_array(), second.as_array(), into.as_mut_array())
+    {
+        let pairs = I::side_by_side(I::load(first), I::load(second));
+        return I::store_pairs(pairs, into);
+    }
+    for ((first, second), into) in first.iter().zip(second).zip(into) {
+        *into = Pair::nearest(*first, *second);
+    }
+}
