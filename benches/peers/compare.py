@@ -189,7 +189,7 @@ def programs(arguments: argparse.Namespace) -> dict[str, Program]:
         command = [arguments.python, str(HERE / script), *options, "--threads", str(arguments.threads)]
         made.append(Program(key, label, command, {"PYTHONPATH": str(path)} if path else {}))
 
-    eager = ["--attention", "eager"]  # faster than sdpa in bf16, and slower in f32
+    eager = ["--attention", "eager"]  # faster than sdpa in bf16, and not in f32
     for batch, repeats in ((1, "2"), (8, "1"), (32, "1"), (64, "1")):
         runs = ["--batch", str(batch), "--repeats", repeats]
         ours(f"ours-f32-{batch}", "rlhf f32", f32, "--what", "sampling", "--greedy", *runs)
