@@ -96,6 +96,20 @@ ROWS = [
         [Bar("trl-ppo-full", 4.0), Bar("trl-ppo-peft", 3.0)], 1.6e9,
     ),  # fmt: skip
     Row("ppo-full", "PPO iteration, full", "s", "ours-ppo-full", [Bar("trl-ppo-full", 1.0)], 6.5e9),
+    # Products in bf16 on both sides, with the bars of the rows in f32.
+    Row("sample8-products", "sampling, batch 8, bf16 products", "tok/s", "ours-products-8", [Bar("transformers-bf16-8", 4.0)]),
+    Row("sample32-products", "sampling, batch 32, bf16 products", "tok/s", "ours-products-32", [Bar("transformers-bf16-32", 4.0)]),
+    Row("sample64-products", "sampling, batch 64, bf16 products", "tok/s", "ours-products-64", [Bar("transformers-bf16-64", 4.0)]),
+    Row("reward-lora-bf16", "reward step, LoRA, bf16", "s", "ours-reward-lora-bf16", [Bar("trl-reward-lora-bf16", 2.0)]),
+    Row("reward-full-bf16", "reward step, full, bf16", "s", "ours-reward-full-bf16", [Bar("trl-reward-full-bf16", 1.0)]),
+    Row(
+        "ppo-lora-bf16", "PPO iteration, LoRA, bf16", "s", "ours-ppo-lora-bf16",
+        [Bar("trl-ppo-full-bf16", 4.0), Bar("trl-ppo-peft-bf16", 3.0)], 1.6e9,
+    ),  # fmt: skip
+    Row(
+        "ppo-full-bf16", "PPO iteration, full, bf16", "s", "ours-ppo-full-bf16",
+        [Bar("trl-ppo-full-autocast", 1.0), Bar("trl-ppo-full-bf16", 1.0)], 6.5e9,
+    ),  # fmt: skip
 ]
 
 
@@ -175,10 +189,15 @@ def programs(arguments: argparse.Namespace) -> dict[str, Program]:
         command = [arguments.python, str(HERE / script), *options, "--threads", str(arguments.threads)]
         made.append(Program(key, label, command, {"PYTHONPATH": str(path)} if path else {}))
 
+    eager = ["--attention", "eager"]  # faster than sdpa in bf16, and not in f32
     for batch, repeats in ((1, "2"), (8, "1"), (32, "1"), (64, "1")):
         runs = ["--batch", str(batch), "--repeats", repeats]
         ours(f"ours-f32-{batch}", "rlhf f32", f32, "--what", "sampling", "--greedy", *runs)
         peer(f"transformers-{batch}", "transformers f32", "sample_transformers.py", f32, *runs)
+        if batch > 1:
+            ours(f"ours-products-{batch}", "rlhf bf16 products", bf16, "--what", "sampling", "--greedy", "--bf16", *runs)
+            in_bf16 = ["--dtype", "bfloat16", *eager]
+            peer(f"transformers-bf16-{batch}", "transformers bf16", "sample_transformers.py", bf16, *in_bf16, *runs)
         if batch > 8:
             continue
         ours(f"ours-bf16-{batch}", "rlhf bf16", bf16, "--what", "sampling", "--greedy", *runs)
@@ -190,6 +209,11 @@ def programs(arguments: argparse.Namespace) -> dict[str, Program]:
     ours("ours-reward-full", "rlhf full", f32, "--what", "reward", "--full", "--no-lora", *pairs)
     peer("trl-reward-lora", "TRL 1.16 + PEFT", "reward_trl.py", f32, "--peft", *pairs)
     peer("trl-reward-full", "TRL 1.16", "reward_trl.py", f32, *pairs)
+    ours("ours-reward-lora-bf16", "rlhf LoRA bf16", f32, "--what", "reward", "--bf16", *pairs)
+    ours("ours-reward-full-bf16", "rlhf full bf16", f32, "--what", "reward", "--full", "--no-lora", "--bf16", *pairs)
+    autocast = ["--bf16", "autocast", *eager]
+    peer("trl-reward-lora-bf16", "TRL 1.16 + PEFT bf16", "reward_trl.py", f32, "--peft", *autocast, *pairs)
+    peer("trl-reward-full-bf16", "TRL 1.16 bf16", "reward_trl.py", f32, *autocast, *pairs)
     once = ["--warm-up", str(arguments.warm_up), "--repeats", "1"]
     ours("ours-ppo-lora", "rlhf LoRA", f32, "--what", "ppo", *once)
     ours("ours-ppo-upper", f"rlhf LoRA, last {half} layers", f32, "--what", "ppo", "--lora-num-layers", half, *once)
@@ -197,6 +221,12 @@ def programs(arguments: argparse.Namespace) -> dict[str, Program]:
     trl112 = arguments.trl112.resolve()
     peer("trl-ppo-peft", "TRL 1.12 + PEFT", "ppo_trl.py", f32, "--peft", "--peft-critic", *once, path=trl112)
     peer("trl-ppo-full", "TRL 1.12", "ppo_trl.py", f32, *once, path=trl112)
+    ours("ours-ppo-lora-bf16", "rlhf LoRA bf16", bf16, "--what", "ppo", "--bf16", *once)
+    ours("ours-ppo-full-bf16", "rlhf full bf16", bf16, "--what", "ppo", "--full", "--no-lora", "--bf16", *once)
+    in_peft = ["--peft", "--peft-critic", "--bf16", "both"]
+    peer("trl-ppo-peft-bf16", "TRL 1.12 + PEFT bf16", "ppo_trl.py", bf16, *in_peft, *eager, *once, path=trl112)
+    peer("trl-ppo-full-bf16", "TRL 1.12 bf16 weights", "ppo_trl.py", bf16, "--bf16", "weights", *eager, *once, path=trl112)
+    peer("trl-ppo-full-autocast", "TRL 1.12 autocast", "ppo_trl.py", bf16, "--bf16", "frozen", *eager, *once, path=trl112)
     return {program.key: program for program in made}
 
 
@@ -214,7 +244,7 @@ def measure(plan: list[Program], rounds: int, results: dict[str, list[Result]], 
             done += 1
             if program.key in failures:
                 continue
-            head = f"[{done}/{total}] round {turn}/{rounds}  {program.key:<17}"
+            head = f"[{done}/{total}] round {turn}/{rounds}  {program.key:<21}"
             if sys.stdout.isatty():
                 print(f"{head}  ...", end="\r", flush=True)
             result = run(program)

@@ -1,4 +1,10 @@
-"""A reward model's update by TRL's RewardTrainer: all pairs in one batch, f32; with LoRA or all weights."""
+"""A reward model's update by TRL's RewardTrainer: all pairs in one batch; with LoRA or all weights.
+
+f32, or bf16 in one of the ways that TRL's users have (`--bf16`):
+  autocast  RewardConfig(bf16=True), which is TRL's default: weights in f32, forward and backward under autocast
+  weights   the model loaded in bf16, without autocast
+  both      the model loaded in bf16, under autocast
+"""
 
 import argparse
 import tempfile
@@ -25,9 +31,11 @@ class Clock(TrainerCallback):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", help="model folder")
     parser.add_argument("--peft", action="store_true", help="LoRA of rank 16 on all linear layers")
+    parser.add_argument("--bf16", choices=["autocast", "weights", "both"], help="see above; f32 without it")
+    workload.attention(parser)
     parser.add_argument("--pair-lengths", default="128,128,128,128,128,128,128,128", help="as of rlhf bench")
     parser.add_argument("--repeats", type=int, default=1, help="updates that count, after one to warm up")
     workload.threads(parser)
@@ -42,12 +50,15 @@ def main() -> None:
 
 
 def trainer(arguments: argparse.Namespace, lengths: list[int], clock: Clock, folder: str) -> RewardTrainer:
-    model = AutoModelForSequenceClassification.from_pretrained(arguments.model, num_labels=1, dtype=torch.float32)
+    dtype = torch.bfloat16 if arguments.bf16 in ("weights", "both") else torch.float32
+    model = AutoModelForSequenceClassification.from_pretrained(
+        arguments.model, num_labels=1, dtype=dtype, attn_implementation=arguments.attention
+    )  # fmt: skip
     rows = workload.pairs(model.config.vocab_size, lengths)
     config = RewardConfig(
         output_dir=folder, per_device_train_batch_size=len(rows), max_steps=arguments.repeats + 1, max_length=max(lengths),
-        learning_rate=1e-4 if arguments.peft else 1e-5, use_cpu=True, bf16=False, gradient_checkpointing=False,
-        save_strategy="no", report_to=[], logging_steps=1000, disable_tqdm=True,
+        learning_rate=1e-4 if arguments.peft else 1e-5, use_cpu=True, bf16=arguments.bf16 in ("autocast", "both"),
+        gradient_checkpointing=False, save_strategy="no", report_to=[], logging_steps=1000, disable_tqdm=True,
     )  # fmt: skip
     return RewardTrainer(
         model=model, args=config, train_dataset=Dataset.from_list(rows), callbacks=[clock],

@@ -1,4 +1,4 @@
-"""Greedy sampling by transformers' generate(): prompts of 32 tokens, 64 new ones, key-value cache, f32."""
+"""Greedy sampling by transformers' generate(): prompts of 32 tokens, 64 new ones, key-value cache, f32 or bf16."""
 
 import argparse
 
@@ -13,7 +13,7 @@ def main() -> None:
     parser.add_argument("model", help="model folder")
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--repeats", type=int, default=1, help="runs that count, after one to warm up")
-    parser.add_argument("--attention", default="sdpa", choices=["sdpa", "eager"])
+    workload.attention(parser)
     parser.add_argument("--cache", default="dynamic", choices=["dynamic", "static"])
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16"])
     workload.threads(parser)

@@ -37,6 +37,11 @@ def threads(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="default: all cores")
 
 
+def attention(parser: argparse.ArgumentParser) -> None:
+    """Adds `--attention`, of transformers' implementations."""
+    parser.add_argument("--attention", default="sdpa", choices=["sdpa", "eager"], help="default: sdpa, as is transformers'")
+
+
 def lora(task: str, saved: list[str] | None = None):
     """Adapters as `rlhf` attaches them: all linear layers of the blocks."""
     from peft import LoraConfig
