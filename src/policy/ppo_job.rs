@@ -28,8 +28,9 @@ const EVALUATION_SAMPLE: u64 = 1 << 40;
 
 /// Nats a token between sampler and trainer, whose sums are in another order.
 const F32_MISMATCH: f64 = 1e-4;
-/// The same where what differs a little may be rounded to different factors of the next product.
-const BF16_MISMATCH: f64 = 2e-2;
+/// The same where what differs a little may be rounded to different factors of the next product. It grows with the layers: 1e-4 over the 4 of
+/// the embedded model, 1.2e-2 over the 30 of SmolLM2-135M.
+const BF16_MISMATCH: f64 = 5e-2;
 
 /// Why a job can't go on.
 #[derive(Debug, ThisError)]
