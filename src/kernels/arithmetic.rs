@@ -91,7 +91,7 @@ impl Arithmetic for Widened {
 
     #[inline(always)]
     fn lanes<I: Isa>(lanes: &Brief, which: usize) -> I::Vector {
-        I::either(I::load_pairs(&lanes.0), which)
+        lanes.vector::<I>(which)
     }
 
     #[inline(always)]

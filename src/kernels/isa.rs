@@ -51,9 +51,6 @@ pub(super) trait Isa: Sized {
     /// The second of each pair.
     fn second(pairs: Self::Pairs) -> Self::Vector;
 
-    /// One or the other, without a branch: a loop over both that is not unrolled keeps more sums in registers.
-    fn either(pairs: Self::Pairs, which: usize) -> Self::Vector;
-
     /// Pairs to memory.
     fn store_pairs(from: Self::Pairs, into: &mut [Pair; 16]);
 
@@ -151,11 +148,6 @@ impl Isa for Portable {
     #[inline(always)]
     fn second(pairs: [Pair; 16]) -> [f32; 16] {
         pairs.map(|pair| pair.number(1))
-    }
-
-    #[inline(always)]
-    fn either(pairs: [Pair; 16], which: usize) -> [f32; 16] {
-        pairs.map(|pair| pair.number(which))
     }
 
     #[inline(always)]

@@ -1,5 +1,7 @@
 //! The innermost loop: a few rows times a few panels, their sums held in registers.
 
+use std::sync::atomic::{Ordering, compiler_fence};
+
 use super::arithmetic::Arithmetic;
 use super::isa::Isa;
 
@@ -54,18 +56,23 @@ pub(super) unsafe fn tile<I: Isa, F: Factors, const R: usize, const P: usize>(
     panel: usize,
     mut sums: [[I::Vector; P]; R],
 ) -> [[I::Vector; P]; R] {
-    for number in 0..factors.steps() * F::By::NUMBERS {
-        let (step, which) = (number / F::By::NUMBERS, number % F::By::NUMBERS);
+    for step in 0..factors.steps() {
         factors.ahead::<I>(panel + P, step, row / R);
-        // SAFETY: the factors cover it. So below.
-        let mut lanes = [unsafe { factors.right::<I>(panel, step, which) }; P];
-        for p in 1..P {
-            lanes[p] = unsafe { factors.right::<I>(panel + p, step, which) };
-        }
-        for r in 0..R {
-            let x = F::By::all::<I>(unsafe { factors.left(row + r, step, which) });
-            for p in 0..P {
-                sums[r][p] = F::By::fused::<I>(x, lanes[p], sums[r][p]);
+        for which in 0..F::By::NUMBERS {
+            if which > 0 {
+                // Else the compiler would load all numbers of a step first, and put sums into memory to make room for them.
+                compiler_fence(Ordering::SeqCst);
+            }
+            // SAFETY: the factors cover it. So below.
+            let mut lanes = [unsafe { factors.right::<I>(panel, step, which) }; P];
+            for p in 1..P {
+                lanes[p] = unsafe { factors.right::<I>(panel + p, step, which) };
+            }
+            for r in 0..R {
+                let x = F::By::all::<I>(unsafe { factors.left(row + r, step, which) });
+                for p in 0..P {
+                    sums[r][p] = F::By::fused::<I>(x, lanes[p], sums[r][p]);
+                }
             }
         }
     }

@@ -1,15 +1,14 @@
 //! The instruction sets of x86-64.
 
 use std::arch::x86_64::{
-    __m256, __m256i, __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_cvtsi32_si128, _mm_prefetch,
-    _mm256_and_si256, _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
-    _mm256_permute2f128_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps, _mm256_sll_epi32,
+    __m256, __m256i, __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_prefetch, _mm256_and_si256,
+    _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
+    _mm256_permute2f128_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps,
     _mm256_slli_epi32, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_ps,
     _mm256_unpacklo_ps, _mm512_add_epi32, _mm512_and_si512, _mm512_castsi512_ps,
     _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_loadu_si512,
     _mm512_permutex2var_ps, _mm512_permutexvar_epi16, _mm512_set1_epi32, _mm512_set1_ps,
-    _mm512_setr_epi32, _mm512_setzero_ps, _mm512_sll_epi32, _mm512_slli_epi32, _mm512_storeu_ps,
-    _mm512_storeu_si512,
+    _mm512_setr_epi32, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 use std::mem::{MaybeUninit, transmute};
 
@@ -81,12 +80,6 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
     }
 
     #[inline(always)]
-    fn either(pairs: __m512i, which: usize) -> __m512 {
-        // SAFETY: as above.
-        Self::second(unsafe { _mm512_sll_epi32(pairs, _mm_cvtsi32_si128(lift(which))) })
-    }
-
-    #[inline(always)]
     fn store_pairs(from: __m512i, into: &mut [Pair; 16]) {
         // SAFETY: as above; sixteen pairs are written, for which there is room.
         unsafe { _mm512_storeu_si512(into.as_mut_ptr().cast(), from) }
@@ -96,7 +89,13 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
     fn dot(a: __m512i, b: __m512i, c: __m512) -> __m512 {
         if BF16 {
             // SAFETY: as above; a register of pairs is one, whatever its type is called. So below.
-            unsafe { _mm512_dpbf16_ps(c, transmute::<__m512i, __m512bh>(a), transmute(b)) }
+            unsafe {
+                _mm512_dpbf16_ps(
+                    c,
+                    transmute::<__m512i, __m512bh>(a),
+                    transmute::<__m512i, __m512bh>(b),
+                )
+            }
         } else {
             dot_by_parts::<Self>(a, b, c)
         }
@@ -122,7 +121,7 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
     fn in_pairs(first: __m512, second: __m512) -> __m512i {
         if BF16 {
             // SAFETY: as above.
-            unsafe { transmute(_mm512_cvtne2ps_pbh(second, first)) }
+            unsafe { transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first)) }
         } else {
             in_pairs_by_parts::<Self>(first, second)
         }
@@ -237,18 +236,6 @@ impl Isa for Avx2 {
     }
 
     #[inline(always)]
-    fn either(pairs: [__m256i; 2], which: usize) -> [__m256; 2] {
-        // SAFETY: as above.
-        unsafe {
-            let bits = _mm_cvtsi32_si128(lift(which));
-            Self::second([
-                _mm256_sll_epi32(pairs[0], bits),
-                _mm256_sll_epi32(pairs[1], bits),
-            ])
-        }
-    }
-
-    #[inline(always)]
     fn store_pairs(from: [__m256i; 2], into: &mut [Pair; 16]) {
         // SAFETY: as above; twice eight pairs are written, for which there is room.
         unsafe {
@@ -295,12 +282,6 @@ impl Isa for Avx2 {
         // SAFETY: every x86-64 has the instruction, which accepts any address.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
-}
-
-/// Bits by which a pair is shifted, so that its first number, or its second, is in the upper half.
-#[inline(always)]
-fn lift(which: usize) -> i32 {
-    if which == 0 { 16 } else { 0 }
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
