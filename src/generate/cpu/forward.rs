@@ -11,7 +11,7 @@ use super::activation::activate;
 use super::cache::SharedCache;
 use super::weights::{Layer, Normalisation, Projection, Weights};
 use crate::kernels::{
-    Member, Mode, Shared, WIDTH, attend, layer_norm, matmul_part, matmul_with, rms_norm, rotate,
+    Member, Mode, Shared, WIDTH, attend, layer_norm, matmul, matmul_part, rms_norm, rotate,
 };
 
 /// A token to run through the network.
@@ -217,7 +217,7 @@ impl Pass<'_> {
             let (inputs, rank) = (adapter.a.inputs(), adapter.a.outputs());
             let x = unsafe { x.seen(spans(&rows, inputs)) };
             let y = unsafe { adapted.part(spans(&rows, rank)) };
-            matmul_with(x, &adapter.a, projection.precision, None, y, Mode::Set);
+            matmul(x, &adapter.a, y, Mode::Set);
         }
     }
 

@@ -61,7 +61,7 @@ pub struct Heads {
 #[derive(Debug)]
 pub struct Projection {
     pub base: Arc<Panels>,
-    /// Of xW and xA.
+    /// Of xW; an adapter's products are in f32.
     pub precision: MatmulPrecision,
     pub bias: Option<Values>,
     pub adapter: Option<Adapter>,

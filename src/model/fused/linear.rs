@@ -145,7 +145,7 @@ impl Adapted {
     ) -> Self {
         let inputs = weight.inputs();
         let rank = a.as_slice().len() / inputs;
-        let inner = scaled_product(&x, &a, [inputs, rank], (1, inputs), (scale, precision));
+        let inner = scaled_product(&x, &a, [inputs, rank], (1, inputs), scale);
         Self {
             weight,
             precision,
@@ -175,16 +175,17 @@ impl Adapted {
     }
 }
 
-/// `scale`·xW for a narrow W, of which `element(input, output)` is at `weight[input · stride.0 + output · stride.1]`.
+/// `scale`·xW in f32 for a narrow W, of which `element(input, output)` is at `weight[input · stride.0 + output · stride.1]`. Rounding its
+/// factors to bf16 takes as long as it saves.
 fn scaled_product(
     x: &Values,
     weight: &Values,
     widths: [usize; 2],
     stride: (usize, usize),
-    (scale, precision): (f32, MatmulPrecision),
+    scale: f32,
 ) -> Values {
     let packed = Panels::pack(weight.as_slice(), widths, stride, Precision::F32);
-    let mut values = product(x.as_slice(), &packed, precision, None);
+    let mut values = product(x.as_slice(), &packed, MatmulPrecision::F32, None);
     for value in &mut values {
         *value *= scale;
     }
@@ -195,9 +196,9 @@ fn scaled_product(
 impl Rule<3> for Adapted {
     fn gradients(&self, dy: Values, wanted: [bool; 3]) -> [Option<Values>; 3] {
         let (inputs, outputs, rank) = (self.weight.inputs(), self.weight.outputs(), self.rank);
-        let precision = self.precision;
-        let how = (self.scale, precision);
-        let inner = scaled_product(&dy, &self.b, [outputs, rank], (rank, 1), how); // s·∂y·Bᵀ, [n, r]
+        let precision = MatmulPrecision::F32; // as the adapter's products
+        // s·∂y·Bᵀ, [n, r]
+        let inner = scaled_product(&dy, &self.b, [outputs, rank], (rank, 1), self.scale);
         let dx = wanted[0].then(|| self.input_gradient(&dy, &inner));
         let da = wanted[1].then(|| weight_gradient(&inner, &self.x, [rank, inputs], precision));
         let db = wanted[2].then(|| {
