@@ -37,24 +37,10 @@ impl<A: Arithmetic> Factors for Packed<'_, A> {
         assert!(reach(panels, self.stride, self.steps) <= self.panels.len());
     }
 
-    /// The panels of the next tiles come from memory while these are multiplied: each of them during one of the first tiles that read the present
-    /// ones, so that memory is read evenly. A tile that has nothing to ask for asks for what it reads, which costs nothing.
     #[inline(always)]
     fn ahead<I: Isa>(&self, panel: usize, step: usize, tile: usize) {
-        let [rows, panels] = if I::WIDE { WIDE } else { NARROW };
-        let more = (panel + panels) * self.stride <= self.panels.len();
-        let is_whole = |tile: usize| (tile + 1) * rows * self.row_stride <= self.x.len();
-        let tiles = (1..panels).take_while(|&tile| is_whole(tile)).count() + 1;
-        let tile = tile % (ROWS_AT_ONCE / rows);
-        for p in 0..panels {
-            let now = more && p * tiles / panels == tile;
-            let asked = if now { panel + p } else { panel - 1 };
-            let lanes = self
-                .panels
-                .as_ptr()
-                .wrapping_add(asked * self.stride + step);
-            I::prefetch(lanes.cast());
-        }
+        let rows = self.x.len() / self.row_stride;
+        next_panels::<I, _>(self.panels, self.stride, rows, [panel, step, tile]);
     }
 
     #[inline(always)]
@@ -71,6 +57,26 @@ impl<A: Arithmetic> Factors for Packed<'_, A> {
         // SAFETY: the caller keeps to what `covers` has checked.
         let lanes = unsafe { self.panels.get_unchecked(panel * self.stride + step) };
         A::lanes::<I>(lanes, which)
+    }
+}
+
+/// The panels of the next tiles come from memory while these are multiplied: each of them during one of the first tiles that read the present
+/// ones, so that memory is read evenly. A tile that has nothing to ask for asks for what it reads, which costs nothing.
+#[inline(always)]
+fn next_panels<I: Isa, L>(
+    lanes: &[L],
+    stride: usize,
+    all_rows: usize,
+    [panel, lane, tile]: [usize; 3],
+) {
+    let [rows, panels] = if I::WIDE { WIDE } else { NARROW };
+    let more = (panel + panels) * stride <= lanes.len();
+    let tiles = (all_rows / rows).clamp(1, panels);
+    let tile = tile % (ROWS_AT_ONCE / rows);
+    for p in 0..panels {
+        let now = more && p * tiles / panels == tile;
+        let asked = if now { panel + p } else { panel - 1 };
+        I::prefetch(lanes.as_ptr().wrapping_add(asked * stride + lane).cast());
     }
 }
 
@@ -193,6 +199,14 @@ impl Factors for Narrowed<'_> {
     fn covers(&self, rows: usize, panels: usize) {
         assert!(rows * self.steps() <= self.x.len());
         assert!(panels * self.depth <= self.lanes.len());
+    }
+
+    #[inline(always)]
+    fn ahead<I: Isa>(&self, panel: usize, step: usize, tile: usize) {
+        let rows = self.x.len() / self.steps();
+        for lane in [2 * step, 2 * step + 1] {
+            next_panels::<I, _>(self.lanes, self.depth, rows, [panel, lane, tile]);
+        }
     }
 
     #[inline(always)]

@@ -1,9 +1,12 @@
 //! Gradients of norms and activations of a row.
 
+use std::mem::MaybeUninit;
+
 use super::exp::exp;
 use super::isa::{Isa, Work, dispatch};
 use super::panels::WIDTH;
 use super::pointwise::sum;
+use super::shared::filled;
 
 /// Gradients of [`rms_norm`](super::rms_norm): ∂x = s(∂y·w) − x·s³·mean(∂y·w·x) with s = 1/√(mean(x²) + ε), and ∂w += ∂y·x·s when it
 /// is wanted.
@@ -65,28 +68,37 @@ impl Work for NormGradient<'_> {
     }
 }
 
-/// Gradients of y = silu(gate)·up, [`swiglu`](super::swiglu): ∂up = ∂y·silu(gate), ∂gate = ∂y·up·σ(1 + gate(1 − σ)).
+/// Gradients of y = silu(gate)·up, [`swiglu`](super::swiglu): ∂gate = ∂y·up·σ(1 + gate(1 − σ)) and ∂up = ∂y·silu(gate).
 ///
 /// # Panics
 /// If the slices differ in length.
-pub fn swiglu_gradient(gate: &[f32], up: &[f32], dy: &[f32], dgate: &mut [f32], dup: &mut [f32]) {
+pub fn swiglu_gradient(gate: &[f32], up: &[f32], dy: &[f32]) -> [Vec<f32>; 2] {
     assert!(gate.len() == up.len() && gate.len() == dy.len());
-    assert!(gate.len() == dgate.len() && gate.len() == dup.len());
-    dispatch(SwiGluGradient {
-        gate,
-        up,
-        dy,
-        dgate,
-        dup,
-    });
+    let mut dup = Vec::new();
+    // SAFETY: both have as many numbers as the others, and all are set.
+    #[allow(unsafe_code)]
+    let dgate = unsafe {
+        filled(gate.len(), |dgate| {
+            dup = filled(gate.len(), |dup| {
+                dispatch(SwiGluGradient {
+                    gate,
+                    up,
+                    dy,
+                    dgate,
+                    dup,
+                });
+            });
+        })
+    };
+    [dgate, dup]
 }
 
 struct SwiGluGradient<'a> {
     gate: &'a [f32],
     up: &'a [f32],
     dy: &'a [f32],
-    dgate: &'a mut [f32],
-    dup: &'a mut [f32],
+    dgate: &'a mut [MaybeUninit<f32>],
+    dup: &'a mut [MaybeUninit<f32>],
 }
 
 impl Work for SwiGluGradient<'_> {
@@ -96,8 +108,8 @@ impl Work for SwiGluGradient<'_> {
         let from = self.gate.iter().zip(self.up).zip(self.dy);
         for ((dgate, dup), ((gate, up), dy)) in into.zip(from) {
             let sigmoid = 1.0 / (1.0 + exp::<I>(-gate));
-            *dup = dy * gate * sigmoid;
-            *dgate = dy * up * sigmoid * (1.0 + gate * (1.0 - sigmoid));
+            dup.write(dy * gate * sigmoid);
+            dgate.write(dy * up * sigmoid * (1.0 + gate * (1.0 - sigmoid)));
         }
     }
 }

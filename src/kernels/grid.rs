@@ -121,13 +121,6 @@ impl<F: Factors> Grid<'_, F> {
     fn one<I: Isa, const R: usize, const P: usize>(&self, row: usize, panel: usize) {
         let column = (self.first + panel) * WIDTH;
         let mut sums = [[I::zero(); P]; R];
-        if self.out.mode == Mode::Add {
-            for (r, sums) in sums.iter_mut().enumerate() {
-                for (p, sums) in sums.iter_mut().enumerate() {
-                    *sums = self.out.load::<I>(row + r, column + p * WIDTH);
-                }
-            }
-        }
         // SAFETY: `run` has seen that the factors cover all rows and panels.
         #[allow(unsafe_code)]
         unsafe {
@@ -139,7 +132,12 @@ impl<F: Factors> Grid<'_, F> {
         // By reference: an array of registers taken apart by value is copied in memory first, and its stores then wait for each other.
         for (r, sums) in sums.iter().enumerate() {
             for (p, sums) in sums.iter().enumerate() {
-                self.out.store::<I>(row + r, column + p * WIDTH, *sums);
+                let (row, column) = (row + r, column + p * WIDTH);
+                let sums = match self.out.mode {
+                    Mode::Set => *sums,
+                    Mode::Add => I::sum(*sums, self.out.load::<I>(row, column)),
+                };
+                self.out.store::<I>(row, column, sums);
             }
         }
     }

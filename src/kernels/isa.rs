@@ -57,6 +57,9 @@ pub(super) trait Isa: Sized {
     /// Sixteen times a·b + c.
     fn fused_all(a: Self::Vector, b: Self::Vector, c: Self::Vector) -> Self::Vector;
 
+    /// Sixteen times a + b.
+    fn sum(a: Self::Vector, b: Self::Vector) -> Self::Vector;
+
     /// Sixteen times a₁·b₁ + (a₂·b₂ + c), the products of pairs. An instruction for it takes numbers below 2⁻¹²⁶ for 0.
     #[inline(always)]
     fn dot(a: Self::Pairs, b: Self::Pairs, c: Self::Vector) -> Self::Vector {
@@ -161,6 +164,14 @@ impl Isa for Portable {
             c[lane] = Self::fused(a[lane], b[lane], c[lane]);
         }
         c
+    }
+
+    #[inline(always)]
+    fn sum(mut a: [f32; 16], b: [f32; 16]) -> [f32; 16] {
+        for (a, b) in a.iter_mut().zip(b) {
+            *a += b;
+        }
+        a
     }
 
     #[inline(always)]

@@ -9,7 +9,7 @@ use super::isa::dispatch;
 use super::lanes::Lanes;
 use super::panels::{Panels, Storage, WIDTH};
 use super::rounded;
-use super::shared::Shared;
+use super::shared::{Shared, filled};
 use super::tile::Factors;
 
 /// Panels that are transposed at a time: as many as the innermost loop takes.
@@ -81,18 +81,17 @@ pub fn product(
 
 /// `rows` of `width` numbers, of which `fill` sets every one.
 fn fresh(rows: usize, width: usize, fill: impl FnOnce(Out<'_>)) -> Vec<f32> {
-    let mut y = Vec::with_capacity(rows * width);
-    fill(Out {
-        y: Shared::new(&mut y.spare_capacity_mut()[..rows * width]),
-        stride: width,
-        mode: Mode::Set,
-    });
-    // SAFETY: there is room for so many, and all were set.
+    // SAFETY: `fill` is a product over all columns.
     #[allow(unsafe_code)]
     unsafe {
-        y.set_len(rows * width);
+        filled(rows * width, |y| {
+            fill(Out {
+                y: Shared::new(y),
+                stride: width,
+                mode: Mode::Set,
+            });
+        })
     }
-    y
 }
 
 /// A product that is added to another: rows of `r` numbers, and a weight of `r` inputs in f32.
@@ -251,10 +250,9 @@ pub fn product_across(
     assert_eq!(b.len(), depth * right);
     fresh(left, right, |out| match precision {
         MatmulPrecision::F32 => across::<Singles>(a, b, [left, right], out),
-        MatmulPrecision::Bf16 => {
-            let (a, b) = (rounded::columns(a, left), rounded::columns(b, right));
-            across::<Dots>(&a, &b, [left, right], out);
-        }
+        MatmulPrecision::Bf16 => rounded::with_columns([a, b], [left, right], |[a, b]| {
+            across::<Dots>(a, b, [left, right], out);
+        }),
     })
 }
 

@@ -7,20 +7,25 @@ use super::lanes::Pair;
 use super::panels::WIDTH;
 
 thread_local! {
-    /// Room that a product leaves to the next: a decoder asks for it hundreds of times for every token.
-    static ROOM: Cell<Vec<Pair>> = const { Cell::new(Vec::new()) };
+    /// Room that a product leaves to the next: a decoder asks for it hundreds of times for every token. One is for either factor.
+    static ROOM: [Cell<Vec<Pair>>; 2] = const { [const { Cell::new(Vec::new()) }; 2] };
+}
+
+fn with_room<T>(which: usize, length: usize, then: impl FnOnce(&mut [Pair]) -> T) -> T {
+    let mut room = ROOM.with(|rooms| rooms[which].take());
+    room.resize(room.len().max(length), Pair::ZERO);
+    let result = then(&mut room[..length]);
+    ROOM.with(|rooms| rooms[which].set(room));
+    result
 }
 
 /// Rows of `width` numbers, each number beside the next one. A row of an odd number of them ends in a zero.
 pub(super) fn with_rows<T>(x: &[f32], width: usize, then: impl FnOnce(&[Pair]) -> T) -> T {
     let (rows, pairs) = (x.len() / width.max(1), width.div_ceil(2));
-    let mut room = ROOM.take();
-    room.resize(room.len().max(rows * pairs), Pair::ZERO);
-    let into = &mut room[..rows * pairs];
-    dispatch(Rows { x, width, into });
-    let result = then(into);
-    ROOM.set(room);
-    result
+    with_room(0, rows * pairs, |into| {
+        dispatch(Rows { x, width, into });
+        then(into)
+    })
 }
 
 struct Rows<'a> {
@@ -58,16 +63,29 @@ fn halves<I: Isa>(numbers: &[f32; 2 * WIDTH]) -> I::Pairs {
     I::in_pairs(I::load(&halves[0]), I::load(&halves[1]))
 }
 
-/// Rows of `width` numbers, each number beside the one below it: `[rows / 2, width]`. Zeros lie below an odd row.
-pub(super) fn columns(x: &[f32], width: usize) -> Vec<Pair> {
+/// Both factors' rows, each number beside the one below it: `[rows / 2, width]`. Zeros lie below an odd row.
+pub(super) fn with_columns<T>(
+    factors: [&[f32]; 2],
+    widths: [usize; 2],
+    then: impl FnOnce([&[Pair]; 2]) -> T,
+) -> T {
+    let [a, b] = factors;
+    with_one_s_columns(0, a, widths[0], |a| {
+        with_one_s_columns(1, b, widths[1], |b| then([a, b]))
+    })
+}
+
+fn with_one_s_columns<T>(
+    which: usize,
+    x: &[f32],
+    width: usize,
+    then: impl FnOnce(&[Pair]) -> T,
+) -> T {
     let rows = x.len() / width.max(1);
-    let mut into = vec![Pair::ZERO; rows.div_ceil(2) * width];
-    dispatch(Columns {
-        x,
-        width,
-        into: &mut into,
-    });
-    into
+    with_room(which, rows.div_ceil(2) * width, |into| {
+        dispatch(Columns { x, width, into });
+        then(into)
+    })
 }
 
 struct Columns<'a> {

@@ -4,6 +4,19 @@ use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
+/// So many numbers in memory that nobody has to clear first.
+///
+/// # Safety
+/// `fill` must set every one.
+#[allow(unsafe_code)]
+pub(super) unsafe fn filled(length: usize, fill: impl FnOnce(&mut [MaybeUninit<f32>])) -> Vec<f32> {
+    let mut numbers = Vec::with_capacity(length);
+    fill(&mut numbers.spare_capacity_mut()[..length]);
+    // SAFETY: there is room for so many, and the caller promises that all were set.
+    unsafe { numbers.set_len(length) };
+    numbers
+}
+
 /// A slice whose disjoint parts may be written by different threads at the same time.
 #[derive(Debug)]
 pub struct Shared<'a, T = f32> {

@@ -1,6 +1,6 @@
 //! The innermost loop: a few rows times a few panels, their sums held in registers.
 
-use std::sync::atomic::{Ordering, compiler_fence};
+use std::ops::Range;
 
 use super::arithmetic::Arithmetic;
 use super::isa::Isa;
@@ -44,35 +44,60 @@ pub(super) trait Factors: Copy {
 type Number<F> = <<F as Factors>::By as Arithmetic>::Number;
 type Factor<F, I> = <<F as Factors>::By as Arithmetic>::Factor<I>;
 
+/// Steps whose first numbers are multiplied before the second ones, if there are two: three panels of them stay in the nearest cache. In one
+/// loop over both the compiler would load more than there are registers, and put the sums into memory.
+const STEPS_AT_ONCE: usize = 64;
+
 /// Σ over the terms of left(row + r) · right(panel + p), added to `sums`.
 ///
 /// # Safety
 /// The factors must cover `row + R` rows and `panel + P` panels.
 #[inline(always)]
-#[allow(unsafe_code, clippy::needless_range_loop)] // counted loops, which the compiler unrolls into registers
+#[allow(unsafe_code)]
 pub(super) unsafe fn tile<I: Isa, F: Factors, const R: usize, const P: usize>(
     factors: &F,
     row: usize,
     panel: usize,
     mut sums: [[I::Vector; P]; R],
 ) -> [[I::Vector; P]; R] {
-    for step in 0..factors.steps() {
+    let steps = factors.steps();
+    // SAFETY: as the caller promises. So below.
+    if F::By::NUMBERS == 1 {
+        return unsafe { some::<I, F, R, P, 0>(factors, [row, panel], 0..steps, sums) };
+    }
+    for start in (0..steps).step_by(STEPS_AT_ONCE) {
+        let steps = start..steps.min(start + STEPS_AT_ONCE);
+        unsafe {
+            sums = some::<I, F, R, P, 0>(factors, [row, panel], steps.clone(), sums);
+            sums = some::<I, F, R, P, 1>(factors, [row, panel], steps, sums);
+        }
+    }
+    sums
+}
+
+/// Only some steps, and of each the number `WHICH`.
+///
+/// # Safety
+/// As above.
+#[inline(always)]
+#[allow(unsafe_code, clippy::needless_range_loop)] // counted loops, which the compiler unrolls into registers
+unsafe fn some<I: Isa, F: Factors, const R: usize, const P: usize, const WHICH: usize>(
+    factors: &F,
+    [row, panel]: [usize; 2],
+    steps: Range<usize>,
+    mut sums: [[I::Vector; P]; R],
+) -> [[I::Vector; P]; R] {
+    for step in steps {
         factors.ahead::<I>(panel + P, step, row / R);
-        for which in 0..F::By::NUMBERS {
-            if which > 0 {
-                // Else the compiler would load all numbers of a step first, and put sums into memory to make room for them.
-                compiler_fence(Ordering::SeqCst);
-            }
-            // SAFETY: the factors cover it. So below.
-            let mut lanes = [unsafe { factors.right::<I>(panel, step, which) }; P];
-            for p in 1..P {
-                lanes[p] = unsafe { factors.right::<I>(panel + p, step, which) };
-            }
-            for r in 0..R {
-                let x = F::By::all::<I>(unsafe { factors.left(row + r, step, which) });
-                for p in 0..P {
-                    sums[r][p] = F::By::fused::<I>(x, lanes[p], sums[r][p]);
-                }
+        // SAFETY: the factors cover it. So below.
+        let mut lanes = [unsafe { factors.right::<I>(panel, step, WHICH) }; P];
+        for p in 1..P {
+            lanes[p] = unsafe { factors.right::<I>(panel + p, step, WHICH) };
+        }
+        for r in 0..R {
+            let x = F::By::all::<I>(unsafe { factors.left(row + r, step, WHICH) });
+            for p in 0..P {
+                sums[r][p] = F::By::fused::<I>(x, lanes[p], sums[r][p]);
             }
         }
     }

@@ -67,9 +67,7 @@ struct GatedRule {
 impl Rule<2> for GatedRule {
     fn gradients(&self, dy: Values, wanted: [bool; 2]) -> [Option<Values>; 2] {
         let (gate, up) = (self.gate.as_slice(), self.up.as_slice());
-        let mut gradients = [vec![0.0; gate.len()], vec![0.0; gate.len()]];
-        let [dgate, dup] = &mut gradients;
-        kernels::swiglu_gradient(gate, up, dy.as_slice(), dgate, dup);
+        let gradients = kernels::swiglu_gradient(gate, up, dy.as_slice());
         let [dgate, dup] = gradients.map(|values| Values::new(values, &self.shape));
         [wanted[0].then_some(dgate), wanted[1].then_some(dup)]
     }
