@@ -198,9 +198,10 @@ fn table(report: &Report, before: Option<&Report>) -> String {
     if let Some(machine) = report.machine {
         let _ = writeln!(
             text,
-            "this machine: {} cores, {:.0} GFLOP/s in f32, {:.1} GB/s from memory",
+            "this machine: {} cores, {:.0} GFLOP/s in {}, {:.1} GB/s from memory",
             machine.cores,
             machine.flops_per_second / 1e9,
+            if report.bf16 { "bf16" } else { "f32" },
             machine.memory_bytes_per_second / 1e9
         );
     }

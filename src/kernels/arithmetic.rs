@@ -7,7 +7,7 @@ use super::panels::WIDTH;
 /// How numbers of a row are multiplied with a panel's lanes. The sums are in f32.
 pub(super) trait Arithmetic: Copy {
     /// What rows consist of.
-    type Number: Copy + 'static;
+    type Number: Copy + Send + Sync;
     /// What panels consist of.
     type Lanes: Lanes;
     /// Sixteen of what is multiplied, in registers.

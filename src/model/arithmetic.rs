@@ -6,15 +6,13 @@
 //! times the tokens of a row (half of them are in the past, each is met twice). Layers that never change have no way back.
 //!
 //! The speed is what `rlhf bench` calls the machine's limit, measured in the moment, so the estimate holds while the machine stays as busy as it
-//! is. Whole steps reach about seven tenths of it: told and found are compared by `rlhf bench`.
+//! is. Whole steps reach about seven tenths of it, or six in bf16: told and found are compared by `rlhf bench`.
 
-use crate::kernels::flops_per_second;
+use crate::kernels::{MatmulPrecision, flops_per_second};
 
 use super::linear::Linear;
 use super::transformer::{Block, Decoder};
 
-/// Of the machine's speed, what a step of training reaches.
-const SHARE: f64 = 0.7;
 /// Rows that are decoded in the time of one: reading the weights takes as long.
 const ROWS_AT_ONCE: f64 = 6.0;
 /// Fused additions of every chain in a measurement of the speed: some milliseconds, for which no job need wait.
@@ -101,14 +99,22 @@ fn adapters(block: &Block) -> usize {
         .sum()
 }
 
+/// Of the machine's speed, what a step of training reaches. Not all of it is products, so it is less where those are faster.
+fn share(precision: MatmulPrecision) -> f64 {
+    match precision {
+        MatmulPrecision::F32 => 0.7,
+        MatmulPrecision::Bf16 => 0.6,
+    }
+}
+
 /// Seconds that `operations` of training take at the speed that the machine has now, which is measured.
-pub fn seconds(operations: f64) -> f64 {
-    operations / (SHARE * flops_per_second(ROUNDS))
+pub fn seconds(operations: f64, precision: MatmulPrecision) -> f64 {
+    operations / (share(precision) * flops_per_second(precision, ROUNDS))
 }
 
 /// What a job of `steps` steps of `operations` takes, in words.
-pub fn told(operations: f64, steps: usize) -> String {
-    in_words(seconds(operations), steps)
+pub fn told(operations: f64, precision: MatmulPrecision, steps: usize) -> String {
+    in_words(seconds(operations, precision), steps)
 }
 
 fn in_words(seconds: f64, steps: usize) -> String {
@@ -199,7 +205,9 @@ mod tests {
             in_words(16.2, 30),
             "time: about 16 s a step, 8 min for 30 steps, with the machine as busy as it is now"
         );
-        let (little, more) = (seconds(1e9), seconds(1e12));
-        assert!(little > 0.0 && little < more, "{little} {more}");
+        for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
+            let (little, more) = (seconds(1e9, precision), seconds(1e12, precision));
+            assert!(little > 0.0 && little < more, "{little} {more}");
+        }
     }
 }

@@ -155,7 +155,8 @@ pub fn run(
         let footprint = footprint(model, &data.training, config);
         observer.note(&footprint.told(memory::available()));
         let (operations, updates) = expected(model, &data.training, config);
-        observer.note(&arithmetic::told(operations, updates));
+        let precision = precision::of_products(config.bf16);
+        observer.note(&arithmetic::told(operations, precision, updates));
     }
     let checkpoints = Checkpoints::new(place.run.checkpoints(), config.save_total_limit);
     let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);

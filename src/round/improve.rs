@@ -118,7 +118,8 @@ pub fn improve(
         let footprint = cost::footprint(&mut ppo, &inputs.reward, &prompts);
         observer.note(&footprint.told(memory::available()));
         let operations = cost::operations(&ppo, &inputs.reward, &prompts);
-        observer.note(&arithmetic::told(operations, config.steps()));
+        let precision = precision::of_products(config.bf16);
+        observer.note(&arithmetic::told(operations, precision, config.steps()));
     }
     let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
     let mut earlier = Earlier::default();

@@ -5,7 +5,7 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
-use crate::kernels::{cores, fastest, flops_per_second};
+use crate::kernels::{MatmulPrecision, cores, fastest, flops_per_second};
 
 /// Numbers of a buffer that no cache holds: 256 MB.
 const STREAMED: usize = 1 << 26;
@@ -19,18 +19,18 @@ pub struct Machine {
     pub cores: usize,
     /// Bytes read from memory in a second.
     pub memory_bytes_per_second: f64,
-    /// Multiplications and additions in f32 in a second, two for each fused one.
+    /// Multiplications and additions in a second, in the precision of the products.
     pub flops_per_second: f64,
 }
 
 impl Machine {
     /// Measures it: about a second.
-    pub fn measure() -> Self {
+    pub fn measure(precision: MatmulPrecision) -> Self {
         let cores = cores();
         Self {
             cores,
             memory_bytes_per_second: memory(cores),
-            flops_per_second: flops_per_second(ROUNDS),
+            flops_per_second: flops_per_second(precision, ROUNDS),
         }
     }
 }

@@ -146,7 +146,8 @@ pub fn bench(
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Report, BenchError> {
-    let machine = device::is_cpu(device).then(Machine::measure);
+    let machine =
+        device::is_cpu(device).then(|| Machine::measure(precision::of_products(plan.bf16)));
     let precision = precision::of_products(plan.bf16);
     model.decoder.set_matmul_precision(precision); // of the copies, which are what is measured
     let parameters = model.decoder.base().count().1;
@@ -196,7 +197,8 @@ impl Bench<'_> {
     fn expected(&mut self, footprint: Footprint, operations: f64) {
         if let (Some(figure), Some(_)) = (self.figures.last_mut(), self.machine) {
             figure.expected_bytes = Some(footprint.total() as u64);
-            figure.expected_seconds = Some(arithmetic::seconds(operations));
+            let precision = precision::of_products(self.plan.bf16);
+            figure.expected_seconds = Some(arithmetic::seconds(operations, precision));
         }
     }
 
