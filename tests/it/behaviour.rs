@@ -33,7 +33,7 @@ use crate::golden_model::{fixture, load};
 /// Nats between two ways to the same number in f32: sums in another order. The bound for a rollout's mean is five times this.
 const ROUNDING: f32 = 2e-5;
 
-const TEMPERATURE: f64 = 0.7;
+pub(super) const TEMPERATURE: f64 = 0.7;
 
 /// Scores by the share of even tokens.
 struct EvenTokens;
@@ -57,7 +57,7 @@ fn tokenizer() -> Tokenizer {
 }
 
 /// Two that are equal, two that begin alike, one of a single token, and one that leaves room for five tokens.
-fn prompts(policy: &Decoder) -> Vec<Prompt> {
+pub(super) fn prompts(policy: &Decoder) -> Vec<Prompt> {
     let context = policy.config.max_position_embeddings as u32;
     let prompt = |(index, length): (u32, u32)| Prompt {
         id: index.to_string(),
@@ -68,7 +68,7 @@ fn prompts(policy: &Decoder) -> Vec<Prompt> {
     (0..).zip(lengths).map(prompt).collect()
 }
 
-fn sampling(trace: bool) -> Sampling {
+pub(super) fn sampling(trace: bool) -> Sampling {
     let sampler = SamplerConfig {
         temperature: TEMPERATURE,
         max_new_tokens: 14,
@@ -104,14 +104,14 @@ fn adapt(decoder: &mut Decoder, layers: Layers) {
 }
 
 #[derive(Debug, Clone)]
-enum Kind {
+pub(super) enum Kind {
     Lora(Layers),
     Full,
     /// With a critic of its own.
     FullSeparate,
 }
 
-fn networks(name: &str, kind: Kind) -> (ActorCritic, Decoder) {
+pub(super) fn networks(name: &str, kind: Kind) -> (ActorCritic, Decoder) {
     let mut policy = load(&fixture(name));
     let hidden = policy.config.hidden_size;
     let head = ScalarHead::random(hidden, 3, &policy.embedding.device());
@@ -147,15 +147,16 @@ fn close(what: &str, a: &Rows, b: &Rows, bound: f32) {
 }
 
 /// The rollout as the sampler and as the trainer measures it.
-struct Twice {
-    model: ActorCritic,
-    tokens: Vec<EpisodeTokens>,
+#[derive(Clone)]
+pub(super) struct Twice {
+    pub model: ActorCritic,
+    pub tokens: Vec<EpisodeTokens>,
     scores: Vec<f64>,
-    told: Measured,
-    own: Measured,
+    pub told: Measured,
+    pub own: Measured,
 }
 
-fn twice(name: &str, kind: Kind) -> Twice {
+pub(super) fn twice(name: &str, kind: Kind) -> Twice {
     twice_with(name, kind, &sampling(true))
 }
 
@@ -166,7 +167,7 @@ fn twice_with(name: &str, kind: Kind, sampling: &Sampling) -> Twice {
 }
 
 impl Twice {
-    fn new(
+    pub fn new(
         model: ActorCritic,
         reference: &Decoder,
         prompts: &[Prompt],
@@ -286,7 +287,7 @@ fn shaping() -> Shaping {
 }
 
 /// The first update with ε = 1 and a learning rate of 1, where a weight moves by g/(|g| + 1): gradients can be read off the weights.
-fn first_update(twice: &Twice, measured: &Measured) -> (UpdateReport, Rows) {
+pub(super) fn first_update(twice: &Twice, measured: &Measured) -> (UpdateReport, Rows) {
     let finished: Vec<bool> = twice.tokens.iter().map(|row| row.finished).collect();
     let experience = Experience::new(measured, &twice.scores, &finished, shaping());
     let adamw = AdamWConfig {
@@ -319,7 +320,7 @@ fn first_update(twice: &Twice, measured: &Measured) -> (UpdateReport, Rows) {
     (report, weights.0)
 }
 
-struct Weights(Rows);
+pub(super) struct Weights(pub Rows);
 
 impl Visitor for Weights {
     fn visit<const D: usize>(&mut self, _: &str, _: bool, tensor: &mut Tensor<D>) {

@@ -9,6 +9,7 @@ mod architecture;
 mod bad_input;
 mod behaviour;
 mod bench;
+mod bf16;
 mod chat_template;
 mod cli_config;
 mod cli_generate;
