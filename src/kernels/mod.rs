@@ -82,7 +82,25 @@
 //! | 400 tokens in a turn instead of 320: one turn for each worker instead of two | 3 % | PPO 12.3 to 12.8 s against 12.4 to 13.2 s, but 1600 MB instead of 1230; not done |
 //! | the gated activation made again for the gradients, so that 400 tokens fit | 150 MB | 1480 MB instead of 1600, no faster; not done |
 //!
-//! Untried: products in bf16. A probe of the machine's `vdpbf16ps` reached 450 GFLOP/s in the same shapes, twice what f32 can do.
+//! # What was tried for products in bf16
+//!
+//! The same machine. GFLOP/s of both cores, in a probe of these kernels with SmolLM2's shapes and 280 rows if not said otherwise (f32: 205 to
+//! 228); PPO as above, once with weights in f32 and once with weights that bf16 holds.
+//!
+//! | change | expected | found |
+//! |---|---|---|
+//! | `vdpbf16ps`: weights in bf16 lie in pairs of inputs, rows are rounded for each product | twice f32: another probe had reached 450 | 385 to 445 forward, 370 to 415 transposed; PPO 13.0 → 9.5 s and 12.7 → 8.7 s |
+//! | weights in f32 rounded into a buffer, three panels at a time | a little less | 380 to 415; but 130 with 8 rows, where f32 reaches 210 |
+//! | the same in registers, as they are read | less with many rows | 355 to 390, with 8 rows 220 to 270, with one row as fast as f32: kept, and the buffer left out |
+//! | rows in f32 times pairs, both numbers of a pair in one loop | what f32 reaches, as before there were pairs | 122: the compiler loads all numbers first and puts sums into memory |
+//! | a loop that takes one number after the other, and shifts by a variable | no such loads | 185 to 200; a step of 64 rows 10 % slower than before |
+//! | a compiler fence between both | one operation less | 210 to 225, until an unrelated line changed: 135 to 140; undone |
+//! | the first numbers of 64 steps, then the second ones | the same | 205 to 225, as f32 |
+//! | sums start at zero in registers, and what is there is added last | 2 %: the compiler had cleared them in memory for every tile | products of depth 16, transposed, 120 → 149; a residual now rounds in the sampler as it does in the trainer |
+//! | an adapter's products in bf16 too | 4 % | 228 instead of 211, but their rows have to be rounded: undone |
+//! | a heap that keeps what is freed: thresholds of 1 GB and 32 MB (undone once, above) | 2 % | 8.57 → 8.38 s, two of two |
+//! | gradients of the gate and pairs of columns in memory that is not cleared | 3 % | with the row on sums 8.39 → 7.91 s, 9.21 → 8.05 s; in f32 12.1 to 13.0 → 12.5 s |
+//! | 400 tokens in a turn instead of 320 | 3 % | 7.91 → 7.63 s, in f32 12.45 → 12.15 s, but 1,640 MB instead of 1,240 with weights in f32; not done |
 //!
 //! # What was tried for start-up and memory
 //!

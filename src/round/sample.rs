@@ -137,6 +137,7 @@ fn candidate(
         top_k: Some(config.top_k as u32),
         max_new_tokens: config.max_new_tokens as u32,
         seed: config.seed,
+        bf16: config.bf16,
     });
     candidate.finish_reason = Some(if completion.stopped() {
         FinishReason::Stop
