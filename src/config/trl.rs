@@ -68,7 +68,7 @@ const ROWS: &[Row] = &[
     row(ANY, &["lr_scheduler_kwargs"], "linear, cosine and constant take no further arguments"),
     row("project", &["bf16"], "it belongs in [sft], [sample], [reward] or [ppo]"),
     row(ANY, &["fp16", "tf32"], "use `bf16`, for products; all else is in f32"),
-    row(ANY, &["bf16_full_eval", "fp16_full_eval"], "evaluation computes as training does; see `bf16`"),
+    row(ANY, &["bf16_full_eval", "fp16_full_eval"], "what is evaluated while training computes as training does; see `bf16`"),
     row("ppo", &["dtype"], "weights are trained in f32, and so is the result"),
     row(ANY, &["load_in_8bit", "load_in_4bit", "bnb_4bit_quant_type", "use_bnb_nested_quant", "bnb_4bit_quant_storage"], "weights are not quantised; `use_peft` saves most of the memory"),
     row(ANY, &["gradient_checkpointing", "gradient_checkpointing_kwargs", "activation_checkpointing", "activation_checkpointing_kwargs", "activation_offloading"], "lower `per_device_train_batch_size` to save memory; the result does not change"),

@@ -216,17 +216,19 @@ impl Factors for Narrowed<'_> {
         unsafe { *self.x.get_unchecked(row * self.steps() + step) }
     }
 
-    /// An odd last lane is its own neighbour: that of a row's last number is 0.
+    /// Zeros lie beside an odd last lane.
     #[inline(always)]
     #[allow(unsafe_code)]
     unsafe fn right<I: Isa>(&self, panel: usize, step: usize, _which: usize) -> I::Pairs {
-        let (panel, last) = (panel * self.depth, self.depth - 1);
+        static ZERO: Full = Full::ZERO;
+        let lane = panel * self.depth + 2 * step;
         // SAFETY: the caller keeps to what `covers` has checked.
-        let (first, second) = unsafe {
-            (
-                self.lanes.get_unchecked(panel + 2 * step),
-                self.lanes.get_unchecked(panel + last.min(2 * step + 1)),
-            )
+        let first = unsafe { self.lanes.get_unchecked(lane) };
+        let second = if 2 * step + 1 < self.depth {
+            // SAFETY: as above.
+            unsafe { self.lanes.get_unchecked(lane + 1) }
+        } else {
+            &ZERO
         };
         I::side_by_side(first.vector::<I>(0), second.vector::<I>(0))
     }

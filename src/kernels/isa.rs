@@ -66,7 +66,7 @@ pub(super) trait Isa: Sized {
         dot_by_parts::<Self>(a, b, c)
     }
 
-    /// The nearest pairs to sixteen first and sixteen second numbers.
+    /// The nearest pairs to sixteen first and sixteen second numbers. An instruction for it makes 0 of numbers below 2⁻¹²⁶. So below.
     #[inline(always)]
     fn side_by_side(first: Self::Vector, second: Self::Vector) -> Self::Pairs {
         side_by_side_by_parts::<Self>(first, second)
@@ -344,6 +344,13 @@ mod tests {
             // SAFETY: the machine has the instructions.
             #[allow(unsafe_code)]
             let found = run(|work| unsafe { with_avx2(work) });
+            assert_eq!(found, (pairs, dots));
+        }
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512vl") {
+            // SAFETY: the machine has the instructions, without those for pairs or with them.
+            #[allow(unsafe_code)]
+            let found = run(|work| unsafe { with_avx512(work) });
             assert_eq!(found, (pairs, dots));
         }
     }

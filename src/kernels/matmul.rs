@@ -17,13 +17,13 @@ const PANELS_AT_ONCE: usize = 3;
 /// Terms of a sum before the rest is added to it: what is transposed at a time stays in a cache of its own.
 const DEPTH_AT_ONCE: usize = 2048;
 
-/// How a product's factors are rounded before they are multiplied. Sums are always in f32. PyTorch's `autocast` makes the same choice.
+/// How a product's factors are rounded before they are multiplied, as by PyTorch's `autocast`. Sums are always in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MatmulPrecision {
     /// Not at all.
     #[default]
     F32,
-    /// To the nearest bf16: twice as fast where the processor multiplies pairs of them (AVX512-BF16), no faster elsewhere.
+    /// To the nearest bf16: nearly twice as fast where the processor multiplies pairs of them (AVX512-BF16), slower elsewhere.
     Bf16,
 }
 
@@ -132,46 +132,25 @@ fn columns(
     let rows = rows_of(x, depth);
     assert!(out.y.len() >= rows * weight.outputs());
     let then = beside.map(|beside| narrow(beside, rows, weight.outputs(), range.start));
+    let sums = Sums {
+        then,
+        rows,
+        range: range.clone(),
+        out,
+    };
     match (&weight.storage, precision) {
         (Storage::F32(lanes), MatmulPrecision::F32) => {
-            run(
-                packed::<Singles>(x, lanes, depth, &range),
-                then,
-                rows,
-                range,
-                out,
-            );
+            sums.of(packed::<Singles>(x, lanes, depth, &range));
         }
         (Storage::Bf16(lanes), MatmulPrecision::F32) => {
-            run(
-                packed::<Widened>(x, lanes, depth / 2, &range),
-                then,
-                rows,
-                range,
-                out,
-            );
+            sums.of(packed::<Widened>(x, lanes, depth / 2, &range));
         }
         (Storage::Bf16(lanes), MatmulPrecision::Bf16) => rounded::with_rows(x, depth, |x| {
-            run(
-                packed::<Dots>(x, lanes, depth / 2, &range),
-                then,
-                rows,
-                range,
-                out,
-            );
+            sums.of(packed::<Dots>(x, lanes, depth / 2, &range));
         }),
         (Storage::F32(lanes), MatmulPrecision::Bf16) => rounded::with_rows(x, depth, |x| {
-            run(
-                Narrowed {
-                    x,
-                    lanes: &lanes[range.start * depth..range.end * depth],
-                    depth,
-                },
-                then,
-                rows,
-                range,
-                out,
-            );
+            let lanes = &lanes[range.start * depth..range.end * depth];
+            sums.of(Narrowed { x, lanes, depth });
         }),
     }
 }
@@ -219,7 +198,7 @@ fn turned<A: Arithmetic>(
             weight.transposed(range.clone(), part.clone(), &mut scratch);
             let factors = Turned {
                 packed: Packed::<A> {
-                    x: &dy[start / terms..],
+                    x: dy.get(start / terms..).unwrap_or_default(),
                     steps: steps(part.len()),
                     row_stride: steps(depth),
                     panels: &scratch[..range.len() * steps(part.len())],
@@ -227,8 +206,13 @@ fn turned<A: Arithmetic>(
                 },
                 next: weight.ahead(range.end, start),
             };
-            let then = beside.map(|beside| narrow(beside, rows, width, first));
-            run(factors, then, rows, range, Out { mode, ..out });
+            let sums = Sums {
+                then: beside.map(|beside| narrow(beside, rows, width, first)),
+                rows,
+                range,
+                out: Out { mode, ..out },
+            };
+            sums.of(factors);
         }
     }
 }
@@ -275,9 +259,15 @@ fn across<A: Arithmetic>(
         last.extend_from_slice(&row[whole * WIDTH..]);
         last.resize(last.len().next_multiple_of(WIDTH), A::ZERO);
     }
-    run(factors(b, right), None, left, 0..whole, out);
+    let sums = |range| Sums {
+        then: None,
+        rows: left,
+        range,
+        out,
+    };
+    sums(0..whole).of(factors(b, right));
     let rest = whole..right.div_ceil(WIDTH);
-    run(factors(&last, WIDTH * rest.len()), None, left, rest, out);
+    sums(rest.clone()).of(factors(&last, WIDTH * rest.len()));
 }
 
 fn rows_of<T>(x: &[T], width: usize) -> usize {
@@ -317,21 +307,26 @@ fn narrow(
     packed(x, lanes, depth, &(first..weight.count()))
 }
 
-fn run<F: Factors>(
-    factors: F,
-    then: Option<Packed<'_, Singles>>,
+/// Rows of some panels of a product.
+struct Sums<'a> {
+    /// What follows in them.
+    then: Option<Packed<'a, Singles>>,
     rows: usize,
     range: Range<usize>,
-    out: Out<'_>,
-) {
-    dispatch(Grid {
-        factors,
-        then,
-        rows,
-        count: range.len(),
-        first: range.start,
-        out,
-    });
+    out: Out<'a>,
+}
+
+impl Sums<'_> {
+    fn of<F: Factors>(self, factors: F) {
+        dispatch(Grid {
+            factors,
+            then: self.then,
+            rows: self.rows,
+            count: self.range.len(),
+            first: self.range.start,
+            out: self.out,
+        });
+    }
 }
 
 #[cfg(test)]

@@ -53,8 +53,7 @@ pub struct Linear {
     pub lora: Option<Lora>,
     /// A weight that is not trained, laid out for the CPU's kernels; copies share it.
     pub packed: Option<Arc<Panels>>,
-    /// Of its products, the adapter's and those of the gradients included; a weight on a GPU ignores it, and the adapter's narrow second
-    /// half, which follows in the sums of the first, is in f32.
+    /// Of the products with the weight and of its gradients; an adapter's are in f32, and a weight on a GPU ignores it.
     pub precision: MatmulPrecision,
 }
 

@@ -1,4 +1,4 @@
-//! `bf16 = true`: products of matrices as PyTorch's autocast makes them, and what a device makes of that.
+//! `bf16 = true`: products with weights as PyTorch's autocast makes them, and what a device makes of that.
 
 use burn::tensor::Device;
 
@@ -17,6 +17,11 @@ pub fn of_products(bf16: bool) -> MatmulPrecision {
     }
 }
 
+/// Whether `bf16` changes anything on `device`: a GPU's products stay in f32.
+pub fn is_used(bf16: bool, device: &Device) -> bool {
+    bf16 && device::is_cpu(device)
+}
+
 /// What to tell somebody who asks for `bf16` on `device`, if it makes nothing faster there.
 pub fn remark(bf16: bool, device: &Device) -> Option<&'static str> {
     bf16.then(|| remark_on(device::is_cpu(device), kernels::has_bf16_products()))?
@@ -27,7 +32,7 @@ fn remark_on(cpu: bool, has_products: bool) -> Option<&'static str> {
         return Some("bf16: products stay in f32 on this device; only the CPU makes them in bf16");
     }
     (!has_products).then_some(
-        "bf16: products are rounded as asked, but no faster than in f32: this processor doesn't have AVX512-BF16",
+        "bf16: products are rounded as asked, but slower than in f32: this processor doesn't have AVX512-BF16",
     )
 }
 

@@ -339,8 +339,8 @@ impl Decoder {
         self.tables().for_each(Table::unpack);
     }
 
-    /// How the factors of its products are rounded from now on, here and in copies made afterwards: those of all projections, adapters and
-    /// gradients, and of the language-model head. Attention, norms and scalar heads stay in f32.
+    /// How the factors of its products are rounded from now on, here and in copies made afterwards: those of all projections, of the
+    /// language-model head, and of their gradients. Adapters, attention, norms and scalar heads stay in f32.
     pub fn set_matmul_precision(&mut self, precision: MatmulPrecision) {
         for projection in self.projections() {
             projection.precision = precision;

@@ -9,7 +9,7 @@ use thiserror::Error as ThisError;
 
 use crate::algo::kl::KlController;
 use crate::generate::engine::Listener;
-use crate::model::training_state;
+use crate::model::{precision, training_state};
 use crate::run::Checkpoint;
 use crate::run::control::{Observer, StopFlag};
 use crate::run::exact;
@@ -162,7 +162,8 @@ pub fn train(
             ("s", report.seconds),
         ];
         job.observer.step(ppo.step, total, &shown);
-        warn(&report, ppo.config.bf16, job.observer);
+        let bf16 = precision::is_used(ppo.config.bf16, &ppo.reference.embedding.device());
+        warn(&report, bf16, job.observer);
         outcome.steps = ppo.step;
         if ppo.nonfinite.in_a_row >= ppo.config.max_nonfinite_steps {
             let (step, in_a_row) = (ppo.step, ppo.nonfinite.in_a_row);

@@ -137,7 +137,7 @@ fn candidate(
         top_k: Some(config.top_k as u32),
         max_new_tokens: config.max_new_tokens as u32,
         seed: config.seed,
-        bf16: config.bf16,
+        bf16: precision::is_used(config.bf16, &model.decoder.embedding.device()),
     });
     candidate.finish_reason = Some(if completion.stopped() {
         FinishReason::Stop

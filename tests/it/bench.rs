@@ -91,7 +91,8 @@ fn pairs_of_given_lengths_are_trained_on_without_adapters() {
 }
 
 /// Seven batches are sampled, and five batches learnt from. A vocabulary of 16,384 makes the logits of 1024 tokens 64 MiB, in each of the
-/// three forms that a pass over all of them at once would need; the head's chunks of 512 tokens stay at 32.
+/// three forms that a pass over all of them at once would need, 96 MiB more than for 512; the head's chunks of 512 tokens stay at 32, but the heap
+/// may keep two of them.
 #[test]
 fn growth_is_told_row_by_row_and_memory_does_not_grow_with_the_vocabulary() {
     let dir = tempfile::tempdir().unwrap();
@@ -133,7 +134,7 @@ fn growth_is_told_row_by_row_and_memory_does_not_grow_with_the_vocabulary() {
             learnt.windows(2).all(|pair| pair[1] <= 2 * pair[0]),
             "{learnt:?}"
         );
-        assert!(learnt[4] < learnt[3] + 48, "{learnt:?}");
+        assert!(learnt[4] < learnt[3] + 80, "{learnt:?}");
     }
 }
 

@@ -39,7 +39,7 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
 
     #[inline(always)]
     fn zero() -> __m512 {
-        // SAFETY: only `with_avx512` makes this instruction set's copies, after the machine was seen to have it. So below.
+        // SAFETY: only `with_avx512` and `with_avx512_bf16` make this instruction set's copies, after the machine was seen to have it. So below.
         unsafe { _mm512_setzero_ps() }
     }
 

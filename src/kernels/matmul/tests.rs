@@ -158,25 +158,26 @@ proptest! {
 fn parts_make_up_the_whole_and_touch_nothing_else() {
     let (x, weight) = (numbers(3 * 20, 7), numbers(20 * 50, 8));
     let panels = Panels::pack(&weight, [20, 50], (1, 20), Precision::F32);
-    let mut whole = vec![0.0; 150];
-    matmul(&x, &panels, &mut whole, Mode::Set);
-    let mut y = vec![7.0; 150];
-    // SAFETY: nobody else uses `y`.
-    #[allow(unsafe_code)]
-    unsafe {
-        matmul_part(
-            &x,
-            &panels,
-            MatmulPrecision::F32,
-            None,
-            1..3,
-            &Shared::new(&mut y),
-            Mode::Set,
-        );
-    }
-    for (y, whole) in y.chunks(50).zip(whole.chunks(50)) {
-        assert_eq!(y[16..48], whole[16..48]);
-        assert!(y[..16].iter().chain(&y[48..]).all(|&y| y == 7.0));
+    for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
+        let whole = product(&x, &panels, precision, None);
+        let mut y = vec![7.0; 150];
+        // SAFETY: nobody else uses `y`.
+        #[allow(unsafe_code)]
+        unsafe {
+            matmul_part(
+                &x,
+                &panels,
+                precision,
+                None,
+                1..3,
+                &Shared::new(&mut y),
+                Mode::Set,
+            );
+        }
+        for (y, whole) in y.chunks(50).zip(whole.chunks(50)) {
+            assert_eq!(y[16..48], whole[16..48]);
+            assert!(y[..16].iter().chain(&y[48..]).all(|&y| y == 7.0));
+        }
     }
 }
 

@@ -42,7 +42,7 @@ pub fn unpack(panels: &Panels, layout: Layout) -> Tensor<2> {
     Tensor::from_primitive::<Cpu>(Values::new(panels.unpack(stride), &shape).0)
 }
 
-/// y = xW + b + s·(xA)B, all products but the narrow (·)B in `precision`.
+/// y = xW + b + s·(xA)B, the product with W in `precision`, those of the adapter in f32.
 ///
 /// # Shapes
 /// `x`: `[n, in]`; `bias`: `[out]`; result `[n, out]`.
@@ -253,7 +253,7 @@ impl Trained {
             Layout::InOut => (outputs, 1),
         };
         let weight = self.weight.as_slice();
-        let packed = Panels::pack(weight, self.widths, stride, kept(self.precision));
+        let packed = Panels::pack(weight, self.widths, stride, Precision::F32);
         dense(&self.x, &packed, self.precision, None, None)
     }
 
@@ -264,7 +264,7 @@ impl Trained {
             Layout::InOut => (1, outputs),
         };
         let weight = self.weight.as_slice();
-        let packed = Panels::pack(weight, [outputs, inputs], stride, kept(self.precision));
+        let packed = Panels::pack(weight, [outputs, inputs], stride, Precision::F32);
         dense(dy, &packed, self.precision, None, None)
     }
 
@@ -305,14 +305,6 @@ pub fn across(a: Tensor<2>, b: Tensor<2>, precision: MatmulPrecision) -> Tensor<
     let widths = [a.dims()[1], b.dims()[1]];
     let [a, b] = [a, b].map(|tensor| super::Input::from(tensor).values);
     Tensor::from_primitive::<Cpu>(weight_gradient(&a, &b, widths, precision).0)
-}
-
-/// What a weight is packed in for one product: rounded already where the product would round it, which takes half the memory.
-fn kept(precision: MatmulPrecision) -> Precision {
-    match precision {
-        MatmulPrecision::F32 => Precision::F32,
-        MatmulPrecision::Bf16 => Precision::Bf16,
-    }
 }
 
 /// The transpose of rows of `width` numbers.

@@ -146,9 +146,9 @@ pub fn bench(
     device: &Device,
     observer: &mut dyn Observer,
 ) -> Result<Report, BenchError> {
-    let machine =
-        device::is_cpu(device).then(|| Machine::measure(precision::of_products(plan.bf16)));
     let precision = precision::of_products(plan.bf16);
+    let bf16 = precision::is_used(plan.bf16, device);
+    let machine = device::is_cpu(device).then(|| Machine::measure(precision));
     model.decoder.set_matmul_precision(precision); // of the copies, which are what is measured
     let parameters = model.decoder.base().count().1;
     let mut bench = Bench {
@@ -175,7 +175,7 @@ pub fn bench(
         model: name.to_owned(),
         parameters,
         device: device.to_owned(),
-        bf16: plan.bf16,
+        bf16,
         machine,
         figures,
     })
