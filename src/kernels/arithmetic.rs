@@ -1,5 +1,7 @@
 //! What the innermost loop multiplies: numbers of rows with the lanes of panels, in f32 or in bf16.
 
+use std::marker::PhantomData;
+
 use super::isa::Isa;
 use super::lanes::{Brief, Full, Lanes, Pair};
 use super::panels::WIDTH;
@@ -33,24 +35,26 @@ pub(super) trait Arithmetic: Copy {
     fn fused<I: Isa>(a: Self::Factor<I>, b: Self::Factor<I>, c: I::Vector) -> I::Vector;
 }
 
-/// f32 and f32.
+/// f32 and weights that are kept as `L`, widened to f32.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Singles;
+pub(super) struct InF32<L>(PhantomData<L>);
+
+/// f32 and f32.
+pub(super) type Singles = InF32<Full>;
 
 /// f32 and weights that are kept in bf16.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Widened;
+pub(super) type Widened = InF32<Brief>;
 
 /// Pairs of bf16: a term is the sum of two products.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dots;
 
-impl Arithmetic for Singles {
+impl<L: Lanes> Arithmetic for InF32<L> {
     type Number = f32;
-    type Lanes = Full;
+    type Lanes = L;
     type Factor<I: Isa> = I::Vector;
 
-    const NUMBERS: usize = 1;
+    const NUMBERS: usize = L::INPUTS;
     const BF16: bool = false;
     const ZERO: f32 = 0.0;
 
@@ -60,37 +64,7 @@ impl Arithmetic for Singles {
     }
 
     #[inline(always)]
-    fn lanes<I: Isa>(lanes: &Full, which: usize) -> I::Vector {
-        lanes.vector::<I>(which)
-    }
-
-    #[inline(always)]
-    fn load<I: Isa>(numbers: &[f32; WIDTH]) -> I::Vector {
-        I::load(numbers)
-    }
-
-    #[inline(always)]
-    fn fused<I: Isa>(a: I::Vector, b: I::Vector, c: I::Vector) -> I::Vector {
-        I::fused_all(a, b, c)
-    }
-}
-
-impl Arithmetic for Widened {
-    type Number = f32;
-    type Lanes = Brief;
-    type Factor<I: Isa> = I::Vector;
-
-    const NUMBERS: usize = 2;
-    const BF16: bool = false;
-    const ZERO: f32 = 0.0;
-
-    #[inline(always)]
-    fn all<I: Isa>(number: f32) -> I::Vector {
-        I::all(number)
-    }
-
-    #[inline(always)]
-    fn lanes<I: Isa>(lanes: &Brief, which: usize) -> I::Vector {
+    fn lanes<I: Isa>(lanes: &L, which: usize) -> I::Vector {
         lanes.vector::<I>(which)
     }
 

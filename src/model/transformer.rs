@@ -260,6 +260,24 @@ impl Decoder {
         !self.frozen
     }
 
+    /// Makes it ready to be trained, with products in `precision`: its adapters if there are to be any, or else all weights.
+    ///
+    /// # Errors
+    /// If adapters find no place.
+    pub fn prepare(
+        &mut self,
+        lora: Option<&LoraConfig>,
+        seed: u64,
+        precision: MatmulPrecision,
+    ) -> Result<(), WeightsError> {
+        self.set_matmul_precision(precision);
+        if let Some(lora) = lora {
+            return self.attach_lora(lora, seed);
+        }
+        self.unpack();
+        Ok(())
+    }
+
     /// Freezes the dense weights and puts adapters on the targeted projections.
     ///
     /// # Errors

@@ -129,12 +129,8 @@ pub struct Job<'a> {
 /// # Errors
 /// If adapters find no place.
 pub fn prepare(decoder: &mut Decoder, config: &SftConfig) -> Result<(), WeightsError> {
-    decoder.set_matmul_precision(precision::of_products(config.bf16));
-    if let Some(lora) = config.lora() {
-        return decoder.attach_lora(&lora, config.seed);
-    }
-    decoder.unpack();
-    Ok(())
+    let precision = precision::of_products(config.bf16);
+    decoder.prepare(config.lora().as_ref(), config.seed, precision)
 }
 
 /// Trains `decoder` in place, from `state` on. After early stopping it has the weights of the best evaluation.

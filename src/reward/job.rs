@@ -213,12 +213,8 @@ pub fn run(
 /// If adapters find no place.
 pub fn prepare(model: &mut RewardModel, config: &RewardConfig) -> Result<(), WeightsError> {
     let decoder = &mut model.network.decoder;
-    decoder.set_matmul_precision(precision::of_products(config.bf16));
-    if let Some(lora) = config.lora() {
-        return decoder.attach_lora(&lora, config.seed);
-    }
-    decoder.unpack();
-    Ok(())
+    let precision = precision::of_products(config.bf16);
+    decoder.prepare(config.lora().as_ref(), config.seed, precision)
 }
 
 /// The memory that an update needs at most, on the CPU.
