@@ -23,8 +23,22 @@ pub(super) struct Packed<'a, A: Arithmetic> {
     pub stride: usize,
 }
 
+impl<A: Arithmetic> Packed<'_, A> {
+    /// Without the panels before `first`.
+    pub(super) fn from(self, first: usize) -> Self {
+        Self {
+            panels: &self.panels[first * self.stride..],
+            ..self
+        }
+    }
+}
+
 impl<A: Arithmetic> Factors for Packed<'_, A> {
     type By = A;
+
+    fn pairs(&self) -> Option<Packed<'_, Dots>> {
+        A::pairs(*self)
+    }
 
     #[inline(always)]
     fn steps(&self) -> usize {
@@ -145,6 +159,10 @@ pub(super) struct Turned<'a, A: Arithmetic> {
 
 impl<A: Arithmetic> Factors for Turned<'_, A> {
     type By = A;
+
+    fn pairs(&self) -> Option<Packed<'_, Dots>> {
+        self.packed.pairs()
+    }
 
     #[inline(always)]
     fn steps(&self) -> usize {

@@ -8,7 +8,7 @@ use super::factors::Packed;
 use super::isa::{Isa, Work};
 use super::panels::WIDTH;
 use super::shared::Shared;
-use super::tile::{Factors, NARROW, WIDE, tile};
+use super::tile::{Factors, NARROW, Tiles, WIDE, tile};
 
 /// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a 1 MiB cache.
 pub(super) const ROWS_AT_ONCE: usize = 96;
@@ -79,7 +79,20 @@ impl<F: Factors> Work for Grid<'_, F> {
     }
 }
 
-impl<F: Factors> Grid<'_, F> {
+impl<'a, F: Tiles> Grid<'a, F> {
+    /// The same with the sums of other factors.
+    #[inline(always)]
+    pub(super) fn with<G>(&self, factors: G) -> Grid<'a, G> {
+        Grid {
+            factors,
+            then: self.then,
+            rows: self.rows,
+            count: self.count,
+            first: self.first,
+            out: self.out,
+        }
+    }
+
     #[inline(always)]
     fn panels_at_once<I: Isa, const R: usize, const P: usize>(&self, rows: Range<usize>) {
         let mut panel = 0;
@@ -94,8 +107,9 @@ impl<F: Factors> Grid<'_, F> {
         }
     }
 
+    /// Some rows of `P` panels, `R` rows at a time.
     #[inline(always)]
-    fn rows_at_once<I: Isa, const R: usize, const P: usize>(
+    pub(super) fn rows_at_once<I: Isa, const R: usize, const P: usize>(
         &self,
         rows: Range<usize>,
         panel: usize,
@@ -120,15 +134,15 @@ impl<F: Factors> Grid<'_, F> {
     #[inline(always)]
     fn one<I: Isa, const R: usize, const P: usize>(&self, row: usize, panel: usize) {
         let column = (self.first + panel) * WIDTH;
-        let mut sums = [[I::zero(); P]; R];
         // SAFETY: `run` has seen that the factors cover all rows and panels.
         #[allow(unsafe_code)]
-        unsafe {
-            sums = tile::<I, F, R, P>(&self.factors, row, panel, sums);
-            if let Some(then) = &self.then {
-                sums = tile::<I, _, R, P>(then, row, panel, sums);
+        let sums = unsafe {
+            let sums = self.factors.sums::<I, R, P>(row, panel);
+            match &self.then {
+                Some(then) => tile::<I, _, R, P>(then, row, panel, sums),
+                None => sums,
             }
-        }
+        };
         // By reference: an array of registers taken apart by value is copied in memory first, and its stores then wait for each other.
         for (r, sums) in sums.iter().enumerate() {
             for (p, sums) in sums.iter().enumerate() {

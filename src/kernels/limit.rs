@@ -4,11 +4,15 @@ use std::hint::black_box;
 use std::thread;
 use std::time::Instant;
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::amx;
 use super::arithmetic::{Arithmetic, Dots, Singles};
 use super::cores;
+use super::grid::Mode;
 use super::isa::{Isa, Work, dispatch, unwritten};
 use super::lanes::{Lanes, Pair};
-use super::matmul::MatmulPrecision;
+use super::matmul::{MatmulPrecision, matmul_with};
+use super::panels::{Panels, Precision};
 
 /// Chains of fused additions side by side that keep every unit busy, and leave room for two more vectors: of thirty-two registers, or of sixteen
 /// where a vector takes two.
@@ -21,24 +25,68 @@ const TRIES: usize = 5;
 /// measurement makes `rounds` fused additions in every chain: a million take some milliseconds.
 pub fn flops_per_second(precision: MatmulPrecision, rounds: usize) -> f64 {
     match precision {
-        MatmulPrecision::F32 => limit::<Singles>(0.5, rounds),
-        MatmulPrecision::Bf16 => limit::<Dots>(Pair::nearest(0.5, 0.5), rounds),
+        MatmulPrecision::F32 => limit(singles, rounds),
+        MatmulPrecision::Bf16 => limit(pairs, rounds),
     }
 }
 
-fn limit<A: Arithmetic>(number: A::Number, rounds: usize) -> f64 {
-    let add = || {
+/// Multiplications and additions that all cores together do in a second in products like those of a layer, each core with rows of its own:
+/// what training reaches where nothing else is to do. Measured in some hundredths of a second.
+pub fn product_flops_per_second(precision: MatmulPrecision) -> f64 {
+    let [rows, inputs, outputs] = PRODUCT;
+    let numbers = |count: usize| (0..count).map(|i| (i % 7) as f32).collect::<Vec<_>>();
+    let (x, weight) = (numbers(rows * inputs), numbers(inputs * outputs));
+    let widths = [inputs, outputs];
+    let weight = Panels::pack_from(&weight, |&w| w, widths, (1, inputs), Precision::F32);
+    let mut room = vec![0.0; cores() * rows * outputs];
+    let mut multiply = || {
         thread::scope(|scope| {
-            for _ in 0..cores() {
-                scope.spawn(|| fused_additions::<A>(number, rounds));
+            for y in room.chunks_mut(rows * outputs) {
+                scope.spawn(|| {
+                    for _ in 0..PRODUCTS {
+                        matmul_with(&x, &weight, precision, None, y, Mode::Set);
+                    }
+                });
             }
         });
     };
-    (fused_additions::<A>(number, 1) * rounds * cores()) as f64 / fastest(add)
+    multiply(); // the memory is there afterwards
+    (2 * rows * inputs * outputs * PRODUCTS * cores()) as f64 / fastest(multiply)
+}
+
+/// Rows, inputs, outputs.
+const PRODUCT: [usize; 3] = [256, 576, 1536];
+/// One after the other in one measurement.
+const PRODUCTS: usize = 4;
+
+/// Work of so many rounds, and how many multiplications and additions it was.
+type Operations = fn(usize) -> usize;
+
+fn limit(operations: Operations, rounds: usize) -> f64 {
+    let work = || {
+        thread::scope(|scope| {
+            for _ in 0..cores() {
+                scope.spawn(|| operations(rounds));
+            }
+        });
+    };
+    (operations(1) * rounds * cores()) as f64 / fastest(work)
+}
+
+fn singles(rounds: usize) -> usize {
+    fused_additions::<Singles>(0.5, rounds)
+}
+
+fn pairs(rounds: usize) -> usize {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    if amx::available() {
+        return amx::multiply_in_registers(rounds);
+    }
+    fused_additions::<Dots>(Pair::nearest(0.5, 0.5), rounds)
 }
 
 /// Seconds of the fastest of some runs.
-pub fn fastest(work: impl Fn()) -> f64 {
+pub fn fastest(mut work: impl FnMut()) -> f64 {
     let timed = |_| {
         let started = Instant::now();
         work();
@@ -103,6 +151,14 @@ fn add<I: Isa, A: Arithmetic, const N: usize>(number: A::Number, rounds: usize) 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn products_take_longer_than_their_arithmetic() {
+        for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
+            let speed = product_flops_per_second(precision);
+            assert!(speed > 1e8 && speed < 2.0 * flops_per_second(precision, 1_000_000));
+        }
+    }
 
     #[test]
     fn two_operations_for_each_term_of_sixteen_sums_in_every_chain() {

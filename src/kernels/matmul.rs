@@ -2,11 +2,13 @@
 
 use std::ops::Range;
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use super::amx::{self, Blocks};
 use super::arithmetic::{Arithmetic, Dots, Singles, Widened};
 use super::factors::{Across, Narrowed, Packed, Turned};
 use super::grid::{Grid, Mode, Out};
 use super::isa::dispatch;
-use super::lanes::Lanes;
+use super::lanes::{Full, Lanes, Pair};
 use super::panels::{Panels, Storage, WIDTH};
 use super::rounded;
 use super::shared::{Shared, filled};
@@ -14,6 +16,8 @@ use super::tile::Factors;
 
 /// Panels that are transposed at a time: as many as the innermost loop takes.
 const PANELS_AT_ONCE: usize = 3;
+/// Panels that are transposed or rounded at a time for a matrix unit, which takes two.
+const PANELS_AT_ONCE_FOR_A_UNIT: usize = 4;
 /// Terms of a sum before the rest is added to it: what is transposed at a time stays in a cache of its own.
 const DEPTH_AT_ONCE: usize = 2048;
 
@@ -23,7 +27,8 @@ pub enum MatmulPrecision {
     /// Not at all.
     #[default]
     F32,
-    /// To the nearest bf16: nearly twice as fast where the processor multiplies pairs of them (AVX512-BF16), slower elsewhere.
+    /// To the nearest bf16: faster where the processor multiplies pairs of them (AVX512-BF16: up to twice; AMX: up to five times), slower
+    /// elsewhere.
     Bf16,
 }
 
@@ -150,7 +155,11 @@ fn columns(
         }),
         (Storage::F32(lanes), MatmulPrecision::Bf16) => rounded::with_rows(x, depth, |x| {
             let lanes = &lanes[range.start * depth..range.end * depth];
-            sums.of(Narrowed { x, lanes, depth });
+            if depth.is_multiple_of(2) && has_unit(depth / 2) {
+                sums.of_narrowed(x, lanes, depth);
+            } else {
+                sums.of(Narrowed { x, lanes, depth });
+            }
         }),
     }
 }
@@ -188,13 +197,18 @@ fn turned<A: Arithmetic>(
     let (width, depth, terms) = (weight.inputs(), weight.outputs(), A::Lanes::INPUTS);
     let panels = width.div_ceil(WIDTH);
     let steps = |depth: usize| depth.div_ceil(terms);
-    let mut scratch = vec![A::Lanes::ZERO; PANELS_AT_ONCE * steps(depth.min(DEPTH_AT_ONCE))];
+    let at_once = if A::BF16 && has_unit(steps(depth)) {
+        PANELS_AT_ONCE_FOR_A_UNIT
+    } else {
+        PANELS_AT_ONCE
+    };
+    let mut scratch = vec![A::Lanes::ZERO; at_once * steps(depth.min(DEPTH_AT_ONCE))];
     for start in (0..depth).step_by(DEPTH_AT_ONCE) {
         let part = start..depth.min(start + DEPTH_AT_ONCE);
         let mode = if start == 0 { out.mode } else { Mode::Add };
         let beside = beside.filter(|_| part.end == depth);
-        for first in (0..panels).step_by(PANELS_AT_ONCE) {
-            let range = first..panels.min(first + PANELS_AT_ONCE);
+        for first in (0..panels).step_by(at_once) {
+            let range = first..panels.min(first + at_once);
             weight.transposed(range.clone(), part.clone(), &mut scratch);
             let factors = Turned {
                 packed: Packed::<A> {
@@ -316,17 +330,55 @@ struct Sums<'a> {
     out: Out<'a>,
 }
 
-impl Sums<'_> {
+impl<'a> Sums<'a> {
     fn of<F: Factors>(self, factors: F) {
-        dispatch(Grid {
+        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+        if let Some(pairs) = factors.pairs()
+            && has_unit(pairs.steps)
+        {
+            return dispatch(Blocks(self.grid(pairs)));
+        }
+        dispatch(self.grid(factors));
+    }
+
+    fn grid<F>(self, factors: F) -> Grid<'a, F> {
+        Grid {
             factors,
             then: self.then,
             rows: self.rows,
             count: self.range.len(),
             first: self.range.start,
             out: self.out,
+        }
+    }
+
+    /// Of panels in f32 that become pairs, a few at a time, before they are multiplied.
+    fn of_narrowed(self, x: &[Pair], lanes: &[Full], depth: usize) {
+        const AT_ONCE: usize = PANELS_AT_ONCE_FOR_A_UNIT;
+        let steps = depth / 2;
+        rounded::with_lanes(steps * AT_ONCE.min(self.range.len()), |scratch| {
+            for (part, first) in lanes.chunks(depth * AT_ONCE).zip((0..).step_by(AT_ONCE)) {
+                let pairs = &mut scratch[..part.len() / 2];
+                rounded::lanes(part, pairs);
+                let (start, count) = (self.range.start + first, part.len() / depth);
+                let sums = Sums {
+                    then: self.then.map(|then| then.from(first)),
+                    rows: self.rows,
+                    range: start..start + count,
+                    out: self.out,
+                };
+                sums.of(packed::<Dots>(x, pairs, steps, &(0..count)));
+            }
         });
     }
+}
+
+/// Whether a unit of the processor multiplies pairs of bf16, so many of them for each sum.
+fn has_unit(steps: usize) -> bool {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    return amx::takes(steps);
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    return false;
 }
 
 #[cfg(test)]

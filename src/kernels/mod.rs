@@ -103,6 +103,20 @@
 //! | the same products by other instructions: two fused additions for each pair | half of f32's speed | 120 to 130 with AVX-512, 88 to 98 with AVX2 |
 //! | 400 tokens in a turn instead of 320 | 3 % | 7.91 → 7.63 s, in f32 12.45 → 12.15 s, but 1,640 MB instead of 1,240 with weights in f32; not done |
 //!
+//! # What was tried with a matrix unit
+//!
+//! Another machine: 2 cores of a Xeon with AMX, 400 GFLOP/s in f32, 200 by `vdpbf16ps` (slower than f32 here), 6,200 by the unit in its registers;
+//! 19 to 28 GB/s from memory. Other work stopped; products in bf16, before and after in the same minutes.
+//!
+//! | change | expected | found |
+//! |---|---|---|
+//! | `tdpbf16ps`, 32 rows × 2 panels in eight registers; panels of pairs are its tiles as they lie | products no longer what takes the time | 280 rows: 1,050 to 1,400 GFLOP/s forward, 1,000 to 1,200 transposed; PPO 14.7 → 6.3 s and, weights in f32, 17.6 → 7.8 s; reward step 1.98 → 0.75 s; batch 8, 32, 64: 384, 452, 461 → 515, 916, 1,188 tokens/s; batch 1 110 → 90 |
+//! | lines 4 KB ahead asked for where there are few rows | batch 1 as before | 95 tokens/s beside 98 without the unit in the same minutes; batch 8 515 → 535 |
+//! | weights in f32 become pairs in a buffer, four panels at a time, before they are multiplied | less than with weights in bf16 | batch 32 344 → 440 tokens/s, but batch 1 50 → 33 and batch 8 268 → 233: memory is not read while the unit works |
+//! | the buffer kept by the thread, what follows in memory asked for 8 KB ahead | the loss gone | batch 1, 8, 32: 41, 281, 526 tokens/s |
+//! | f32, looked at because this machine reaches 44 % of its limit at 32 rows where the Zen 4 reaches 78 %: pointers to rows and four steps at a time, or nothing asked for ahead | 10 to 20 %: a loop of 57 instructions has 24 products | nothing; a quarter of the loop's time is spent waiting for panels, though a loop in C reaches 84 % with panels that stay in the cache; undone |
+//! | members take their own rows from 32 rows on instead of 16 (its cache doesn't hold what the other core has read) | memory is read once | batch 32 428 → 459 tokens/s, batch 64 490 → 500; the Zen 4 had gained 7 % the other way; undone |
+//!
 //! # What was tried for start-up and memory
 //!
 //! SmolLM2-135M, its files in the page cache, the same machine; `rlhf generate --max-new-tokens 1` from start to end, the best of four.
@@ -120,6 +134,8 @@
 // What a kernel calls must be inlined into its copy for an instruction set, or it would not have that set's instructions.
 #![allow(clippy::inline_always)]
 
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod amx;
 mod arithmetic;
 mod attention;
 mod causal;
@@ -148,7 +164,7 @@ pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use grid::Mode;
 pub use isa::has_bf16_products;
 pub use lanes::Full;
-pub use limit::{fastest, flops_per_second};
+pub use limit::{fastest, flops_per_second, product_flops_per_second};
 pub use matmul::{
     Beside, MatmulPrecision, matmul, matmul_part, matmul_with, product, product_across,
     product_transposed,

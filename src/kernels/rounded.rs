@@ -1,14 +1,17 @@
 //! What products in bf16 multiply: rows, rounded to pairs.
 
 use std::cell::Cell;
+use std::ptr;
 
 use super::isa::{Isa, Work, dispatch};
-use super::lanes::Pair;
+use super::lanes::{Brief, Full, Lanes, Pair};
 use super::panels::WIDTH;
 
 thread_local! {
     /// Room that a product leaves to the next: a decoder asks for it hundreds of times for every token. One is for either factor.
     static ROOM: [Cell<Vec<Pair>>; 2] = const { [const { Cell::new(Vec::new()) }; 2] };
+    /// The same for panels.
+    static PANELS: Cell<Vec<Brief>> = const { Cell::new(Vec::new()) };
 }
 
 fn with_room<T>(which: usize, length: usize, then: impl FnOnce(&mut [Pair]) -> T) -> T {
@@ -16,6 +19,15 @@ fn with_room<T>(which: usize, length: usize, then: impl FnOnce(&mut [Pair]) -> T
     room.resize(room.len().max(length), Pair::ZERO);
     let result = then(&mut room[..length]);
     ROOM.with(|rooms| rooms[which].set(room));
+    result
+}
+
+/// Room for so many lanes of panels, whatever is in it.
+pub(super) fn with_lanes<T>(length: usize, then: impl FnOnce(&mut [Brief]) -> T) -> T {
+    let mut room = PANELS.take();
+    room.resize(room.len().max(length), Brief::ZERO);
+    let result = then(&mut room[..length]);
+    PANELS.set(room);
     result
 }
 
@@ -61,6 +73,39 @@ impl Work for Rows<'_> {
 fn halves<I: Isa>(numbers: &[f32; 2 * WIDTH]) -> I::Pairs {
     let (halves, _) = numbers.as_chunks::<WIDTH>();
     I::in_pairs(I::load(&halves[0]), I::load(&halves[1]))
+}
+
+/// Lanes of two inputs each, side by side. What follows them in memory is asked for, since it is likely to be next.
+///
+/// # Panics
+/// Unless there are twice as many of one input.
+pub(super) fn lanes(from: &[Full], into: &mut [Brief]) {
+    assert!(from.len() == 2 * into.len());
+    dispatch(SideBySide { from, into });
+}
+
+/// Cache lines, of 64 bytes.
+const LANES_AHEAD: usize = 128;
+
+struct SideBySide<'a> {
+    from: &'a [Full],
+    into: &'a mut [Brief],
+}
+
+impl Work for SideBySide<'_> {
+    const BF16: bool = true;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let (twos, _) = self.from.as_chunks();
+        for ([first, second], into) in twos.iter().zip(self.into) {
+            for lane in [first, second] {
+                I::prefetch(ptr::from_ref(lane).wrapping_add(LANES_AHEAD).cast());
+            }
+            let pairs = I::side_by_side(I::load(&first.0), I::load(&second.0));
+            I::store_pairs(pairs, &mut into.0);
+        }
+    }
 }
 
 /// Both factors' rows, each number beside the one below it: `[rows / 2, width]`. Zeros lie below an odd row.

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::arithmetic::Arithmetic;
+use super::arithmetic::{Arithmetic, Dots};
+use super::factors::Packed;
 use super::isa::Isa;
 
 /// Rows and panels of a tile in thirty-two registers of sixteen numbers.
@@ -22,6 +23,11 @@ pub(super) trait Factors: Copy {
     /// # Panics
     /// Unless there are at least so many rows and panels.
     fn covers(&self, rows: usize, panels: usize);
+
+    /// The factors without what else there is to them, if they are packed pairs of bf16: what a matrix unit multiplies.
+    fn pairs(&self) -> Option<Packed<'_, Dots>> {
+        None
+    }
 
     /// Asks for a cache line that the panels from `panel` on will need, where the processor would not see by itself which they are.
     /// Called for every step of every tile of some rows.
@@ -43,6 +49,33 @@ pub(super) trait Factors: Copy {
 
 type Number<F> = <<F as Factors>::By as Arithmetic>::Number;
 type Factor<F, I> = <<F as Factors>::By as Arithmetic>::Factor<I>;
+
+/// What gives the sums of a tile: [`Factors`] multiplies them, others have them already.
+pub(super) trait Tiles: Copy {
+    /// Σ over the terms for the rows from `row` on and the panels from `panel` on.
+    ///
+    /// # Safety
+    /// So many rows and panels must be covered.
+    #[allow(unsafe_code)]
+    unsafe fn sums<I: Isa, const R: usize, const P: usize>(
+        &self,
+        row: usize,
+        panel: usize,
+    ) -> [[I::Vector; P]; R];
+}
+
+impl<F: Factors> Tiles for F {
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn sums<I: Isa, const R: usize, const P: usize>(
+        &self,
+        row: usize,
+        panel: usize,
+    ) -> [[I::Vector; P]; R] {
+        // SAFETY: as the caller promises.
+        unsafe { tile::<I, F, R, P>(self, row, panel, [[I::zero(); P]; R]) }
+    }
+}
 
 /// Steps whose first numbers are multiplied before the second ones, if there are two: three panels of them stay in the nearest cache. In one
 /// loop over both the compiler would load more than there are registers, and put the sums into memory.

@@ -9,7 +9,7 @@ use thiserror::Error as ThisError;
 
 use crate::device;
 use crate::model::Parameters;
-use crate::model::arithmetic::{self, TokenWork};
+use crate::model::arithmetic::{self, StepWork, TokenWork};
 use crate::model::footprint::{Footprint, Held, Microbatch};
 use crate::model::optimizer::Optimizer;
 use crate::model::precision;
@@ -154,9 +154,9 @@ pub fn run(
     if device::is_cpu(&device) {
         let footprint = footprint(model, &data.training, config);
         observer.note(&footprint.told(memory::available()));
-        let (operations, updates) = expected(model, &data.training, config);
+        let (work, updates) = expected(model, &data.training, config);
         let precision = precision::of_products(config.bf16);
-        observer.note(&arithmetic::told(operations, precision, updates));
+        observer.note(&arithmetic::told(work, precision, updates));
     }
     let checkpoints = Checkpoints::new(place.run.checkpoints(), config.save_total_limit);
     let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
@@ -231,26 +231,29 @@ pub fn footprint(model: &mut RewardModel, pairs: &[Pair], config: &RewardConfig)
     Footprint::new(&Held::default().and(decoder), trained, decoder, batch)
 }
 
-/// The operations of an update, and how many updates the job has. Held-out pairs are not counted.
-fn expected(model: &RewardModel, pairs: &[Pair], config: &RewardConfig) -> (f64, usize) {
+/// The work of an update, and how many updates the job has. Held-out pairs are not counted.
+fn expected(model: &RewardModel, pairs: &[Pair], config: &RewardConfig) -> (StepWork, usize) {
     let decisive: Vec<&Pair> = pairs.iter().filter(|pair| !pair.tie).collect();
     let together = config.per_device_train_batch_size * config.gradient_accumulation_steps;
     let updates = (decisive.len() as f64 * config.num_train_epochs / together as f64).ceil();
     let share = together as f64 / decisive.len().max(1) as f64;
-    (
-        operations(model, &decisive) * share.min(1.0),
-        updates as usize,
-    )
+    let mut update = work(model, &decisive);
+    update.operations *= share.min(1.0);
+    (update, updates as usize)
 }
 
-/// The operations of an update on `pairs`.
-pub fn operations(model: &RewardModel, pairs: &[&Pair]) -> f64 {
+/// The work of an update on `pairs`.
+pub fn work(model: &RewardModel, pairs: &[&Pair]) -> StepWork {
     let both = |pair: &&Pair| pair.winner.len() + pair.loser.len();
     let tokens: usize = pairs.iter().map(both).sum();
     let length = tokens / (2 * pairs.len()).max(1);
-    let work = TokenWork::of(&model.network.decoder, length);
-    let tokens = tokens as f64;
-    work.forward(tokens) - work.forward_above(tokens) + work.learning(tokens)
+    let decoder = &model.network.decoder;
+    let (of_token, tokens) = (TokenWork::of(decoder, length), tokens as f64);
+    let below = of_token.forward(tokens) - of_token.forward_above(tokens);
+    StepWork {
+        operations: below + of_token.learning(tokens),
+        hidden: decoder.config.hidden_size,
+    }
 }
 
 /// Normalises scores on training responses.

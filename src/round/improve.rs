@@ -117,9 +117,9 @@ pub fn improve(
     if device::is_cpu(&device) {
         let footprint = cost::footprint(&mut ppo, &inputs.reward, &prompts);
         observer.note(&footprint.told(memory::available()));
-        let operations = cost::operations(&ppo, &inputs.reward, &prompts);
+        let work = cost::work(&ppo, &inputs.reward, &prompts);
         let precision = precision::of_products(config.bf16);
-        observer.note(&arithmetic::told(operations, precision, config.steps()));
+        observer.note(&arithmetic::told(work, precision, config.steps()));
     }
     let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
     let mut earlier = Earlier::default();

@@ -40,6 +40,11 @@ fn turned(values: &[f32], width: usize) -> Vec<f32> {
     (0..width).flat_map(column).collect()
 }
 
+/// Terms of a sum: any number, or whole tiles of a matrix unit.
+fn depths() -> impl Strategy<Value = usize> {
+    prop_oneof![1_usize..70, (1_usize..5).prop_map(|tiles| 32 * tiles)]
+}
+
 /// The weight kept in f32 or bf16, and multiplied in f32 or bf16.
 fn ways() -> impl Strategy<Value = (Precision, MatmulPrecision)> {
     let kept = prop_oneof![Just(Precision::F32), Just(Precision::Bf16)];
@@ -67,7 +72,7 @@ fn assert_input_gradient(
 proptest! {
     #[test]
     fn a_packed_product_is_the_plain_one(
-        rows in 1_usize..40, inputs in 1_usize..70, outputs in 1_usize..130, (kept, multiplied) in ways(),
+        rows in 1_usize..70, inputs in depths(), outputs in 1_usize..130, (kept, multiplied) in ways(),
     ) {
         let (x, weight) = (numbers(rows * inputs, 1), numbers(inputs * outputs, 2));
         let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), kept);
@@ -82,7 +87,7 @@ proptest! {
 
     #[test]
     fn the_input_gradient_is_the_product_with_the_transpose(
-        rows in 1_usize..40, inputs in 1_usize..70, outputs in 1_usize..130, ways in ways(),
+        rows in 1_usize..70, inputs in 1_usize..70, outputs in depths(), ways in ways(),
     ) {
         assert_input_gradient(rows, inputs, outputs, ways);
     }
@@ -98,7 +103,7 @@ proptest! {
 
     #[test]
     fn a_product_beside_another_is_added_to_it(
-        rows in 1_usize..20, inputs in 1_usize..70, outputs in 1_usize..70, rank in 1_usize..20, transposed: bool,
+        rows in 1_usize..40, inputs in depths(), outputs in 1_usize..70, rank in 1_usize..20, transposed: bool,
         (kept, multiplied) in ways(),
     ) {
         let (x, weight) = (numbers(rows * inputs, 7), numbers(inputs * outputs, 8));
@@ -127,7 +132,7 @@ proptest! {
 
     #[test]
     fn a_row_does_not_depend_on_its_neighbours(
-        rows in 1_usize..20, inputs in 1_usize..70, outputs in 1_usize..130, (kept, multiplied) in ways(),
+        rows in 1_usize..40, inputs in depths(), outputs in 1_usize..130, (kept, multiplied) in ways(),
     ) {
         let (x, weight) = (thirds(rows * inputs, 5), thirds(inputs * outputs, 6));
         let panels = Panels::pack(&weight, [inputs, outputs], (outputs, 1), kept);
@@ -139,7 +144,7 @@ proptest! {
 
     #[test]
     fn products_in_bf16_are_those_of_the_nearest_factors(
-        rows in 1_usize..20, inputs in 1_usize..70, outputs in 1_usize..70,
+        rows in 1_usize..40, inputs in depths(), outputs in depths(),
     ) {
         let (x, weight) = (thirds(rows * inputs, 13), thirds(inputs * outputs, 14));
         let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);

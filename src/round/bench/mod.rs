@@ -14,7 +14,7 @@ use thiserror::Error;
 
 use crate::device;
 use crate::generate::GenerateError;
-use crate::model::arithmetic;
+use crate::model::arithmetic::{self, StepWork};
 use crate::model::footprint::Footprint;
 use crate::model::{LanguageModel, Parameters, precision};
 use crate::policy::rollout::RolloutError;
@@ -194,11 +194,11 @@ type Parts = Vec<(&'static str, f64)>;
 
 impl Bench<'_> {
     /// Notes what the last figure was expected to need.
-    fn expected(&mut self, footprint: Footprint, operations: f64) {
+    fn expected(&mut self, footprint: Footprint, work: StepWork) {
         if let (Some(figure), Some(_)) = (self.figures.last_mut(), self.machine) {
             figure.expected_bytes = Some(footprint.total() as u64);
             let precision = precision::of_products(self.plan.bf16);
-            figure.expected_seconds = Some(arithmetic::seconds(operations, precision));
+            figure.expected_seconds = Some(arithmetic::seconds(work, precision));
         }
     }
 

@@ -120,7 +120,7 @@ impl Bench<'_> {
             let pairs: Vec<Pair> = (0..count).map(pair).collect();
             let footprint = footprint(&mut reward, &pairs, &config);
             let pairs: Vec<&Pair> = pairs.iter().collect();
-            let operations = job::operations(&reward, &pairs);
+            let work = job::work(&reward, &pairs);
             let mut network = reward.network;
             let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);
             let name = format!(
@@ -132,7 +132,7 @@ impl Bench<'_> {
                 trainer::update(&mut network, &mut optimizer, &pairs, &config, rate);
                 Ok(Vec::new())
             })?;
-            self.expected(footprint, operations);
+            self.expected(footprint, work);
         }
         Ok(())
     }
@@ -191,7 +191,7 @@ impl Bench<'_> {
             scorer: &reward,
         };
         let footprint = cost::footprint(&mut ppo, &reward, &prompts);
-        let operations = cost::operations(&ppo, &reward, &prompts);
+        let work = cost::work(&ppo, &reward, &prompts);
         let name = match (config.use_peft, config.lora_num_layers) {
             (true, layers) if layers > 0 => format!("PPO iteration, LoRA, last {layers} layers"),
             (use_peft, _) => format!("PPO iteration, {}", kind(use_peft)),
@@ -204,7 +204,7 @@ impl Bench<'_> {
                 ("update", report.seconds_update),
             ])
         })?;
-        self.expected(footprint, operations);
+        self.expected(footprint, work);
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! What a step of PPO costs on the CPU, told before the first.
 
 use crate::model::Parameters;
-use crate::model::arithmetic::TokenWork;
+use crate::model::arithmetic::{StepWork, TokenWork};
 use crate::model::footprint::{Footprint, Held, Microbatch};
 use crate::policy::actor_critic::Critic;
 use crate::policy::lm_head::CHUNK_ELEMENTS;
@@ -28,18 +28,18 @@ pub fn footprint(ppo: &mut Ppo<'_>, reward: &RewardModel, prompts: &[Prompt]) ->
     Footprint::new(&held, ppo.model.count().0, &policy, batch)
 }
 
-/// The operations of a step whose answers are all as long as they may be: sampling and scores, a pass of reference and critic and of
+/// The work of a step whose answers are all as long as they may be: sampling and scores, a pass of reference and critic and of
 /// the layers that never change (what the policy says is the sampler's to tell), and the epochs.
-pub fn operations(ppo: &Ppo<'_>, reward: &RewardModel, prompts: &[Prompt]) -> f64 {
+pub fn work(ppo: &Ppo<'_>, reward: &RewardModel, prompts: &[Prompt]) -> StepWork {
     let (config, policy) = (ppo.config, &ppo.model.policy);
     let asked = prompts.iter().map(|prompt| prompt.ids.len()).sum::<usize>() as f64;
     let prompt = asked / prompts.len().max(1) as f64;
     let rows = config.batch_size as f64;
     let (questions, answers) = (rows * prompt, rows * config.response_length as f64);
     let tokens = questions + answers;
-    let work = |decoder| TokenWork::of(decoder, prompt as usize + config.response_length);
-    let (actor, judge) = (work(policy), work(&reward.network.decoder));
-    let reference = work(&ppo.reference);
+    let of = |decoder| TokenWork::of(decoder, prompt as usize + config.response_length);
+    let (actor, judge) = (of(policy), of(&reward.network.decoder));
+    let reference = of(&ppo.reference);
 
     let rollout = actor.forward(questions) + actor.decoding(answers, config.batch_size);
     let begun = actor.forward(tokens) - actor.forward_above(tokens);
@@ -52,10 +52,14 @@ pub fn operations(ppo: &Ppo<'_>, reward: &RewardModel, prompts: &[Prompt]) -> f6
     let (values, of_critic) = match &ppo.model.critic {
         Critic::Shared(_) => (0.0, 0.0),
         Critic::Separate(critic) => {
-            let critic = work(&critic.decoder);
+            let critic = of(&critic.decoder);
             (critic.forward(tokens), critic.learning(tokens))
         }
     };
     let epochs = config.num_ppo_epochs as f64;
-    rollout + judge.forward(tokens) + begun + anchor + values + epochs * (update + of_critic)
+    let once = rollout + judge.forward(tokens) + begun + anchor + values;
+    StepWork {
+        operations: once + epochs * (update + of_critic),
+        hidden: policy.config.hidden_size,
+    }
 }
