@@ -227,6 +227,7 @@ fn networks<'a>(
     let precision = precision::of_products(config.bf16);
     policy.set_matmul_precision(precision);
     reward.network.decoder.set_matmul_precision(precision);
+    reward.network.decoder.pack();
     if config.lora().is_some() {
         policy.pack(); // now, so that policy and reference share the packed weights
     }

@@ -126,7 +126,7 @@ pub struct Report {
     pub parameters: usize,
     /// Its name.
     pub device: String,
-    /// Products were made in bf16.
+    /// Products were made in bf16; on a GPU that lacks it, those of sampling in f16.
     #[serde(default)]
     pub bf16: bool,
     /// Limits of the CPU; none for other devices.
