@@ -120,6 +120,8 @@ pub fn improve(
         let operations = cost::operations(&ppo, &inputs.reward, &prompts);
         let precision = precision::of_products(config.bf16);
         observer.note(&arithmetic::told(operations, precision, config.steps()));
+    } else {
+        observer.compiling();
     }
     let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
     let mut earlier = Earlier::default();
