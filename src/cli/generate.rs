@@ -63,7 +63,8 @@ pub struct GenerateArgs {
     /// Seed of the draws
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u64,
-    /// Round the factors of products with weights to bf16, as PyTorch's autocast does: 1.5 to 2 times as fast on a CPU with AVX512-BF16
+    /// Round the factors of products with weights to bf16, as PyTorch's autocast does: 1.5 to 2 times as fast on a CPU with AVX512-BF16.
+    /// On a GPU that lacks bf16: to f16
     #[arg(long)]
     pub bf16: bool,
     /// Print one JSON object: prompt_ids, and of each sample ids, text, logprobs and finish_reason
@@ -124,6 +125,7 @@ pub fn run(args: &GenerateArgs) -> Result<ExitCode> {
     let mut model = opener.open(&args.model, &device)?;
     let precision = precision::of_products(args.bf16);
     model.decoder.set_matmul_precision(precision);
+    model.decoder = model.decoder.sampler();
     let tokenizer = model.text.tokenizer()?;
     let prompt_ids = model.prompt_ids(&prompt(args))?;
     let requests = requests(&prompt_ids, args.n);

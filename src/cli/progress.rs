@@ -10,6 +10,9 @@ use serde_json::{Map, json};
 
 use crate::run::Observer;
 
+/// While nothing else can be said of a job on a GPU.
+pub const COMPILING: &str = "compiling kernels for the GPU";
+
 /// Shows what a trainer reports.
 #[derive(Debug)]
 pub struct Progress {
@@ -107,6 +110,14 @@ impl Observer for Progress {
         }
     }
 
+    fn compiling(&mut self) {
+        match &self.display {
+            Display::Bars { steps, .. } => steps.set_message(COMPILING), // the bar shows the time that passes
+            Display::Lines => eprintln!("{COMPILING}"),
+            Display::Json | Display::Quiet => {}
+        }
+    }
+
     fn note(&mut self, text: &str) {
         match &self.display {
             Display::Bars { all, .. } => all.suspend(|| eprintln!("{text}")),
@@ -169,6 +180,24 @@ fn clock(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_bar_says_that_kernels_are_compiled_until_the_first_step() {
+        let mut progress = Progress {
+            display: bars(),
+            every: 1,
+            first: None,
+        };
+        let message = |progress: &Progress| match &progress.display {
+            Display::Bars { steps, .. } => steps.message(),
+            _ => unreachable!("bars were asked for"),
+        };
+        progress.compiling();
+        progress.phase("rollout", 1, 8);
+        assert_eq!(message(&progress), COMPILING);
+        progress.step(1, 9, &[("kl", 0.0)]);
+        assert_eq!(message(&progress), "kl 0.0000");
+    }
 
     #[test]
     fn the_time_left_follows_the_pace() {

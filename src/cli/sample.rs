@@ -9,6 +9,7 @@ use color_eyre::eyre::OptionExt;
 use serde_json::json;
 
 use crate::cli::job::JobArgs;
+use crate::device;
 use crate::feedback::item::append_batch;
 use crate::feedback::prompts::read_prompts;
 use crate::generate::engine::Listener;
@@ -71,6 +72,9 @@ pub fn run(args: SampleArgs) -> Result<ExitCode> {
         policy: name,
     };
     let mut progress = args.job.progress(1);
+    if !device::is_cpu(&chosen.device) {
+        progress.compiling();
+    }
     let sampled = sample(
         &model,
         &prompts,

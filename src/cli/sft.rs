@@ -72,6 +72,8 @@ pub fn run(args: SftArgs) -> Result<ExitCode> {
     if device::is_cpu(&device) {
         let footprint = footprint(&mut model.decoder, &split.train, config);
         progress.note(&footprint.told(memory::available()));
+    } else {
+        progress.compiling();
     }
     let inputs: Vec<PathBuf> = [&config.data, &config.eval_data]
         .into_iter()

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use color_eyre::Result;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::progress::COMPILING;
 use crate::device;
 use crate::generate::{Request, Settings};
 use crate::model::Decoder;
@@ -36,12 +37,11 @@ pub fn warm_up(
 
 /// A line that shows the time passing on a terminal, and stands still elsewhere.
 fn begin() -> ProgressBar {
-    const TEXT: &str = "compiling kernels for the GPU";
     if !stderr().is_terminal() {
-        eprintln!("{TEXT}");
+        eprintln!("{COMPILING}");
         return ProgressBar::hidden();
     }
-    let line = ProgressBar::no_length().with_message(TEXT);
+    let line = ProgressBar::no_length().with_message(COMPILING);
     if let Ok(style) = ProgressStyle::with_template("{msg} {elapsed}") {
         line.set_style(style);
     }

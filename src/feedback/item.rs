@@ -187,7 +187,7 @@ pub struct Sampler {
     pub max_new_tokens: u32,
     /// Seed of the run that drew it.
     pub seed: u64,
-    /// Whether the factors of products were rounded to bf16: the same seed draws other tokens then.
+    /// Whether the factors of products were rounded to bf16, or to f16 on a GPU that lacks it: the same seed draws other tokens then.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bf16: bool,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{DType, Device, FloatDType, Tensor};
 
 use crate::device;
 use crate::kernels::{MatmulPrecision, Panels};
@@ -10,6 +10,7 @@ use crate::kernels::{MatmulPrecision, Panels};
 use super::fused;
 use super::lora::{Lora, LoraConfig};
 use super::parameters::Visitor;
+use super::precision::{self, Halves};
 
 /// Which way round a weight matrix is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +44,7 @@ impl Layout {
 pub struct Linear {
     /// Full name without `.weight`, as in the file.
     pub name: String,
-    /// The weight, as stored; none while it exists only packed.
+    /// The weight, as stored; none while it exists only packed. In a half on a GPU where that loses nothing, or where it is only drawn from.
     pub weight: Option<Tensor<2>>,
     /// `[out]`.
     pub bias: Option<Tensor<1>>,
@@ -53,7 +54,7 @@ pub struct Linear {
     pub lora: Option<Lora>,
     /// A weight that is not trained, laid out for the CPU's kernels; copies share it.
     pub packed: Option<Arc<Panels>>,
-    /// Of the products with the weight and of its gradients; an adapter's are in f32, and a weight on a GPU ignores it.
+    /// Of the products with the weight and of its gradients; an adapter's are in f32.
     pub precision: MatmulPrecision,
 }
 
@@ -70,8 +71,7 @@ impl Linear {
             layout if device::is_cpu(&x.device()) => {
                 fused::dense_linear(x, self.dense(), layout, self.precision)
             }
-            Layout::OutIn => x.matmul(self.dense().transpose()),
-            Layout::InOut => x.matmul(self.dense()),
+            layout => self.plain(x, layout),
         };
         if let Some(bias) = &self.bias {
             y = y + bias.clone().unsqueeze();
@@ -82,23 +82,56 @@ impl Linear {
         }
     }
 
-    /// On the CPU, packs the weight and lets the dense one go.
+    /// y = xW in burn's operations, in the half that the weight is kept in or that the device trains in.
+    fn plain(&self, x: Tensor<2>, layout: Layout) -> Tensor<2> {
+        let weight = self.weight.clone().unwrap_or_else(|| self.dense());
+        let half = match (self.precision, weight.dtype()) {
+            (MatmulPrecision::F32, _) => None,
+            (MatmulPrecision::Bf16, DType::F32) => Halves::of(&x.device()).training,
+            (MatmulPrecision::Bf16, half) => Some(half.into()),
+        };
+        let weight = match layout {
+            Layout::OutIn => weight.transpose(),
+            Layout::InOut => weight,
+        };
+        precision::product(x, weight, half)
+    }
+
+    /// On the CPU, packs the weight and lets the dense one go. On a GPU that trains in a half, keeps it in that if nothing is lost.
     pub fn pack(&mut self) {
-        if let Some(weight) = self
-            .weight
-            .take_if(|weight| device::is_cpu(&weight.device()))
+        let Some(weight) = &mut self.weight else {
+            return;
+        };
+        let device = weight.device();
+        if device::is_cpu(&device) {
+            self.packed = Some(Arc::new(fused::pack(weight, self.layout, None)));
+            self.weight = None;
+        } else if self.precision == MatmulPrecision::Bf16
+            && weight.dtype() == DType::F32
+            && let Some(half) = Halves::of(&device).training
+            && let Some(kept) = precision::exactly(weight, half)
         {
-            self.packed = Some(Arc::new(fused::pack(&weight, self.layout, None)));
+            *weight = kept;
         }
     }
 
-    /// The weight, as stored.
+    /// On a GPU, the weight in the half in which answers are drawn there, if there is one: no more than products would round it.
+    pub fn narrow(&mut self) {
+        if let Some(weight) = &mut self.weight
+            && self.precision == MatmulPrecision::Bf16
+            && let Some(half) = Halves::of(&weight.device()).drawing
+        {
+            *weight = weight.clone().cast(half);
+        }
+    }
+
+    /// The weight, as stored, in f32.
     ///
     /// # Panics
     /// If there is none.
     pub fn dense(&self) -> Tensor<2> {
         match (&self.weight, &self.packed) {
-            (Some(weight), _) => weight.clone(),
+            (Some(weight), _) => weight.clone().cast(FloatDType::F32),
             (None, Some(packed)) => fused::unpack(packed, self.layout),
             (None, None) => unreachable!("{}: no weight", self.name),
         }
@@ -114,7 +147,8 @@ impl Linear {
     pub fn widths(&self) -> [usize; 2] {
         let [rows, columns] = match (&self.weight, &self.packed) {
             (None, Some(packed)) => return [packed.inputs(), packed.outputs()],
-            _ => self.dense().dims(),
+            (Some(weight), _) => weight.dims(),
+            (None, None) => self.dense().dims(),
         };
         match self.layout {
             Layout::OutIn => [columns, rows],

@@ -17,7 +17,7 @@ use super::tokens::indices;
 pub struct Table {
     form: Form,
     device: Device,
-    /// Of the products with hidden states; a table on a GPU ignores it.
+    /// Of the products with hidden states on the CPU; on a GPU they stay in f32: see [`precision`](super::precision).
     pub precision: MatmulPrecision,
 }
 

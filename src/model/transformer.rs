@@ -324,14 +324,19 @@ impl Decoder {
         dense
     }
 
-    /// The same for decoding: the CPU's decoder adds the adapters as it goes, on other devices they are merged.
+    /// The same for decoding: the CPU's decoder adds the adapters as it goes, on other devices they are merged, and the weights are
+    /// in the half that products have.
     #[must_use]
     pub fn sampler(&self) -> Self {
-        if device::is_cpu(&self.embedding.device()) {
-            self.clone()
-        } else {
-            self.merged()
+        let mut sampler = self.clone();
+        if !device::is_cpu(&self.embedding.device()) {
+            for projection in sampler.projections() {
+                projection.merge();
+                projection.narrow();
+            }
+            sampler.frozen = true;
         }
+        sampler
     }
 
     /// The same trunk without adapters, frozen: the reference of an adapter-trained policy.
@@ -344,8 +349,8 @@ impl Decoder {
         base
     }
 
-    /// Packs every projection, embedding and head for the CPU's kernels; nothing on other devices. Copies made afterwards
-    /// share the packed form. A weight that is trained loses it.
+    /// Packs every projection, embedding and head for the CPU's kernels; on a GPU, keeps the projections in a half where
+    /// [`Linear::pack`] says so. Copies made afterwards share what is packed. A weight that is trained loses it.
     pub fn pack(&mut self) {
         self.projections().into_iter().for_each(Linear::pack);
         self.tables().for_each(Table::pack);

@@ -25,7 +25,7 @@ settings! {
         /// Number format of the result. Weights are trained in f32 whatever it is.
         pub dtype: SaveDtype = SaveDtype::F32,
         /// Round the factors of products with weights to bf16, as PyTorch's autocast does: 1.5 to 2 times as fast on a CPU with AVX512-BF16. Weights,
-        /// gradients and sums stay in f32.
+        /// gradients and sums stay in f32. On a GPU that lacks bf16 it changes nothing.
         pub bf16: bool = false,
         /// Peak learning rate of AdamW. Full fine-tuning: 2e-5; with LoRA about ten times more.
         pub learning_rate: f64 = 2e-5,
@@ -266,7 +266,8 @@ settings! {
         /// Start of the value function: the reward model or zero.
         pub critic_init: CriticInit = CriticInit::Reward,
         /// Round the factors of products with weights to bf16, as PyTorch's autocast does: 1.5 to 2 times as fast on a CPU with AVX512-BF16. Weights,
-        /// gradients and sums stay in f32. For policy, reference, critic and reward model alike.
+        /// gradients and sums stay in f32. For policy, reference, critic and reward model alike. A GPU that lacks bf16 draws answers in f16 and does
+        /// all else in f32.
         pub bf16: bool = false,
         /// Train low-rank adapters (LoRA); policy, reference and shared critic then share one frozen trunk.
         pub use_peft: bool = false,

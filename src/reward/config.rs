@@ -25,7 +25,7 @@ settings! {
         /// Number format of the result. Weights are trained in f32 whatever it is.
         pub dtype: SaveDtype = SaveDtype::F32,
         /// Round the factors of products with weights to bf16, as PyTorch's autocast does: 1.5 to 2 times as fast on a CPU with AVX512-BF16. Weights,
-        /// gradients and sums stay in f32.
+        /// gradients and sums stay in f32. On a GPU that lacks bf16 it changes nothing.
         pub bf16: bool = false,
         /// Peak learning rate of AdamW. With LoRA: 1e-4; full fine-tuning: about 1e-5.
         pub learning_rate: f64 = 1e-4,

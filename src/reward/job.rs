@@ -157,6 +157,8 @@ pub fn run(
         let (work, updates) = expected(model, &data.training, config);
         let precision = precision::of_products(config.bf16);
         observer.note(&arithmetic::told(work, precision, updates));
+    } else {
+        observer.compiling();
     }
     let checkpoints = Checkpoints::new(place.run.checkpoints(), config.save_total_limit);
     let mut optimizer = Optimizer::new(config.adamw(), config.max_grad_norm);

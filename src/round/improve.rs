@@ -120,6 +120,8 @@ pub fn improve(
         let work = cost::work(&ppo, &inputs.reward, &prompts);
         let precision = precision::of_products(config.bf16);
         observer.note(&arithmetic::told(work, precision, config.steps()));
+    } else {
+        observer.compiling();
     }
     let checkpoints = Checkpoints::new(run.checkpoints(), config.save_total_limit);
     let mut earlier = Earlier::default();
@@ -227,6 +229,7 @@ fn networks<'a>(
     let precision = precision::of_products(config.bf16);
     policy.set_matmul_precision(precision);
     reward.network.decoder.set_matmul_precision(precision);
+    reward.network.decoder.pack();
     if config.lora().is_some() {
         policy.pack(); // now, so that policy and reference share the packed weights
     }

@@ -90,7 +90,7 @@ pub fn sample(
     let checkpoint = checkpoint.and_then(|hash| hash.parse().ok());
     let mut decoder = model.decoder.clone();
     decoder.set_matmul_precision(precision::of_products(config.bf16));
-    let completions = engine::generate(&decoder, &requests, settings, listener);
+    let completions = engine::generate(&decoder.sampler(), &requests, settings, listener);
     let completions = completions.map_err(AnswerError::from)?;
     let mut sampled = Sampled::default();
     for (prompt, completions) in prompts.iter().zip(completions.chunks(config.candidates)) {

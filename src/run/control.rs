@@ -20,6 +20,9 @@ pub trait Observer: Send {
         let _ = (step, total, metrics);
     }
 
+    /// Until the first step is done, the job is slow: kernels for a GPU are compiled at their first use.
+    fn compiling(&mut self) {}
+
     /// Something that a person should know.
     fn note(&mut self, text: &str) {
         let _ = text;

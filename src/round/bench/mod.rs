@@ -126,7 +126,7 @@ pub struct Report {
     pub parameters: usize,
     /// Its name.
     pub device: String,
-    /// Products were made in bf16.
+    /// Products were made in bf16; on a GPU that lacks it, those of sampling in f16.
     #[serde(default)]
     pub bf16: bool,
     /// Limits of the CPU; none for other devices.
@@ -214,6 +214,10 @@ impl Bench<'_> {
         let warm_up = self.plan.warm_up;
         let runs = warm_up + self.plan.repeats.max(1);
         let (mut all, mut parts) = (Vec::new(), Vec::new());
+        if self.machine.is_none() {
+            let compiling = format!("{name}, compiling kernels");
+            self.observer.phase(&compiling, 0, runs);
+        }
         for run in 0..runs {
             let started = Instant::now();
             let of_run = work()?;

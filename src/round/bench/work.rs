@@ -27,7 +27,7 @@ const ROWS: usize = 8;
 
 impl Bench<'_> {
     pub(super) fn sampling(&mut self, batches: &[usize]) -> Result<(), BenchError> {
-        let mut decoder = self.model.decoder.base(); // packed once: a policy is sampled from many times
+        let mut decoder = self.model.decoder.base().sampler(); // packed once: a policy is sampled from many times
         let sampler = SamplerConfig {
             max_new_tokens: NEW_TOKENS,
             greedy: self.plan.greedy,
