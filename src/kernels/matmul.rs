@@ -248,10 +248,28 @@ pub fn product_across(
     assert_eq!(b.len(), depth * right);
     fresh(left, right, |out| match precision {
         MatmulPrecision::F32 => across::<Singles>(a, b, [left, right], out),
-        MatmulPrecision::Bf16 => rounded::with_columns([a, b], [left, right], |[a, b]| {
-            across::<Dots>(a, b, [left, right], out);
-        }),
+        MatmulPrecision::Bf16 => match whole_tiles(depth) {
+            Some(steps) => {
+                rounded::with_tiles([a, b], [left, right], steps, |rows, panels| {
+                    let range = 0..right.div_ceil(WIDTH);
+                    let factors = packed::<Dots>(rows, panels, steps, &range);
+                    sums_across(left, range, out).of(factors);
+                });
+            }
+            None => rounded::with_columns([a, b], [left, right], |[a, b]| {
+                across::<Dots>(a, b, [left, right], out);
+            }),
+        },
     })
+}
+
+fn sums_across(rows: usize, range: Range<usize>, out: Out<'_>) -> Sums<'_> {
+    Sums {
+        then: None,
+        rows,
+        range,
+        out,
+    }
 }
 
 fn across<A: Arithmetic>(
@@ -273,15 +291,9 @@ fn across<A: Arithmetic>(
         last.extend_from_slice(&row[whole * WIDTH..]);
         last.resize(last.len().next_multiple_of(WIDTH), A::ZERO);
     }
-    let sums = |range| Sums {
-        then: None,
-        rows: left,
-        range,
-        out,
-    };
-    sums(0..whole).of(factors(b, right));
+    sums_across(left, 0..whole, out).of(factors(b, right));
     let rest = whole..right.div_ceil(WIDTH);
-    sums(rest.clone()).of(factors(&last, WIDTH * rest.len()));
+    sums_across(left, rest.clone(), out).of(factors(&last, WIDTH * rest.len()));
 }
 
 fn rows_of<T>(x: &[T], width: usize) -> usize {
@@ -371,6 +383,14 @@ impl<'a> Sums<'a> {
             }
         });
     }
+}
+
+/// Steps of whole tiles for so many terms, if there is a unit to multiply them.
+fn whole_tiles(terms: usize) -> Option<usize> {
+    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+    return amx::available().then_some(terms.div_ceil(2).next_multiple_of(amx::STEPS));
+    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+    return None;
 }
 
 /// Whether a unit of the processor multiplies pairs of bf16, so many of them for each sum.

@@ -1,9 +1,10 @@
 //! What products in bf16 multiply: rows, rounded to pairs.
 
+use std::array;
 use std::cell::Cell;
 use std::ptr;
 
-use super::isa::{Isa, Work, dispatch};
+use super::isa::{Isa, Work, dispatch, transpose, unwritten};
 use super::lanes::{Brief, Full, Lanes, Pair};
 use super::panels::WIDTH;
 
@@ -131,6 +132,104 @@ fn with_one_s_columns<T>(
         dispatch(Columns { x, width, into });
         then(into)
     })
+}
+
+/// The same for a matrix unit, which takes whole tiles, so that there are `steps` twos of rows, zeros below the last: of the first factor each
+/// column as a row of pairs, `[width, steps]`, and of the second its panels.
+pub(super) fn with_tiles<T>(
+    [a, b]: [&[f32]; 2],
+    [left, right]: [usize; 2],
+    steps: usize,
+    then: impl FnOnce(&[Pair], &[Brief]) -> T,
+) -> T {
+    with_room(0, left.next_multiple_of(WIDTH) * steps, |rows| {
+        let factor = |x, width| Factor { x, width, steps };
+        dispatch(Upright(factor(a, left), rows));
+        with_lanes(right.div_ceil(WIDTH) * steps, |panels| {
+            dispatch(InPanels(factor(b, right), panels));
+            then(&rows[..left * steps], panels)
+        })
+    })
+}
+
+/// Rows of `width` numbers, to be taken by twos.
+#[derive(Clone, Copy)]
+struct Factor<'a> {
+    x: &'a [f32],
+    width: usize,
+    steps: usize,
+}
+
+impl Factor<'_> {
+    /// Sixteen columns of the two rows of a step.
+    #[inline(always)]
+    fn step<I: Isa>(&self, step: usize, column: usize) -> I::Pairs {
+        I::side_by_side(
+            self.row::<I>(2 * step, column),
+            self.row::<I>(2 * step + 1, column),
+        )
+    }
+
+    #[inline(always)]
+    fn row<I: Isa>(&self, row: usize, column: usize) -> I::Vector {
+        let from = row * self.width + column;
+        let Some(numbers) = self.x.get(from..from + WIDTH.min(self.width - column)) else {
+            return I::zero();
+        };
+        if let Some(whole) = numbers.as_array() {
+            return I::load(whole);
+        }
+        let mut padded = [0.0; WIDTH];
+        padded[..numbers.len()].copy_from_slice(numbers);
+        I::load(&padded)
+    }
+}
+
+struct Upright<'a>(Factor<'a>, &'a mut [Pair]);
+
+impl Work for Upright<'_> {
+    const BF16: bool = true;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self(factor, into) = self;
+        let blocks = into.chunks_mut((WIDTH * factor.steps).max(1));
+        for (block, column) in blocks.zip((0..factor.width).step_by(WIDTH)) {
+            for step in (0..factor.steps).step_by(WIDTH) {
+                let mut pairs = [[Pair::ZERO; WIDTH]; WIDTH];
+                for (k, pairs) in pairs.iter_mut().enumerate() {
+                    I::store_pairs(factor.step::<I>(step + k, column), pairs);
+                }
+                // Bits on their way through registers, whatever they mean there.
+                let bits = |pair: Pair| f32::from_bits(pair.0);
+                let mut rows = array::from_fn(|k| I::load(&pairs[k].map(bits)));
+                transpose::<I>(&mut rows);
+                for (row, into) in rows.into_iter().zip(block.chunks_mut(factor.steps)) {
+                    let mut numbers = [0.0; WIDTH];
+                    I::store(row, unwritten(&mut numbers));
+                    let pairs = numbers.map(|number| Pair(number.to_bits()));
+                    into[step..step + WIDTH].copy_from_slice(&pairs);
+                }
+            }
+        }
+    }
+}
+
+struct InPanels<'a>(Factor<'a>, &'a mut [Brief]);
+
+impl Work for InPanels<'_> {
+    const BF16: bool = true;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self(factor, into) = self;
+        let panels = into.chunks_mut(factor.steps.max(1));
+        for (panel, column) in panels.zip((0..factor.width).step_by(WIDTH)) {
+            for (step, lanes) in panel.iter_mut().enumerate() {
+                I::store_pairs(factor.step::<I>(step, column), &mut lanes.0);
+            }
+        }
+    }
 }
 
 struct Columns<'a> {
