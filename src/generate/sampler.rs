@@ -26,7 +26,7 @@ pub enum SamplerError {
     },
     /// The model's output is not a distribution.
     #[error(
-        "the logit of token {id} is {value}; the model's weights are damaged or its training diverged"
+        "the logit of token {id} is {value}: the model's weights are damaged, its training diverged, or its activations are too large for f16 (bf16 on a GPU)"
     )]
     NotFinite {
         /// The first such token.

@@ -1,67 +1,52 @@
 //! Products of bf16 by the processor's matrix unit, Intel's AMX: sixteen rows by sixteen outputs by thirty-two inputs in an instruction.
 //!
-//! A panel of pairs is, sixteen pairs at a time, what the unit calls a tile, and so are sixteen rows of pairs. Each sum is one chain
-//! in a fixed order here too, but the unit adds other partial sums than `vdpbf16ps` does.
+//! A panel of pairs is, sixteen pairs at a time, what the unit calls a tile, and so are sixteen rows of pairs. The order of a sum is fixed here
+//! too, but it is another than that of `vdpbf16ps`: the unit adds up the first numbers' products of sixteen pairs, and the second ones', and then
+//! both to what was there.
 
-use std::arch::asm;
-use std::arch::x86_64::__cpuid_count;
 use std::ops::Range;
-use std::sync::OnceLock;
 
 use super::arithmetic::Dots;
 use super::factors::Packed;
 use super::grid::Grid;
 use super::isa::{Isa, Work};
-use super::lanes::{Brief, Full, Pair};
-use super::panels::WIDTH;
+use super::lanes::Full;
 use super::tile::{Factors, Tiles};
+
+#[cfg(all(
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    target_os = "linux"
+))]
+mod unit;
+#[cfg(not(all(
+    target_arch = "x86_64",
+    target_pointer_width = "64",
+    target_os = "linux"
+)))]
+#[path = "amx/none.rs"]
+mod unit;
+
+use unit::Unit;
+pub(super) use unit::{available, multiply_in_registers};
 
 /// Rows of a tile.
 const ROWS: usize = 16;
 /// Steps, of a pair each, that a tile holds.
-pub(super) const STEPS: usize = 16;
+const STEPS: usize = 16;
 /// Panels that are multiplied at a time.
 const PANELS: usize = 2;
 /// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a cache of 2 MiB.
 const ROWS_AT_ONCE: usize = 256;
 
-/// Whether this machine has the unit and the system lets this process use it.
-pub(super) fn available() -> bool {
-    static AVAILABLE: OnceLock<bool> = OnceLock::new();
-    *AVAILABLE.get_or_init(|| has_unit() && is_permitted())
-}
-
-fn has_unit() -> bool {
-    const BF16_AND_TILES: u32 = 1 << 22 | 1 << 24;
-    is_x86_feature_detected!("avx512bf16")
-        && __cpuid_count(7, 0).edx & BF16_AND_TILES == BF16_AND_TILES
-}
-
-/// Linux keeps room for the unit's registers only for a process that asks.
-fn is_permitted() -> bool {
-    const ARCH_PRCTL: i64 = 158;
-    const ARCH_REQ_XCOMP_PERM: i64 = 0x1023;
-    const XFEATURE_XTILEDATA: i64 = 18;
-    let mut result = ARCH_PRCTL;
-    // SAFETY: the call changes nothing but what this process may use. A system that doesn't know it says so.
-    #[allow(unsafe_code)]
-    unsafe {
-        asm!(
-            "syscall",
-            inlateout("rax") result,
-            in("rdi") ARCH_REQ_XCOMP_PERM,
-            in("rsi") XFEATURE_XTILEDATA,
-            out("rcx") _,
-            out("r11") _,
-            options(nostack),
-        );
-    }
-    result == 0
-}
-
 /// Whether the unit multiplies sums of so many steps: whole tiles only.
 pub(super) fn takes(steps: usize) -> bool {
     steps > 0 && steps.is_multiple_of(STEPS) && available()
+}
+
+/// Steps of whole tiles for so many terms, if there is a unit to multiply them.
+pub(super) fn steps_for(terms: usize) -> Option<usize> {
+    available().then_some(terms.div_ceil(2).next_multiple_of(STEPS))
 }
 
 /// All rows times some panels, as [`Grid`] but by the unit.
@@ -86,7 +71,21 @@ impl Work for Blocks<'_> {
     }
 }
 
-impl Blocks<'_> {
+impl<'a> Blocks<'a> {
+    /// The same with sums that are known.
+    #[inline(always)]
+    fn with<'b>(&self, block: &'b Block) -> Grid<'a, &'b Block> {
+        let grid = &self.0;
+        Grid {
+            factors: block,
+            then: grid.then,
+            rows: grid.rows,
+            count: grid.count,
+            first: grid.first,
+            out: grid.out,
+        }
+    }
+
     /// Some rows, either thirty-two each time or fewer than that in all.
     #[inline(always)]
     fn through_panels<I: Isa>(&self, rows: Range<usize>) {
@@ -104,7 +103,7 @@ impl Blocks<'_> {
                 (block.row, block.panel) = (row, panel);
                 block.multiply(&self.0.factors, self.0.count);
                 let rows = row..rows.end.min(row + 2 * ROWS);
-                let grid = self.0.with(&block);
+                let grid = self.with(&block);
                 if panel + 1 < self.0.count {
                     grid.rows_at_once::<I, 8, 2>(rows, panel);
                 } else {
@@ -163,174 +162,5 @@ impl Tiles for &Block {
             }
         }
         sums
-    }
-}
-
-/// What the registers of the unit hold, as `ldtilecfg` reads it.
-#[repr(C, align(64))]
-struct Shapes {
-    palette: u8,
-    start_row: u8,
-    reserved: [u8; 14],
-    row_bytes: [u16; 16],
-    rows: [u8; 16],
-}
-
-/// The unit, set up on this thread for one or two tiles of rows; it is given back when this is dropped. Of its eight registers the first four
-/// are sums, the next two rows, and the last two panels.
-struct Unit {
-    rows: usize,
-}
-
-impl Unit {
-    #[inline(always)]
-    fn new(rows: usize) -> Self {
-        let [first, second] = [rows.min(ROWS), rows.saturating_sub(ROWS).max(1)].map(|n| n as u8);
-        let mut shapes = Shapes {
-            palette: 1,
-            start_row: 0,
-            reserved: [0; 14],
-            row_bytes: [0; 16],
-            rows: [0; 16],
-        };
-        shapes.row_bytes[..8].fill(64);
-        shapes.rows[..8].copy_from_slice(&[first, first, second, second, first, second, 16, 16]);
-        // SAFETY: the caller has seen that the unit is available, and the shapes are among those it has.
-        #[allow(unsafe_code)]
-        unsafe {
-            asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, readonly));
-        }
-        Self { rows }
-    }
-
-    /// # Safety
-    /// From `x` on there must lie as many rows of steps as the unit is set up for, each `row_stride` pairs after the one before. The
-    /// panels must be of one length, a multiple of [`STEPS`] and not 0.
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    unsafe fn multiply(
-        &mut self,
-        x: *const Pair,
-        row_stride: usize,
-        panels: [&[Brief]; PANELS],
-        sums: &mut [Full; 2 * ROWS * PANELS],
-    ) {
-        let tiles = panels[0].len() / STEPS;
-        let sums = sums.as_mut_ptr();
-        if self.rows > ROWS {
-            // SAFETY: as the caller promises. What lies in the unit's registers before means nothing.
-            unsafe {
-                asm!(
-                    "tilezero tmm0",
-                    "tilezero tmm1",
-                    "tilezero tmm2",
-                    "tilezero tmm3",
-                    "2:",
-                    "tileloadd tmm4, [{rows} + {row_stride}]",
-                    "tileloadd tmm6, [{first} + {lane}]",
-                    "tileloadd tmm7, [{second} + {lane}]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tileloadd tmm5, [{more_rows} + {row_stride}]",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    "tdpbf16ps tmm3, tmm5, tmm7",
-                    "add {rows}, 64",
-                    "add {more_rows}, 64",
-                    "add {first}, 1024",
-                    "add {second}, 1024",
-                    "dec {tiles}",
-                    "jnz 2b",
-                    "tilestored [{sums} + {sums_stride}], tmm0",
-                    "tilestored [{sums} + {sums_stride} + 64], tmm1",
-                    "tilestored [{sums} + {sums_stride} + 2048], tmm2",
-                    "tilestored [{sums} + {sums_stride} + 2112], tmm3",
-                    rows = inout(reg) x => _,
-                    more_rows = inout(reg) x.wrapping_add(ROWS * row_stride) => _,
-                    first = inout(reg) panels[0].as_ptr() => _,
-                    second = inout(reg) panels[1].as_ptr() => _,
-                    tiles = inout(reg) tiles => _,
-                    row_stride = in(reg) row_stride * size_of::<Pair>(),
-                    lane = in(reg) size_of::<Brief>(),
-                    sums = in(reg) sums,
-                    sums_stride = in(reg) PANELS * size_of::<Full>(),
-                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                    options(nostack),
-                );
-            }
-        } else {
-            // SAFETY: as above.
-            unsafe {
-                asm!(
-                    "tilezero tmm0",
-                    "tilezero tmm1",
-                    "2:",
-                    ".set .Lahead, 4096",
-                    ".rept 16",
-                    "prefetcht1 [{first} + .Lahead]",
-                    "prefetcht1 [{second} + .Lahead]",
-                    ".set .Lahead, .Lahead + 64",
-                    ".endr",
-                    "tileloadd tmm4, [{rows} + {row_stride}]",
-                    "tileloadd tmm6, [{first} + {lane}]",
-                    "tileloadd tmm7, [{second} + {lane}]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
-                    "add {rows}, 64",
-                    "add {first}, 1024",
-                    "add {second}, 1024",
-                    "dec {tiles}",
-                    "jnz 2b",
-                    "tilestored [{sums} + {sums_stride}], tmm0",
-                    "tilestored [{sums} + {sums_stride} + 64], tmm1",
-                    rows = inout(reg) x => _,
-                    first = inout(reg) panels[0].as_ptr() => _,
-                    second = inout(reg) panels[1].as_ptr() => _,
-                    tiles = inout(reg) tiles => _,
-                    row_stride = in(reg) row_stride * size_of::<Pair>(),
-                    lane = in(reg) size_of::<Brief>(),
-                    sums = in(reg) sums,
-                    sums_stride = in(reg) PANELS * size_of::<Full>(),
-                    out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
-                    options(nostack),
-                );
-            }
-        }
-    }
-}
-
-/// Multiplies tiles of zeros that stay in the unit's registers, `rounds` for each of its sums. Returns how many multiplications and additions
-/// that were.
-pub(super) fn multiply_in_registers(rounds: usize) -> usize {
-    assert!(available() && rounds > 0);
-    let _unit = Unit::new(2 * ROWS);
-    // SAFETY: the unit is set up, and what its registers hold means nothing.
-    #[allow(unsafe_code)]
-    unsafe {
-        asm!(
-            "2:",
-            "tdpbf16ps tmm0, tmm4, tmm6",
-            "tdpbf16ps tmm1, tmm4, tmm7",
-            "tdpbf16ps tmm2, tmm5, tmm6",
-            "tdpbf16ps tmm3, tmm5, tmm7",
-            "dec {rounds}",
-            "jnz 2b",
-            rounds = inout(reg) rounds => _,
-            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-            options(nostack, nomem),
-        );
-    }
-    2 * 2 * STEPS * ROWS * WIDTH * 4 * rounds
-}
-
-impl Drop for Unit {
-    #[inline(always)]
-    fn drop(&mut self) {
-        // SAFETY: the unit is available. Empty registers cost the system nothing when it changes threads.
-        #[allow(unsafe_code)]
-        unsafe {
-            asm!("tilerelease", options(nostack, nomem));
-        }
     }
 }

@@ -79,20 +79,7 @@ impl<F: Factors> Work for Grid<'_, F> {
     }
 }
 
-impl<'a, F: Tiles> Grid<'a, F> {
-    /// The same with the sums of other factors.
-    #[inline(always)]
-    pub(super) fn with<G>(&self, factors: G) -> Grid<'a, G> {
-        Grid {
-            factors,
-            then: self.then,
-            rows: self.rows,
-            count: self.count,
-            first: self.first,
-            out: self.out,
-        }
-    }
-
+impl<F: Tiles> Grid<'_, F> {
     #[inline(always)]
     fn panels_at_once<I: Isa, const R: usize, const P: usize>(&self, rows: Range<usize>) {
         let mut panel = 0;

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 use super::amx::{self, Blocks};
 use super::arithmetic::{Arithmetic, Dots, Singles, Widened};
 use super::factors::{Across, Narrowed, Packed, Turned};
@@ -155,7 +154,7 @@ fn columns(
         }),
         (Storage::F32(lanes), MatmulPrecision::Bf16) => rounded::with_rows(x, depth, |x| {
             let lanes = &lanes[range.start * depth..range.end * depth];
-            if depth.is_multiple_of(2) && has_unit(depth / 2) {
+            if depth.is_multiple_of(2) && amx::takes(depth / 2) {
                 sums.of_narrowed(x, lanes, depth);
             } else {
                 sums.of(Narrowed { x, lanes, depth });
@@ -197,7 +196,7 @@ fn turned<A: Arithmetic>(
     let (width, depth, terms) = (weight.inputs(), weight.outputs(), A::Lanes::INPUTS);
     let panels = width.div_ceil(WIDTH);
     let steps = |depth: usize| depth.div_ceil(terms);
-    let at_once = if A::BF16 && has_unit(steps(depth)) {
+    let at_once = if A::BF16 && amx::takes(steps(depth.min(DEPTH_AT_ONCE))) {
         PANELS_AT_ONCE_FOR_A_UNIT
     } else {
         PANELS_AT_ONCE
@@ -248,7 +247,7 @@ pub fn product_across(
     assert_eq!(b.len(), depth * right);
     fresh(left, right, |out| match precision {
         MatmulPrecision::F32 => across::<Singles>(a, b, [left, right], out),
-        MatmulPrecision::Bf16 => match whole_tiles(depth) {
+        MatmulPrecision::Bf16 => match amx::steps_for(depth) {
             Some(steps) => {
                 rounded::with_tiles([a, b], [left, right], steps, |rows, panels| {
                     let range = 0..right.div_ceil(WIDTH);
@@ -344,9 +343,8 @@ struct Sums<'a> {
 
 impl<'a> Sums<'a> {
     fn of<F: Factors>(self, factors: F) {
-        #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
         if let Some(pairs) = factors.pairs()
-            && has_unit(pairs.steps)
+            && amx::takes(pairs.steps)
         {
             return dispatch(Blocks(self.grid(pairs)));
         }
@@ -383,22 +381,6 @@ impl<'a> Sums<'a> {
             }
         });
     }
-}
-
-/// Steps of whole tiles for so many terms, if there is a unit to multiply them.
-fn whole_tiles(terms: usize) -> Option<usize> {
-    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    return amx::available().then_some(terms.div_ceil(2).next_multiple_of(amx::STEPS));
-    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-    return None;
-}
-
-/// Whether a unit of the processor multiplies pairs of bf16, so many of them for each sum.
-fn has_unit(steps: usize) -> bool {
-    #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    return amx::takes(steps);
-    #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
-    return false;
 }
 
 #[cfg(test)]

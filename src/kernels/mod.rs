@@ -1,6 +1,6 @@
 //! The CPU's inner loops: matrix products over packed weights, norms, attention, activations; slices in, slices out.
 //!
-//! Every result is one chain of fused additions in a fixed order, so a row's numbers depend neither on the rows beside it
+//! Every result is one chain of fused additions in a fixed order (a matrix unit adds up in an order of its own), so a row's numbers depend neither on the rows beside it
 //! nor on how many threads share the work. Rows are row-major; a weight is laid out in [`Panels`].
 //!
 //! # What was tried for sampling
@@ -134,7 +134,6 @@
 // What a kernel calls must be inlined into its copy for an instruction set, or it would not have that set's instructions.
 #![allow(clippy::inline_always)]
 
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 mod amx;
 mod arithmetic;
 mod attention;

@@ -3,6 +3,7 @@
 use std::array;
 use std::cell::Cell;
 use std::ptr;
+use std::slice;
 
 use super::isa::{Isa, Work, dispatch, transpose, unwritten};
 use super::lanes::{Brief, Full, Lanes, Pair};
@@ -10,17 +11,27 @@ use super::panels::WIDTH;
 
 thread_local! {
     /// Room that a product leaves to the next: a decoder asks for it hundreds of times for every token. One is for either factor.
-    static ROOM: [Cell<Vec<Pair>>; 2] = const { [const { Cell::new(Vec::new()) }; 2] };
+    static ROOM: [Cell<Vec<Brief>>; 2] = const { [const { Cell::new(Vec::new()) }; 2] };
     /// The same for panels.
     static PANELS: Cell<Vec<Brief>> = const { Cell::new(Vec::new()) };
 }
 
 fn with_room<T>(which: usize, length: usize, then: impl FnOnce(&mut [Pair]) -> T) -> T {
     let mut room = ROOM.with(|rooms| rooms[which].take());
-    room.resize(room.len().max(length), Pair::ZERO);
-    let result = then(&mut room[..length]);
+    room.resize(room.len().max(length.div_ceil(WIDTH)), Brief::ZERO);
+    let result = then(&mut pairs(&mut room)[..length]);
     ROOM.with(|rooms| rooms[which].set(room));
     result
+}
+
+/// The pairs of lanes: so that they begin with a cache line.
+fn pairs(lanes: &mut [Brief]) -> &mut [Pair] {
+    let length = lanes.len() * WIDTH;
+    // SAFETY: a lane is sixteen pairs and nothing else.
+    #[allow(unsafe_code)]
+    unsafe {
+        slice::from_raw_parts_mut(lanes.as_mut_ptr().cast(), length)
+    }
 }
 
 /// Room for so many lanes of panels, whatever is in it.

@@ -16,7 +16,8 @@ use super::transformer::{Block, Decoder};
 /// Rows that are decoded in the time of one: reading the weights takes as long.
 const ROWS_AT_ONCE: f64 = 6.0;
 /// What is not a product grows with a layer's width, where products grow with its square. In a layer of this width it takes as long as the
-/// products do in f32: found with SmolLM2 on a Zen 4 (the rest is 2.7 s of 12.5 in f32, 2.8 of 8.0 in bf16).
+/// products do in f32: 160 was found with SmolLM2 on a Zen 4 (the rest is 2.7 s of 12.5 in f32, 2.8 of 8.0 in bf16), 320 on a Xeon with half the
+/// memory's speed; this lies between.
 const WIDTH_OF_EQUAL_PARTS: f64 = 230.0;
 
 /// Numbers of a network that each token is multiplied by.

@@ -115,13 +115,16 @@ impl Linear {
         }
     }
 
-    /// On a GPU, the weight in the half in which answers are drawn there, if there is one: no more than products would round it.
-    pub fn narrow(&mut self) {
-        if let Some(weight) = &mut self.weight
-            && self.precision == MatmulPrecision::Bf16
+    /// On a GPU, the form for drawing answers: the weight in the half in which they are drawn there, no more than products would round it, and
+    /// the adapter beside it, since a half of their sum would lose what is small in it. Without such a half, their sum.
+    pub fn for_drawing(&mut self) {
+        if self.precision == MatmulPrecision::Bf16
+            && let Some(weight) = &mut self.weight
             && let Some(half) = Halves::of(&weight.device()).drawing
         {
             *weight = weight.clone().cast(half);
+        } else {
+            self.merge();
         }
     }
 

@@ -8,7 +8,7 @@
 //! | GPU that does neither | f32 | f32 |
 //!
 //! On a GPU burn's product of two halves adds up in f32 and rounds each sum once, to the half that the factors have, as autocast does.
-//! So the language-model head stays in f32 there: probabilities are made of its sums, and bf16 tells logits of 16 and 16.1 not apart.
+//! So the language-model head stays in f32 there: probabilities are made of its sums, and bf16 tells logits of 16 and 16.05 not apart.
 //! f16 has too narrow a range for gradients; where policy and reference are compared they are to be computed alike, so scoring is
 //! left in f32 with training.
 
@@ -48,7 +48,7 @@ pub fn remark(bf16: bool, device: &Device) -> Option<&'static str> {
 
 fn remark_on_cpu(has_products: bool) -> Option<&'static str> {
     (!has_products).then_some(
-        "bf16: products are rounded as asked, but slower than in f32: this processor doesn't have AVX512-BF16",
+        "bf16: products are rounded as asked, but slower than in f32: that takes an AMD processor with AVX512-BF16, or one with AMX",
     )
 }
 
@@ -80,7 +80,7 @@ impl Halves {
         match (self.training, self.drawing) {
             (Some(_), _) => None,
             (None, Some(_)) => Some(
-                "bf16: this device has f16 instead; answers are drawn with products in f16, all else is computed in f32",
+                "bf16: this device has f16 instead, which serves to draw answers; all else is computed in f32",
             ),
             (None, None) => {
                 Some("bf16: products stay in f32: this device computes neither in bf16 nor in f16")
@@ -202,7 +202,7 @@ mod tests {
         assert_eq!([neither.training, neither.drawing], [None, None]);
         assert_eq!(both.remark(), None);
         let told = narrow.remark().unwrap();
-        assert!(told.contains("drawn with products in f16"), "{told}");
+        assert!(told.contains("serves to draw answers"), "{told}");
         let told = neither.remark().unwrap();
         assert!(told.contains("stay in f32"), "{told}");
     }

@@ -324,16 +324,13 @@ impl Decoder {
         dense
     }
 
-    /// The same for decoding: the CPU's decoder adds the adapters as it goes, on other devices they are merged, and the weights are
-    /// in the half that products have.
+    /// The same for decoding: the CPU's decoder adds the adapters as it goes, for other devices see [`Linear::for_drawing`].
     #[must_use]
     pub fn sampler(&self) -> Self {
         let mut sampler = self.clone();
         if !device::is_cpu(&self.embedding.device()) {
-            for projection in sampler.projections() {
-                projection.merge();
-                projection.narrow();
-            }
+            let projections = sampler.projections();
+            projections.into_iter().for_each(Linear::for_drawing);
             sampler.frozen = true;
         }
         sampler

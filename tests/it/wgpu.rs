@@ -285,6 +285,38 @@ fn answers_drawn_in_a_half_have_nearly_the_probabilities_that_the_cpu_gives_them
     }
 }
 
+/// An adapter that changes weights by less than a half tells apart: in the sum of both it would be lost.
+#[test]
+fn answers_drawn_in_a_half_heed_an_adapter_of_little_weight() {
+    let Some(device) = gpu() else { return };
+    let lora = LoraConfig {
+        r: 4,
+        alpha: 8.0,
+        target_modules: vec!["all-linear".to_owned()],
+        layers: Layers::All,
+    };
+    let mut policy = load("llama-tiny", &device);
+    let precision = MatmulPrecision::Bf16;
+    policy.prepare(Some(&lora), 1, precision).unwrap();
+    let config = SamplerConfig {
+        max_new_tokens: 6,
+        greedy: true,
+        ..SamplerConfig::default()
+    };
+    let before = answers(&policy.sampler(), &config);
+    for projection in policy.projections() {
+        if let Some(lora) = &mut projection.lora {
+            lora.b = lora.b.full_like(1e-5);
+        }
+    }
+    let mut sampler = policy.sampler();
+    let after = answers(&sampler, &config);
+    let logprob = |answers: &[Completion]| answers[0].logprobs[0];
+    assert_ne!(logprob(&before), logprob(&after));
+    let kept = sampler.projections().iter().all(|p| p.lora.is_some());
+    assert_eq!(kept, Halves::of(&device).drawing.is_some());
+}
+
 #[test]
 fn adapters_learn_with_bf16_what_they_learn_on_the_cpu() {
     let Some(device) = gpu() else { return };

@@ -1,7 +1,7 @@
 //! The instruction sets of x86-64.
 
 use std::arch::x86_64::{
-    __m256, __m256i, __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_prefetch, _mm256_add_ps,
+    __cpuid, __m256, __m256i, __m512, __m512bh, __m512i, _MM_HINT_T1, _mm_prefetch, _mm256_add_ps,
     _mm256_and_si256, _mm256_castsi256_ps, _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_loadu_si256,
     _mm256_permute2f128_ps, _mm256_set1_epi32, _mm256_set1_ps, _mm256_setzero_ps,
     _mm256_slli_epi32, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_ps,
@@ -294,6 +294,15 @@ impl Isa for Avx2 {
         // SAFETY: every x86-64 has the instruction, which accepts any address.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) }
     }
+}
+
+/// Whether AMD made the processor.
+pub(super) fn is_from_amd() -> bool {
+    let name = __cpuid(0);
+    [name.ebx, name.edx, name.ecx]
+        .map(u32::to_le_bytes)
+        .as_flattened()
+        == b"AuthenticAMD"
 }
 
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]

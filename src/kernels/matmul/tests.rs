@@ -159,31 +159,71 @@ proptest! {
     }
 }
 
-#[test]
-fn parts_make_up_the_whole_and_touch_nothing_else() {
-    let (x, weight) = (numbers(3 * 20, 7), numbers(20 * 50, 8));
-    let panels = Panels::pack(&weight, [20, 50], (1, 20), Precision::F32);
-    for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
-        let whole = product(&x, &panels, precision, None);
-        let mut y = vec![7.0; 150];
+proptest! {
+    #[test]
+    fn parts_make_up_the_whole_and_touch_nothing_else(
+        depth in depths(), (kept, precision) in ways(), with_beside: bool, first in 0_usize..4, count in 1_usize..6,
+    ) {
+        let (rows, outputs, rank) = (3, 130, 5);
+        let (x, weight) = (thirds(rows * depth, 7), thirds(depth * outputs, 8));
+        let (inner, narrow) = (thirds(rows * rank, 9), thirds(rank * outputs, 10));
+        let panels = Panels::pack(&weight, [depth, outputs], (1, depth), kept);
+        let narrow = Panels::pack(&narrow, [rank, outputs], (1, rank), Precision::F32);
+        let beside = with_beside.then_some((&inner[..], &narrow));
+        let whole = product(&x, &panels, precision, beside);
+        let mut y = vec![7.0; rows * outputs];
+        let range = first..panels.count().min(first + count);
+        let columns = range.start * WIDTH..outputs.min(range.end * WIDTH);
         // SAFETY: nobody else uses `y`.
         #[allow(unsafe_code)]
         unsafe {
-            matmul_part(
-                &x,
-                &panels,
-                precision,
-                None,
-                1..3,
-                &Shared::new(&mut y),
-                Mode::Set,
-            );
+            matmul_part(&x, &panels, precision, beside, range, &Shared::new(&mut y), Mode::Set);
         }
-        for (y, whole) in y.chunks(50).zip(whole.chunks(50)) {
-            assert_eq!(y[16..48], whole[16..48]);
-            assert!(y[..16].iter().chain(&y[48..]).all(|&y| y == 7.0));
+        for (y, whole) in y.chunks(outputs).zip(whole.chunks(outputs)) {
+            prop_assert_eq!(&y[columns.clone()], &whole[columns.clone()]);
+            prop_assert!(y[..columns.start].iter().chain(&y[columns.end..]).all(|&y| y == 7.0));
         }
     }
+}
+
+#[test]
+fn many_rows_are_those_that_each_is_alone() {
+    let (rows, depth, outputs) = (300, 64, 50);
+    let (x, weight) = (thirds(rows * depth, 15), thirds(depth * outputs, 16));
+    let panels = Panels::pack(&weight, [depth, outputs], (1, depth), Precision::Bf16);
+    for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
+        let together = product(&x, &panels, precision, None);
+        for row in [0, 95, 96, 255, 256, 287, 288, 299] {
+            let alone = product(&x[row * depth..][..depth], &panels, precision, None);
+            assert_eq!(alone, together[row * outputs..][..outputs], "{row}");
+        }
+    }
+}
+
+/// The unit multiplies; it adds up in another order than vectors do.
+#[test]
+fn a_matrix_unit_that_is_there_is_used() {
+    let (rows, depth, outputs) = (5, 96, 40);
+    let (x, weight) = (thirds(rows * depth, 17), thirds(depth * outputs, 18));
+    let panels = Panels::pack(&weight, [depth, outputs], (1, depth), Precision::Bf16);
+    let found = product(&x, &panels, MatmulPrecision::Bf16, None);
+    let Storage::Bf16(lanes) = &panels.storage else {
+        panic!("an even number of inputs");
+    };
+    let mut y = vec![0.0; rows * outputs];
+    rounded::with_rows(&x, depth, |x| {
+        dispatch(Grid {
+            factors: packed::<Dots>(x, lanes, depth / 2, &(0..3)),
+            then: None,
+            rows,
+            count: 3,
+            first: 0,
+            out: Out::rows(&mut y, outputs, Mode::Set),
+        });
+    });
+    let exact = y.iter().map(|&y| f64::from(y)).collect::<Vec<_>>();
+    assert_close(&found, &exact, depth);
+    assert_eq!(found != y, amx::available());
 }
 
 #[test]

@@ -215,8 +215,7 @@ impl Bench<'_> {
         let runs = warm_up + self.plan.repeats.max(1);
         let (mut all, mut parts) = (Vec::new(), Vec::new());
         if self.machine.is_none() {
-            let compiling = format!("{name}, compiling kernels");
-            self.observer.phase(&compiling, 0, runs);
+            self.observer.compiling();
         }
         for run in 0..runs {
             let started = Instant::now();
