@@ -177,14 +177,18 @@ impl Person {
     /// Waits for the end; the terminal must be as it was.
     pub fn leaves(mut self) -> (ExitStatus, String) {
         let deadline = Instant::now() + PATIENCE;
+        let mut ended = false;
         loop {
             match self.output.recv_timeout(SILENCE) {
                 Ok(bytes) => self.hears(&bytes),
                 Err(RecvTimeoutError::Disconnected) => break,
                 // A process of another test that was started at the wrong moment can have a copy of
-                // this terminal, and keep it open.
-                Err(RecvTimeoutError::Timeout) if self.child.try_wait().unwrap().is_some() => break,
-                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                // this terminal, and keep it open. So silence is the end, if it began after the process was
+                // seen to have ended: its last words may still be on their way before.
+                Err(RecvTimeoutError::Timeout) if ended => break,
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {
+                    ended = self.child.try_wait().unwrap().is_some();
+                }
                 Err(RecvTimeoutError::Timeout) => {
                     self.child.kill().unwrap();
                     panic!("it did not end:\n{}", self.screen.screen().contents());
