@@ -10,18 +10,26 @@ use super::lanes::{Brief, Full, Lanes, Pair};
 use super::panels::WIDTH;
 
 thread_local! {
-    /// Room that a product leaves to the next: a decoder asks for it hundreds of times for every token. One is for either factor.
-    static ROOM: [Cell<Vec<Brief>>; 2] = const { [const { Cell::new(Vec::new()) }; 2] };
-    /// The same for panels.
-    static PANELS: Cell<Vec<Brief>> = const { Cell::new(Vec::new()) };
+    /// Room that a product leaves to the next: a decoder asks for it hundreds of times for every token. One is for either factor, one for
+    /// panels.
+    static ROOM: [Cell<Vec<Brief>>; 3] = const { [const { Cell::new(Vec::new()) }; 3] };
 }
 
-fn with_room<T>(which: usize, length: usize, then: impl FnOnce(&mut [Pair]) -> T) -> T {
+/// The room for panels.
+const PANELS: usize = 2;
+
+fn with_room<T>(which: usize, length: usize, then: impl FnOnce(&mut [Brief]) -> T) -> T {
     let mut room = ROOM.with(|rooms| rooms[which].take());
-    room.resize(room.len().max(length.div_ceil(WIDTH)), Brief::ZERO);
-    let result = then(&mut pairs(&mut room)[..length]);
+    room.resize(room.len().max(length), Brief::ZERO);
+    let result = then(&mut room[..length]);
     ROOM.with(|rooms| rooms[which].set(room));
     result
+}
+
+fn with_pairs<T>(which: usize, length: usize, then: impl FnOnce(&mut [Pair]) -> T) -> T {
+    with_room(which, length.div_ceil(WIDTH), |lanes| {
+        then(&mut pairs(lanes)[..length])
+    })
 }
 
 /// The pairs of lanes: so that they begin with a cache line.
@@ -36,17 +44,13 @@ fn pairs(lanes: &mut [Brief]) -> &mut [Pair] {
 
 /// Room for so many lanes of panels, whatever is in it.
 pub(super) fn with_lanes<T>(length: usize, then: impl FnOnce(&mut [Brief]) -> T) -> T {
-    let mut room = PANELS.take();
-    room.resize(room.len().max(length), Brief::ZERO);
-    let result = then(&mut room[..length]);
-    PANELS.set(room);
-    result
+    with_room(PANELS, length, then)
 }
 
 /// Rows of `width` numbers, each number beside the next one. A row of an odd number of them ends in a zero.
 pub(super) fn with_rows<T>(x: &[f32], width: usize, then: impl FnOnce(&[Pair]) -> T) -> T {
     let (rows, pairs) = (x.len() / width.max(1), width.div_ceil(2));
-    with_room(0, rows * pairs, |into| {
+    with_pairs(0, rows * pairs, |into| {
         dispatch(Rows { x, width, into });
         then(into)
     })
@@ -139,7 +143,7 @@ fn with_one_s_columns<T>(
     then: impl FnOnce(&[Pair]) -> T,
 ) -> T {
     let rows = x.len() / width.max(1);
-    with_room(which, rows.div_ceil(2) * width, |into| {
+    with_pairs(which, rows.div_ceil(2) * width, |into| {
         dispatch(Columns { x, width, into });
         then(into)
     })
@@ -153,7 +157,7 @@ pub(super) fn with_tiles<T>(
     steps: usize,
     then: impl FnOnce(&[Pair], &[Brief]) -> T,
 ) -> T {
-    with_room(0, left.next_multiple_of(WIDTH) * steps, |rows| {
+    with_pairs(0, left.next_multiple_of(WIDTH) * steps, |rows| {
         let factor = |x, width| Factor { x, width, steps };
         dispatch(Upright(factor(a, left), rows));
         with_lanes(right.div_ceil(WIDTH) * steps, |panels| {

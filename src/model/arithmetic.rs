@@ -230,8 +230,12 @@ mod tests {
         assert_eq!(seconds_at(work(460), 2.3e11, 2.3e11), 10.0 + 5.0);
         assert_eq!(seconds_at(work(460), 9.2e11, 2.3e11), 2.5 + 5.0);
         for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
-            let found = seconds(work(230), precision);
-            assert!(found.is_finite() && found > 0.0, "{found}");
+            let of = |operations| StepWork {
+                operations,
+                ..work(230)
+            };
+            let (little, more) = (seconds(of(1e9), precision), seconds(of(1e12), precision));
+            assert!(little > 0.0 && little < more, "{little} {more}");
         }
     }
 }

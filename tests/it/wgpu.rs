@@ -285,19 +285,22 @@ fn answers_drawn_in_a_half_have_nearly_the_probabilities_that_the_cpu_gives_them
     }
 }
 
-/// An adapter that changes weights by less than a half tells apart: in the sum of both it would be lost.
-#[test]
-fn answers_drawn_in_a_half_heed_an_adapter_of_little_weight() {
-    let Some(device) = gpu() else { return };
-    let lora = LoraConfig {
+fn adapters() -> LoraConfig {
+    LoraConfig {
         r: 4,
         alpha: 8.0,
         target_modules: vec!["all-linear".to_owned()],
         layers: Layers::All,
-    };
+    }
+}
+
+/// An adapter that changes weights by less than a half tells apart: in the sum of both it would be lost.
+#[test]
+fn answers_drawn_in_a_half_heed_an_adapter_of_little_weight() {
+    let Some(device) = gpu() else { return };
     let mut policy = load("llama-tiny", &device);
     let precision = MatmulPrecision::Bf16;
-    policy.prepare(Some(&lora), 1, precision).unwrap();
+    policy.prepare(Some(&adapters()), 1, precision).unwrap();
     let config = SamplerConfig {
         max_new_tokens: 6,
         greedy: true,
@@ -320,15 +323,9 @@ fn answers_drawn_in_a_half_heed_an_adapter_of_little_weight() {
 #[test]
 fn adapters_learn_with_bf16_what_they_learn_on_the_cpu() {
     let Some(device) = gpu() else { return };
-    let lora = LoraConfig {
-        r: 4,
-        alpha: 8.0,
-        target_modules: vec!["all-linear".to_owned()],
-        layers: Layers::All,
-    };
     let trained = |device: &Device, precision| {
         let mut decoder = load("llama-tiny", device);
-        decoder.prepare(Some(&lora), 1, precision).unwrap();
+        decoder.prepare(Some(&adapters()), 1, precision).unwrap();
         let mut optimizer = Optimizer::new(SftConfig::default().adamw(), 1.0);
         let first = gradients(&decoder);
         assert!(optimizer.step(&mut decoder, first, 1e-2).applied);
