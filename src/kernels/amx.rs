@@ -6,11 +6,10 @@
 
 use std::ops::Range;
 
-use super::arithmetic::Dots;
-use super::factors::Packed;
+use super::factors::reach;
 use super::grid::Grid;
 use super::isa::{Isa, Work};
-use super::lanes::Full;
+use super::lanes::{Brief, Full, Pair};
 use super::tile::{Factors, Tiles};
 
 #[cfg(all(
@@ -33,15 +32,15 @@ pub(super) use unit::{available, multiply_in_registers};
 /// Rows of a tile.
 const ROWS: usize = 16;
 /// Steps, of a pair each, that a tile holds.
-const STEPS: usize = 16;
+pub(super) const STEPS: usize = 16;
 /// Panels that are multiplied at a time.
 const PANELS: usize = 2;
 /// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a cache of 2 MiB.
-const ROWS_AT_ONCE: usize = 256;
+const ROWS_AT_ONCE: usize = 128;
 
-/// Whether the unit multiplies sums of so many steps: whole tiles only.
-pub(super) fn takes(steps: usize) -> bool {
-    steps > 0 && steps.is_multiple_of(STEPS) && available()
+/// Whether there is a unit, and so many terms make up whole tiles.
+pub(super) fn takes(terms: usize) -> bool {
+    terms > 0 && terms.is_multiple_of(2 * STEPS) && available()
 }
 
 /// Steps of whole tiles for so many terms, if there is a unit to multiply them.
@@ -49,8 +48,83 @@ pub(super) fn steps_for(terms: usize) -> Option<usize> {
     available().then_some(terms.div_ceil(2).next_multiple_of(STEPS))
 }
 
+/// Which factors are numbers in f32, each a sum of three in bf16 ([`split`](super::split)): the unit multiplies their parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Parts {
+    /// Both are in bf16.
+    Neither,
+    /// The rows.
+    Rows,
+    /// Rows and panels.
+    Both,
+}
+
+impl Parts {
+    /// Of a row and of a panel.
+    pub(super) fn counts(self) -> [usize; 2] {
+        match self {
+            Self::Neither => [1, 1],
+            Self::Rows => [3, 1],
+            Self::Both => [3, 3],
+        }
+    }
+}
+
+/// Rows and panels of pairs. Sixteen steps of a row's first part are followed by the same of the second and third, a step of a panel's first
+/// part by the same of the others.
+#[derive(Clone, Copy)]
+pub(super) struct Tiled<'a> {
+    /// The rows.
+    pub x: &'a [Pair],
+    /// Pairs from the start of a row to the next.
+    pub row_stride: usize,
+    /// The panels, one after the other.
+    pub panels: &'a [Brief],
+    /// Steps of a sum: whole tiles.
+    pub steps: usize,
+    /// Which are split.
+    pub parts: Parts,
+}
+
+impl<'a> Tiled<'a> {
+    /// Rows of `steps`, one after the other.
+    pub(super) fn new(x: &'a [Pair], panels: &'a [Brief], steps: usize, parts: Parts) -> Self {
+        Self {
+            x,
+            row_stride: parts.counts()[0] * steps,
+            panels,
+            steps,
+            parts,
+        }
+    }
+
+    /// # Panics
+    /// Unless there are so many rows and panels.
+    fn covers(&self, rows: usize, panels: usize) {
+        let [row_parts, panel_parts] = self.parts.counts();
+        assert!(takes(2 * self.steps));
+        assert!(reach(rows, self.row_stride, row_parts * self.steps) <= self.x.len());
+        assert!(panels * panel_parts * self.steps <= self.panels.len());
+    }
+
+    /// Where a panel starts.
+    fn panel(&self, panel: usize) -> *const Brief {
+        let length = self.parts.counts()[1] * self.steps;
+        self.panels[panel * length..][..length].as_ptr()
+    }
+}
+
+/// What the unit's loop reads and writes.
+struct Operands {
+    x: *const Pair,
+    row_stride: usize,
+    panels: [*const Brief; PANELS],
+    tiles: usize,
+    sums: *mut Full,
+}
+
 /// All rows times some panels, as [`Grid`] but by the unit.
-pub(super) struct Blocks<'a>(pub Grid<'a, Packed<'a, Dots>>);
+pub(super) struct Blocks<'a>(pub Grid<'a, Tiled<'a>>);
 
 impl Work for Blocks<'_> {
     const BF16: bool = true;
@@ -58,7 +132,6 @@ impl Work for Blocks<'_> {
     #[inline(always)]
     fn run<I: Isa>(self) {
         let rows = self.0.rows;
-        assert!(takes(self.0.factors.steps));
         self.0.factors.covers(rows, self.0.count);
         if let Some(then) = &self.0.then {
             then.covers(rows, self.0.count);
@@ -128,20 +201,19 @@ struct Block {
 impl Block {
     /// Multiplies the block's rows and panels. A last panel without a second is multiplied twice.
     #[inline(always)]
-    fn multiply(&mut self, factors: &Packed<'_, Dots>, count: usize) {
+    fn multiply(&mut self, factors: &Tiled<'_>, count: usize) {
         let second = (self.panel + 1).min(count - 1);
-        let rows = &factors.x[self.row * factors.row_stride..];
-        let panels = [self.panel, second].map(|panel| {
-            let start = panel * factors.stride;
-            &factors.panels[start..start + factors.steps]
-        });
-        let last = (self.unit.rows - 1) * factors.row_stride + factors.steps;
-        assert!(last <= rows.len());
-        // SAFETY: rows and panels hold what is read, and there is room for the sums.
+        let of = Operands {
+            x: factors.x[self.row * factors.row_stride..].as_ptr(),
+            row_stride: factors.row_stride,
+            panels: [factors.panel(self.panel), factors.panel(second)],
+            tiles: factors.steps / STEPS,
+            sums: self.sums.as_mut_ptr(),
+        };
+        // SAFETY: `run` has seen that the factors cover all rows and panels, and there is room for the sums.
         #[allow(unsafe_code)]
         unsafe {
-            self.unit
-                .multiply(rows.as_ptr(), factors.row_stride, panels, &mut self.sums);
+            self.unit.multiply(of, factors.parts);
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::marker::PhantomData;
 
-use super::factors::Packed;
 use super::isa::Isa;
 use super::lanes::{Brief, Full, Lanes, Pair};
 use super::panels::WIDTH;
@@ -34,11 +33,6 @@ pub(super) trait Arithmetic: Copy {
 
     /// Sixteen times a·b + c.
     fn fused<I: Isa>(a: Self::Factor<I>, b: Self::Factor<I>, c: I::Vector) -> I::Vector;
-
-    /// The same factors, if they are pairs of bf16.
-    fn pairs(_packed: Packed<'_, Self>) -> Option<Packed<'_, Dots>> {
-        None
-    }
 }
 
 /// f32 and weights that are kept as `L`, widened to f32.
@@ -112,9 +106,5 @@ impl Arithmetic for Dots {
     #[inline(always)]
     fn fused<I: Isa>(a: I::Pairs, b: I::Pairs, c: I::Vector) -> I::Vector {
         I::dot(a, b, c)
-    }
-
-    fn pairs(packed: Packed<'_, Self>) -> Option<Packed<'_, Dots>> {
-        Some(packed)
     }
 }

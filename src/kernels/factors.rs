@@ -3,7 +3,7 @@
 use super::arithmetic::{Arithmetic, Dots};
 use super::grid::ROWS_AT_ONCE;
 use super::isa::Isa;
-use super::lanes::{Full, Lanes, Pair};
+use super::lanes::{Full, Lanes, Made, Pair};
 use super::panels::WIDTH;
 use super::tile::{Factors, NARROW, WIDE};
 use super::transpose::Ahead;
@@ -35,10 +35,6 @@ impl<A: Arithmetic> Packed<'_, A> {
 
 impl<A: Arithmetic> Factors for Packed<'_, A> {
     type By = A;
-
-    fn pairs(&self) -> Option<Packed<'_, Dots>> {
-        A::pairs(*self)
-    }
 
     #[inline(always)]
     fn steps(&self) -> usize {
@@ -141,7 +137,7 @@ impl<A: Arithmetic> Factors for Across<'_, A> {
 }
 
 /// Where the last of `count` runs of `length` ends, when each starts `stride` after the one before.
-fn reach(count: usize, stride: usize, length: usize) -> usize {
+pub(super) fn reach(count: usize, stride: usize, length: usize) -> usize {
     count
         .checked_sub(1)
         .map_or(0, |last| last * stride + length)
@@ -159,10 +155,6 @@ pub(super) struct Turned<'a, A: Arithmetic> {
 
 impl<A: Arithmetic> Factors for Turned<'_, A> {
     type By = A;
-
-    fn pairs(&self) -> Option<Packed<'_, Dots>> {
-        self.packed.pairs()
-    }
 
     #[inline(always)]
     fn steps(&self) -> usize {

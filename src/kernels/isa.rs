@@ -61,6 +61,9 @@ pub(super) trait Isa: Sized {
     /// Sixteen times a + b.
     fn sum(a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
+    /// The nearest numbers that leave the lower half of the bits zero, the larger of two: bf16 without its narrow form.
+    fn upper(x: Self::Vector) -> Self::Vector;
+
     /// Sixteen times a₁·b₁ + (a₂·b₂ + c), the products of pairs. An instruction for it takes numbers below 2⁻¹²⁶ for 0.
     #[inline(always)]
     fn dot(a: Self::Pairs, b: Self::Pairs, c: Self::Vector) -> Self::Vector {
@@ -173,6 +176,11 @@ impl Isa for Portable {
             *a += b;
         }
         a
+    }
+
+    #[inline(always)]
+    fn upper(x: [f32; 16]) -> [f32; 16] {
+        x.map(|x| f32::from_bits(x.to_bits().wrapping_add(0x8000) & 0xffff_0000))
     }
 
     #[inline(always)]

@@ -2,15 +2,22 @@
 
 use super::isa::{Isa, unwritten};
 use super::panels::WIDTH;
+use super::split::split;
 
-/// Weights of one or two inputs for the sixteen outputs of a panel.
-pub(super) trait Lanes: Copy + Send + Sync {
+/// Weights of one or two inputs for the sixteen outputs of a panel, to be multiplied.
+pub(super) trait Made: Copy {
     /// How many inputs.
     const INPUTS: usize;
 
     /// Sixteen zeros for each.
     const ZERO: Self;
 
+    /// The nearest that can be kept to some of these rows, from `first` on.
+    fn set<I: Isa>(&mut self, rows: &[I::Vector], first: usize);
+}
+
+/// The same, to be kept and read.
+pub(super) trait Lanes: Made + Send + Sync {
     /// Of one input, as the numbers to compute with.
     fn widen(&self, input: usize) -> [f32; WIDTH];
 
@@ -19,9 +26,6 @@ pub(super) trait Lanes: Copy + Send + Sync {
 
     /// The nearest that can be kept to `row(input)`.
     fn narrow(row: impl Fn(usize) -> [f32; WIDTH]) -> Self;
-
-    /// The nearest that can be kept to some of these rows, from `first` on.
-    fn set<I: Isa>(&mut self, rows: &[I::Vector; WIDTH], first: usize);
 }
 
 /// Sixteen f32 on a cache line of their own.
@@ -78,10 +82,17 @@ fn nearest_half(value: f32) -> u32 {
     }
 }
 
-impl Lanes for Full {
+impl Made for Full {
     const INPUTS: usize = 1;
     const ZERO: Self = Self::ZERO;
 
+    #[inline(always)]
+    fn set<I: Isa>(&mut self, rows: &[I::Vector], first: usize) {
+        I::store(rows[first], unwritten(&mut self.0));
+    }
+}
+
+impl Lanes for Full {
     #[inline(always)]
     fn widen(&self, _input: usize) -> [f32; WIDTH] {
         self.0
@@ -96,17 +107,32 @@ impl Lanes for Full {
     fn narrow(row: impl Fn(usize) -> [f32; WIDTH]) -> Self {
         Self(row(0))
     }
+}
+
+impl Made for Brief {
+    const INPUTS: usize = 2;
+    const ZERO: Self = Self([Pair::ZERO; WIDTH]);
 
     #[inline(always)]
-    fn set<I: Isa>(&mut self, rows: &[I::Vector; WIDTH], first: usize) {
-        I::store(rows[first], unwritten(&mut self.0));
+    fn set<I: Isa>(&mut self, rows: &[I::Vector], first: usize) {
+        I::store_pairs(I::side_by_side(rows[first], rows[first + 1]), &mut self.0);
+    }
+}
+
+/// Two inputs' weights in `N` parts, of which one alone is rounded.
+impl<const N: usize> Made for [Brief; N] {
+    const INPUTS: usize = 2;
+    const ZERO: Self = [Brief::ZERO; N];
+
+    #[inline(always)]
+    fn set<I: Isa>(&mut self, rows: &[I::Vector], first: usize) {
+        split::<I, N>(rows[first], rows[first + 1], |n, first, second| {
+            I::store_pairs(I::side_by_side(first, second), &mut self[n].0);
+        });
     }
 }
 
 impl Lanes for Brief {
-    const INPUTS: usize = 2;
-    const ZERO: Self = Self([Pair::ZERO; WIDTH]);
-
     #[inline(always)]
     fn widen(&self, input: usize) -> [f32; WIDTH] {
         self.0.map(|pair| pair.number(input))
@@ -128,11 +154,6 @@ impl Lanes for Brief {
         Self(std::array::from_fn(|output| {
             Pair::nearest(first[output], second[output])
         }))
-    }
-
-    #[inline(always)]
-    fn set<I: Isa>(&mut self, rows: &[I::Vector; WIDTH], first: usize) {
-        I::store_pairs(I::side_by_side(rows[first], rows[first + 1]), &mut self.0);
     }
 }
 

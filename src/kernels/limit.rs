@@ -9,8 +9,8 @@ use super::arithmetic::{Arithmetic, Dots, Singles};
 use super::cores;
 use super::grid::Mode;
 use super::isa::{Isa, Work, dispatch, unwritten};
-use super::lanes::{Lanes, Pair};
-use super::matmul::{MatmulPrecision, matmul_with};
+use super::lanes::{Made, Pair};
+use super::matmul::{MatmulPrecision, matmul, matmul_with};
 use super::panels::{Panels, Precision};
 
 /// Chains of fused additions side by side that keep every unit busy, and leave room for two more vectors: of thirty-two registers, or of sixteen
@@ -20,8 +20,9 @@ const CHAINS: [usize; 2] = [12, 6];
 /// Measurements; the best counts, since it is a limit that is looked for.
 const TRIES: usize = 5;
 
-/// Multiplications and additions that all cores together do in a second, in registers: no product of matrices can be faster. Each
-/// measurement makes `rounds` fused additions in every chain: a million take some milliseconds.
+/// Multiplications and additions that all cores together do in a second, in registers: no product of matrices can be faster, unless it is one
+/// in f32 of parts that a matrix unit multiplies. Each measurement makes `rounds` fused additions in every chain: a million take some
+/// milliseconds.
 pub fn flops_per_second(precision: MatmulPrecision, rounds: usize) -> f64 {
     match precision {
         MatmulPrecision::F32 => limit(singles, rounds),
@@ -32,21 +33,30 @@ pub fn flops_per_second(precision: MatmulPrecision, rounds: usize) -> f64 {
 /// Multiplications and additions that all cores together do in a second in products like those of a layer, each core with rows of its own:
 /// what training reaches where nothing else is to do.
 pub fn product_flops_per_second(precision: MatmulPrecision) -> f64 {
+    in_products(|x, weight, y| matmul_with(x, weight, precision, None, y, Mode::Set))
+}
+
+/// The same as a sampler multiplies in f32.
+pub fn sampling_flops_per_second() -> f64 {
+    in_products(|x, weight, y| matmul(x, weight, y, Mode::Set))
+}
+
+fn in_products(multiply: impl Fn(&[f32], &Panels, &mut [f32]) + Sync) -> f64 {
     let [rows, inputs, outputs] = PRODUCT;
     let numbers = |count: usize| (0..count).map(|i| (i % 7) as f32).collect::<Vec<_>>();
     let (x, weight) = (numbers(rows * inputs), numbers(inputs * outputs));
     let widths = [inputs, outputs];
     let weight = Panels::pack_from(&weight, |&w| w, widths, (1, inputs), Precision::F32);
     let mut room = vec![0.0; cores() * rows * outputs];
-    let mut multiply = || {
+    let mut once = || {
         thread::scope(|scope| {
             for y in room.chunks_mut(rows * outputs) {
-                scope.spawn(|| matmul_with(&x, &weight, precision, None, y, Mode::Set));
+                scope.spawn(|| multiply(&x, &weight, y));
             }
         });
     };
-    multiply(); // the memory is there afterwards
-    (2 * rows * inputs * outputs * cores()) as f64 / fastest(multiply)
+    once(); // the memory is there afterwards
+    (2 * rows * inputs * outputs * cores()) as f64 / fastest(once)
 }
 
 /// Rows, inputs, outputs: some milliseconds.
@@ -146,8 +156,9 @@ mod tests {
 
     #[test]
     fn the_speed_of_products_is_one_that_a_machine_can_have() {
-        for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
-            let speed = product_flops_per_second(precision);
+        let in_training =
+            [MatmulPrecision::F32, MatmulPrecision::Bf16].map(product_flops_per_second);
+        for speed in [in_training[0], in_training[1], sampling_flops_per_second()] {
             assert!(
                 speed > 1e6 && speed < 1e12 * 16.0 * cores() as f64,
                 "{speed}"

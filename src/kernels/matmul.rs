@@ -2,23 +2,23 @@
 
 use std::ops::Range;
 
-use super::amx::{self, Blocks};
+use super::amx::{self, Blocks, Parts, Tiled};
 use super::arithmetic::{Arithmetic, Dots, Singles, Widened};
-use super::factors::{Across, Narrowed, Packed, Turned};
+use super::factors::{Across, Narrowed, Packed};
 use super::grid::{Grid, Mode, Out};
 use super::isa::dispatch;
-use super::lanes::{Full, Lanes, Pair};
+use super::lanes::{Brief, Full, Pair};
 use super::panels::{Panels, Storage, WIDTH};
 use super::rounded;
 use super::shared::{Shared, filled};
+use super::split::PARTS;
 use super::tile::Factors;
 
-/// Panels that are transposed at a time: as many as the innermost loop takes.
-const PANELS_AT_ONCE: usize = 3;
-/// Panels that are transposed or rounded at a time for a matrix unit, which takes two.
+/// Panels that are transposed or made into pairs at a time for a matrix unit, which takes two.
 const PANELS_AT_ONCE_FOR_A_UNIT: usize = 4;
-/// Terms of a sum before the rest is added to it: what is transposed at a time stays in a cache of its own.
-const DEPTH_AT_ONCE: usize = 2048;
+
+/// Rows or columns of a result from which on it pays to split factors in f32 into parts for a matrix unit: an adapter's products have fewer.
+const WORTH_SPLITTING: usize = 64;
 
 /// How a product's factors are rounded before they are multiplied, as by PyTorch's `autocast`. Sums are always in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,10 +39,19 @@ pub enum MatmulPrecision {
 /// # Panics
 /// If the shapes do not agree.
 pub fn matmul(x: &[f32], weight: &Panels, y: &mut [f32], mode: Mode) {
-    matmul_with(x, weight, MatmulPrecision::F32, None, y, mode);
+    let out = Out::rows(y, weight.outputs(), mode);
+    columns(
+        x,
+        weight,
+        MatmulPrecision::F32,
+        false,
+        None,
+        0..weight.count(),
+        out,
+    );
 }
 
-/// [`matmul`] with the product of a narrower weight added to it: the terms of the second follow those of the first in each sum.
+/// The same for a trainer, with the product of a narrower weight added to it: the terms of the second follow those of the first in each sum.
 ///
 /// # Shapes
 /// `x`: `[n, inputs]`; `y`: `[n, outputs]`; `beside`: `[n, r]` and a weight of `r` inputs and the same outputs.
@@ -57,13 +66,15 @@ pub fn matmul_with(
     y: &mut [f32],
     mode: Mode,
 ) {
+    let out = Out::rows(y, weight.outputs(), mode);
     columns(
         x,
         weight,
         precision,
+        is_wide(weight),
         beside,
         0..weight.count(),
-        Out::rows(y, weight.outputs(), mode),
+        out,
     );
 }
 
@@ -79,7 +90,15 @@ pub fn product(
 ) -> Vec<f32> {
     let rows = rows_of(x, weight.inputs());
     fresh(rows, weight.outputs(), |out| {
-        columns(x, weight, precision, beside, 0..weight.count(), out);
+        columns(
+            x,
+            weight,
+            precision,
+            is_wide(weight),
+            beside,
+            0..weight.count(),
+            out,
+        );
     })
 }
 
@@ -101,7 +120,7 @@ fn fresh(rows: usize, width: usize, fill: impl FnOnce(Out<'_>)) -> Vec<f32> {
 /// A product that is added to another: rows of `r` numbers, and a weight of `r` inputs in f32.
 pub type Beside<'a> = (&'a [f32], &'a Panels);
 
-/// The columns of [`matmul_with`] that the panels `range` give.
+/// The columns that the panels `range` give of such a product, as [`matmul`] makes it.
 ///
 /// # Safety
 /// Nobody else may use these columns of `y` meanwhile.
@@ -121,13 +140,29 @@ pub unsafe fn matmul_part(
     // SAFETY: only sums are written.
     let y = unsafe { y.unwritten() };
     let stride = weight.outputs();
-    columns(x, weight, precision, beside, range, Out { y, stride, mode });
+    columns(
+        x,
+        weight,
+        precision,
+        false,
+        beside,
+        range,
+        Out { y, stride, mode },
+    );
 }
 
+/// Whether a product's rows are worth splitting.
+fn is_wide(weight: &Panels) -> bool {
+    weight.outputs() >= WORTH_SPLITTING
+}
+
+/// Whether factors in f32 may be split does not depend on the number of rows, since a row's numbers must not: a sampler, which may have few, has
+/// them multiplied as they are, because making parts of a weight takes as long as multiplying it with forty rows.
 fn columns(
     x: &[f32],
     weight: &Panels,
     precision: MatmulPrecision,
+    split: bool,
     beside: Option<Beside<'_>>,
     range: Range<usize>,
     out: Out<'_>,
@@ -135,27 +170,45 @@ fn columns(
     let depth = weight.inputs();
     let rows = rows_of(x, depth);
     assert!(out.y.len() >= rows * weight.outputs());
-    let then = beside.map(|beside| narrow(beside, rows, weight.outputs(), range.start));
     let sums = Sums {
-        then,
+        then: beside.map(|beside| narrow(beside, rows, weight.outputs(), range.start)),
         rows,
         range: range.clone(),
         out,
     };
-    match (&weight.storage, precision) {
-        (Storage::F32(lanes), MatmulPrecision::F32) => {
-            sums.of(packed::<Singles>(x, lanes, depth, &range));
-        }
-        (Storage::Bf16(lanes), MatmulPrecision::F32) => {
-            sums.of(packed::<Widened>(x, lanes, depth / 2, &range));
-        }
-        (Storage::Bf16(lanes), MatmulPrecision::Bf16) => rounded::with_rows(x, depth, |x| {
-            sums.of(packed::<Dots>(x, lanes, depth / 2, &range));
-        }),
-        (Storage::F32(lanes), MatmulPrecision::Bf16) => rounded::with_rows(x, depth, |x| {
+    match &weight.storage {
+        Storage::F32(lanes) => {
             let lanes = &lanes[range.start * depth..range.end * depth];
-            if depth.is_multiple_of(2) && amx::takes(depth / 2) {
-                sums.of_narrowed(x, lanes, depth);
+            in_singles(sums, x, lanes, depth, precision, split);
+        }
+        Storage::Bf16(lanes) => {
+            let steps = depth / 2;
+            let lanes = &lanes[range.start * steps..range.end * steps];
+            in_pairs(sums, x, lanes, steps, precision);
+        }
+    }
+}
+
+/// The sums for panels in f32.
+fn in_singles(
+    sums: Sums<'_>,
+    x: &[f32],
+    lanes: &[Full],
+    depth: usize,
+    precision: MatmulPrecision,
+    split: bool,
+) {
+    let (by_unit, steps) = (amx::takes(depth), depth.div_ceil(2));
+    match precision {
+        MatmulPrecision::F32 if by_unit && split => {
+            rounded::with_rows::<PARTS, _>(x, depth, steps, |x| {
+                sums.of_made::<PARTS>(x, lanes, steps, Parts::Both);
+            })
+        }
+        MatmulPrecision::F32 => sums.of(packed::<Singles>(x, lanes, depth)),
+        MatmulPrecision::Bf16 => rounded::with_rows::<1, _>(x, depth, steps, |x| {
+            if by_unit {
+                sums.of_made::<1>(x, lanes, steps, Parts::Neither);
             } else {
                 sums.of(Narrowed { x, lanes, depth });
             }
@@ -163,70 +216,21 @@ fn columns(
     }
 }
 
-/// dx = dy·W: the input gradient of [`matmul`], on this thread. The panels are transposed a few at a time, which costs one pass over
-/// the weight.
-///
-/// # Shapes
-/// `dy`: `[n, outputs]`; result `[n, inputs]`; `beside`: `[n, r]` and a weight of `r` inputs and as many outputs as `weight` has inputs.
-///
-/// # Panics
-/// If the shapes do not agree.
-pub fn product_transposed(
-    dy: &[f32],
-    weight: &Panels,
-    precision: MatmulPrecision,
-    beside: Option<Beside<'_>>,
-) -> Vec<f32> {
-    let (rows, depth) = (rows_of(dy, weight.outputs()), weight.outputs());
-    fresh(rows, weight.inputs(), |out| match precision {
-        MatmulPrecision::F32 => turned::<Singles>(dy, weight, rows, beside, out),
-        MatmulPrecision::Bf16 => rounded::with_rows(dy, depth, |dy| {
-            turned::<Dots>(dy, weight, rows, beside, out);
+/// The sums for panels in bf16.
+fn in_pairs(sums: Sums<'_>, x: &[f32], lanes: &[Brief], steps: usize, precision: MatmulPrecision) {
+    let (by_unit, depth) = (amx::takes(2 * steps), 2 * steps);
+    match precision {
+        MatmulPrecision::F32 if by_unit => rounded::with_rows::<PARTS, _>(x, depth, steps, |x| {
+            sums.by_unit(Tiled::new(x, lanes, steps, Parts::Rows));
         }),
-    })
-}
-
-fn turned<A: Arithmetic>(
-    dy: &[A::Number],
-    weight: &Panels,
-    rows: usize,
-    beside: Option<Beside<'_>>,
-    out: Out<'_>,
-) {
-    let (width, depth, terms) = (weight.inputs(), weight.outputs(), A::Lanes::INPUTS);
-    let panels = width.div_ceil(WIDTH);
-    let steps = |depth: usize| depth.div_ceil(terms);
-    let at_once = if A::BF16 && amx::takes(steps(depth.min(DEPTH_AT_ONCE))) {
-        PANELS_AT_ONCE_FOR_A_UNIT
-    } else {
-        PANELS_AT_ONCE
-    };
-    let mut scratch = vec![A::Lanes::ZERO; at_once * steps(depth.min(DEPTH_AT_ONCE))];
-    for start in (0..depth).step_by(DEPTH_AT_ONCE) {
-        let part = start..depth.min(start + DEPTH_AT_ONCE);
-        let mode = if start == 0 { out.mode } else { Mode::Add };
-        let beside = beside.filter(|_| part.end == depth);
-        for first in (0..panels).step_by(at_once) {
-            let range = first..panels.min(first + at_once);
-            weight.transposed(range.clone(), part.clone(), &mut scratch);
-            let factors = Turned {
-                packed: Packed::<A> {
-                    x: dy.get(start / terms..).unwrap_or_default(),
-                    steps: steps(part.len()),
-                    row_stride: steps(depth),
-                    panels: &scratch[..range.len() * steps(part.len())],
-                    stride: steps(part.len()),
-                },
-                next: weight.ahead(range.end, start),
-            };
-            let sums = Sums {
-                then: beside.map(|beside| narrow(beside, rows, width, first)),
-                rows,
-                range,
-                out: Out { mode, ..out },
-            };
-            sums.of(factors);
-        }
+        MatmulPrecision::F32 => sums.of(packed::<Widened>(x, lanes, steps)),
+        MatmulPrecision::Bf16 => rounded::with_rows::<1, _>(x, depth, steps, |x| {
+            if by_unit {
+                sums.by_unit(Tiled::new(x, lanes, steps, Parts::Neither));
+            } else {
+                sums.of(packed::<Dots>(x, lanes, steps));
+            }
+        }),
     }
 }
 
@@ -245,20 +249,28 @@ pub fn product_across(
 ) -> Vec<f32> {
     let depth = rows_of(a, left);
     assert_eq!(b.len(), depth * right);
-    fresh(left, right, |out| match precision {
-        MatmulPrecision::F32 => across::<Singles>(a, b, [left, right], out),
-        MatmulPrecision::Bf16 => match amx::steps_for(depth) {
-            Some(steps) => {
-                rounded::with_tiles([a, b], [left, right], steps, |rows, panels| {
-                    let range = 0..right.div_ceil(WIDTH);
-                    let factors = packed::<Dots>(rows, panels, steps, &range);
-                    sums_across(left, range, out).of(factors);
+    fresh(left, right, |out| {
+        let by_unit = |rows: &[Pair], panels: &[Brief], steps, parts| {
+            let sums = sums_across(left, 0..right.div_ceil(WIDTH), out);
+            sums.by_unit(Tiled::new(rows, panels, steps, parts));
+        };
+        let (factors, widths) = ([a, b], [left, right]);
+        match (precision, amx::steps_for(depth)) {
+            (MatmulPrecision::F32, Some(steps)) if left.min(right) >= WORTH_SPLITTING => {
+                rounded::with_tiles::<PARTS, _>(factors, widths, steps, |rows, panels| {
+                    by_unit(rows, panels, steps, Parts::Both);
                 });
             }
-            None => rounded::with_columns([a, b], [left, right], |[a, b]| {
-                across::<Dots>(a, b, [left, right], out);
-            }),
-        },
+            (MatmulPrecision::F32, _) => across::<Singles>(a, b, widths, out),
+            (MatmulPrecision::Bf16, Some(steps)) => {
+                rounded::with_tiles::<1, _>(factors, widths, steps, |rows, panels| {
+                    by_unit(rows, panels, steps, Parts::Neither);
+                });
+            }
+            (MatmulPrecision::Bf16, None) => {
+                rounded::with_columns(factors, widths, |[a, b]| across::<Dots>(a, b, widths, out));
+            }
+        }
     })
 }
 
@@ -301,18 +313,17 @@ fn rows_of<T>(x: &[T], width: usize) -> usize {
     rows
 }
 
-/// Rows of as many numbers as a panel's `steps` take, and some panels.
+/// Rows of as many numbers as a panel's `steps` take, and panels.
 fn packed<'a, A: Arithmetic>(
     x: &'a [A::Number],
-    lanes: &'a [A::Lanes],
+    panels: &'a [A::Lanes],
     steps: usize,
-    range: &Range<usize>,
 ) -> Packed<'a, A> {
     Packed {
         x,
         steps,
         row_stride: A::NUMBERS * steps,
-        panels: &lanes[range.start * steps..range.end * steps],
+        panels,
         stride: steps,
     }
 }
@@ -329,7 +340,7 @@ fn narrow(
     let Storage::F32(lanes) = &weight.storage else {
         panic!("a weight beside another is in f32");
     };
-    packed(x, lanes, depth, &(first..weight.count()))
+    packed(x, &lanes[first * depth..], depth)
 }
 
 /// Rows of some panels of a product.
@@ -343,12 +354,11 @@ struct Sums<'a> {
 
 impl<'a> Sums<'a> {
     fn of<F: Factors>(self, factors: F) {
-        if let Some(pairs) = factors.pairs()
-            && amx::takes(pairs.steps)
-        {
-            return dispatch(Blocks(self.grid(pairs)));
-        }
         dispatch(self.grid(factors));
+    }
+
+    fn by_unit(self, factors: Tiled<'_>) {
+        dispatch(Blocks(self.grid(factors)));
     }
 
     fn grid<F>(self, factors: F) -> Grid<'a, F> {
@@ -362,26 +372,34 @@ impl<'a> Sums<'a> {
         }
     }
 
-    /// Of panels in f32 that become pairs, a few at a time, before they are multiplied.
-    fn of_narrowed(self, x: &[Pair], lanes: &[Full], depth: usize) {
+    /// By the unit, of panels in f32 that become pairs, a few at a time, before they are multiplied.
+    fn of_made<const N: usize>(self, x: &[Pair], lanes: &[Full], steps: usize, parts: Parts) {
         const AT_ONCE: usize = PANELS_AT_ONCE_FOR_A_UNIT;
-        let steps = depth / 2;
-        rounded::with_lanes(steps * AT_ONCE.min(self.range.len()), |scratch| {
-            for (part, first) in lanes.chunks(depth * AT_ONCE).zip((0..).step_by(AT_ONCE)) {
-                let pairs = &mut scratch[..part.len() / 2];
-                rounded::lanes(part, pairs);
-                let (start, count) = (self.range.start + first, part.len() / depth);
+        let length = N * steps;
+        rounded::with_lanes(length * AT_ONCE.min(self.range.len()), |scratch| {
+            for (some, first) in lanes
+                .chunks(2 * steps * AT_ONCE)
+                .zip((0..).step_by(AT_ONCE))
+            {
+                let count = some.len() / (2 * steps);
+                let made = &mut scratch[..count * length];
+                rounded::lanes::<N>(some, made);
+                let start = self.range.start + first;
                 let sums = Sums {
                     then: self.then.map(|then| then.from(first)),
                     rows: self.rows,
                     range: start..start + count,
                     out: self.out,
                 };
-                sums.of(packed::<Dots>(x, pairs, steps, &(0..count)));
+                sums.by_unit(Tiled::new(x, made, steps, parts));
             }
         });
     }
 }
+
+mod turned;
+
+pub use turned::product_transposed;
 
 #[cfg(test)]
 mod tests;

@@ -153,6 +153,7 @@ mod panels;
 mod pointwise;
 mod rounded;
 mod shared;
+mod split;
 mod team;
 mod tile;
 mod transpose;
@@ -165,7 +166,7 @@ pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use grid::Mode;
 pub use isa::has_bf16_products;
 pub use lanes::Full;
-pub use limit::{fastest, flops_per_second, product_flops_per_second};
+pub use limit::{fastest, flops_per_second, product_flops_per_second, sampling_flops_per_second};
 pub use matmul::{
     Beside, MatmulPrecision, matmul, matmul_part, matmul_with, product, product_across,
     product_transposed,

@@ -1,4 +1,4 @@
-//! What products in bf16 multiply: rows, rounded to pairs.
+//! What products in bf16 multiply: rows and panels in pairs, rounded, or in parts that make up numbers in f32.
 
 use std::array;
 use std::cell::Cell;
@@ -6,8 +6,9 @@ use std::ptr;
 use std::slice;
 
 use super::isa::{Isa, Work, dispatch, transpose, unwritten};
-use super::lanes::{Brief, Full, Lanes, Pair};
+use super::lanes::{Brief, Full, Made, Pair};
 use super::panels::WIDTH;
+use super::split::split;
 
 thread_local! {
     /// Room that a product leaves to the next: a decoder asks for it hundreds of times for every token. One is for either factor, one for
@@ -47,81 +48,121 @@ pub(super) fn with_lanes<T>(length: usize, then: impl FnOnce(&mut [Brief]) -> T)
     with_room(PANELS, length, then)
 }
 
-/// Rows of `width` numbers, each number beside the next one. A row of an odd number of them ends in a zero.
-pub(super) fn with_rows<T>(x: &[f32], width: usize, then: impl FnOnce(&[Pair]) -> T) -> T {
-    let (rows, pairs) = (x.len() / width.max(1), width.div_ceil(2));
-    with_pairs(0, rows * pairs, |into| {
-        dispatch(Rows { x, width, into });
+/// Rows of `width` numbers, each number beside the next one: `steps` pairs, with zeros after the numbers. Sixteen pairs of the numbers' first
+/// part are followed by those of the others.
+///
+/// # Panics
+/// If there are too few steps, or numbers are to be split and there are no whole tiles of steps.
+pub(super) fn with_rows<const N: usize, T>(
+    x: &[f32],
+    width: usize,
+    steps: usize,
+    then: impl FnOnce(&[Pair]) -> T,
+) -> T {
+    assert!(width <= 2 * steps && (N == 1 || steps.is_multiple_of(WIDTH)));
+    let rows = x.len() / width.max(1);
+    with_pairs(0, N * rows * steps, |into| {
+        dispatch(Rows::<N> {
+            x,
+            width,
+            steps,
+            into,
+        });
         then(into)
     })
 }
 
-struct Rows<'a> {
+struct Rows<'a, const N: usize> {
     x: &'a [f32],
     width: usize,
+    steps: usize,
     into: &'a mut [Pair],
 }
 
-impl Work for Rows<'_> {
+impl<const N: usize> Work for Rows<'_, N> {
     const BF16: bool = true;
 
     #[inline(always)]
     fn run<I: Isa>(self) {
         let rows = self.x.chunks(self.width.max(1));
-        let pairs = self.into.chunks_mut(self.width.div_ceil(2).max(1));
+        let pairs = self.into.chunks_mut((N * self.steps).max(1));
         for (from, into) in rows.zip(pairs) {
-            for (from, into) in from.chunks(2 * WIDTH).zip(into.chunks_mut(WIDTH)) {
-                if let (Some(from), Some(into)) = (from.as_array(), into.as_mut_array()) {
-                    I::store_pairs(halves::<I>(from), into);
-                } else {
-                    let mut numbers = [0.0; 2 * WIDTH];
+            for (from, into) in from.chunks(2 * WIDTH).zip(into.chunks_mut(N * WIDTH)) {
+                let mut numbers = [0.0; 2 * WIDTH];
+                let numbers = from.as_array().unwrap_or_else(|| {
                     numbers[..from.len()].copy_from_slice(from);
-                    let mut pairs = [Pair::ZERO; WIDTH];
-                    I::store_pairs(halves::<I>(&numbers), &mut pairs);
-                    into.copy_from_slice(&pairs[..into.len()]);
-                }
+                    &numbers
+                });
+                in_parts::<I, N>(numbers, into);
             }
         }
     }
 }
 
+/// Pairs of thirty-two numbers. In the last place there may be room for fewer of them.
 #[inline(always)]
-fn halves<I: Isa>(numbers: &[f32; 2 * WIDTH]) -> I::Pairs {
+fn in_parts<I: Isa, const N: usize>(numbers: &[f32; 2 * WIDTH], into: &mut [Pair]) {
     let (halves, _) = numbers.as_chunks::<WIDTH>();
-    I::in_pairs(I::load(&halves[0]), I::load(&halves[1]))
+    split::<I, N>(
+        I::load(&halves[0]),
+        I::load(&halves[1]),
+        |n, first, second| {
+            let part = I::in_pairs(first, second);
+            let into = &mut into[n * WIDTH..];
+            if let Some(into) = into.first_chunk_mut() {
+                I::store_pairs(part, into);
+            } else {
+                let mut pairs = [Pair::ZERO; WIDTH];
+                I::store_pairs(part, &mut pairs);
+                into.copy_from_slice(&pairs[..into.len()]);
+            }
+        },
+    );
 }
 
-/// Lanes of two inputs each, side by side. What follows them in memory is asked for, since it is likely to be next.
+/// Lanes of two inputs each, side by side, the parts of a lane one after the other. What follows them in memory is asked for, since it is likely
+/// to be next.
 ///
 /// # Panics
 /// Unless there are twice as many of one input.
-pub(super) fn lanes(from: &[Full], into: &mut [Brief]) {
-    assert!(from.len() == 2 * into.len());
-    dispatch(SideBySide { from, into });
+pub(super) fn lanes<const N: usize>(from: &[Full], into: &mut [Brief]) {
+    assert!(N * from.len() == 2 * into.len());
+    dispatch(SideBySide::<N> { from, into });
 }
 
 /// Cache lines, of 64 bytes.
 const LANES_AHEAD: usize = 128;
 
-struct SideBySide<'a> {
+struct SideBySide<'a, const N: usize> {
     from: &'a [Full],
     into: &'a mut [Brief],
 }
 
-impl Work for SideBySide<'_> {
+impl<const N: usize> Work for SideBySide<'_, N> {
     const BF16: bool = true;
 
     #[inline(always)]
     fn run<I: Isa>(self) {
         let (twos, _) = self.from.as_chunks();
-        for ([first, second], into) in twos.iter().zip(self.into) {
+        let (parts, _) = self.into.as_chunks_mut::<N>();
+        for ([first, second], into) in twos.iter().zip(parts) {
             for lane in [first, second] {
                 I::prefetch(ptr::from_ref(lane).wrapping_add(LANES_AHEAD).cast());
             }
-            let pairs = I::side_by_side(I::load(&first.0), I::load(&second.0));
-            I::store_pairs(pairs, &mut into.0);
+            side_by_side::<I, N>(I::load(&first.0), I::load(&second.0), into);
         }
     }
+}
+
+#[inline(always)]
+fn side_by_side<I: Isa, const N: usize>(
+    first: I::Vector,
+    second: I::Vector,
+    into: &mut [Brief; N],
+) {
+    split::<I, N>(first, second, |n, first, second| {
+        I::store_pairs(I::side_by_side(first, second), &mut into[n].0);
+    });
 }
 
 /// Both factors' rows, each number beside the one below it: `[rows / 2, width]`. Zeros lie below an odd row.
@@ -150,19 +191,19 @@ fn with_one_s_columns<T>(
 }
 
 /// The same for a matrix unit, which takes whole tiles, so that there are `steps` twos of rows, zeros below the last: of the first factor each
-/// column as a row of pairs, `[width, steps]`, and of the second its panels.
-pub(super) fn with_tiles<T>(
+/// column as a row of pairs, `[width, N · steps]`, and of the second its panels.
+pub(super) fn with_tiles<const N: usize, T>(
     [a, b]: [&[f32]; 2],
     [left, right]: [usize; 2],
     steps: usize,
     then: impl FnOnce(&[Pair], &[Brief]) -> T,
 ) -> T {
-    with_pairs(0, left.next_multiple_of(WIDTH) * steps, |rows| {
+    with_pairs(0, N * left.next_multiple_of(WIDTH) * steps, |rows| {
         let factor = |x, width| Factor { x, width, steps };
-        dispatch(Upright(factor(a, left), rows));
-        with_lanes(right.div_ceil(WIDTH) * steps, |panels| {
-            dispatch(InPanels(factor(b, right), panels));
-            then(&rows[..left * steps], panels)
+        dispatch(Upright::<N>(factor(a, left), rows));
+        with_lanes(N * right.div_ceil(WIDTH) * steps, |panels| {
+            dispatch(InPanels::<N>(factor(b, right), panels));
+            then(&rows[..N * left * steps], panels)
         })
     })
 }
@@ -178,11 +219,12 @@ struct Factor<'a> {
 impl Factor<'_> {
     /// Sixteen columns of the two rows of a step.
     #[inline(always)]
-    fn step<I: Isa>(&self, step: usize, column: usize) -> I::Pairs {
-        I::side_by_side(
+    fn step<I: Isa, const N: usize>(&self, step: usize, column: usize, into: &mut [Brief; N]) {
+        side_by_side::<I, N>(
             self.row::<I>(2 * step, column),
             self.row::<I>(2 * step + 1, column),
-        )
+            into,
+        );
     }
 
     #[inline(always)]
@@ -200,48 +242,52 @@ impl Factor<'_> {
     }
 }
 
-struct Upright<'a>(Factor<'a>, &'a mut [Pair]);
+struct Upright<'a, const N: usize>(Factor<'a>, &'a mut [Pair]);
 
-impl Work for Upright<'_> {
+impl<const N: usize> Work for Upright<'_, N> {
     const BF16: bool = true;
 
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Self(factor, into) = self;
-        let blocks = into.chunks_mut((WIDTH * factor.steps).max(1));
+        let length = N * factor.steps;
+        let blocks = into.chunks_mut((WIDTH * length).max(1));
         for (block, column) in blocks.zip((0..factor.width).step_by(WIDTH)) {
             for step in (0..factor.steps).step_by(WIDTH) {
-                let mut pairs = [[Pair::ZERO; WIDTH]; WIDTH];
+                let mut pairs = [[Brief::ZERO; N]; WIDTH];
                 for (k, pairs) in pairs.iter_mut().enumerate() {
-                    I::store_pairs(factor.step::<I>(step + k, column), pairs);
+                    factor.step::<I, N>(step + k, column, pairs);
                 }
-                // Bits on their way through registers, whatever they mean there.
-                let bits = |pair: Pair| f32::from_bits(pair.0);
-                let mut rows = array::from_fn(|k| I::load(&pairs[k].map(bits)));
-                transpose::<I>(&mut rows);
-                for (row, into) in rows.into_iter().zip(block.chunks_mut(factor.steps)) {
-                    let mut numbers = [0.0; WIDTH];
-                    I::store(row, unwritten(&mut numbers));
-                    let pairs = numbers.map(|number| Pair(number.to_bits()));
-                    into[step..step + WIDTH].copy_from_slice(&pairs);
+                for n in 0..N {
+                    // Bits on their way through registers, whatever they mean there.
+                    let bits = |pair: Pair| f32::from_bits(pair.0);
+                    let mut rows = array::from_fn(|k| I::load(&pairs[k][n].0.map(bits)));
+                    transpose::<I>(&mut rows);
+                    for (row, into) in rows.into_iter().zip(block.chunks_mut(length)) {
+                        let mut numbers = [0.0; WIDTH];
+                        I::store(row, unwritten(&mut numbers));
+                        let pairs = numbers.map(|number| Pair(number.to_bits()));
+                        into[N * step + n * WIDTH..][..WIDTH].copy_from_slice(&pairs);
+                    }
                 }
             }
         }
     }
 }
 
-struct InPanels<'a>(Factor<'a>, &'a mut [Brief]);
+struct InPanels<'a, const N: usize>(Factor<'a>, &'a mut [Brief]);
 
-impl Work for InPanels<'_> {
+impl<const N: usize> Work for InPanels<'_, N> {
     const BF16: bool = true;
 
     #[inline(always)]
     fn run<I: Isa>(self) {
         let Self(factor, into) = self;
-        let panels = into.chunks_mut(factor.steps.max(1));
+        let (lanes, _) = into.as_chunks_mut::<N>();
+        let panels = lanes.chunks_mut(factor.steps.max(1));
         for (panel, column) in panels.zip((0..factor.width).step_by(WIDTH)) {
             for (step, lanes) in panel.iter_mut().enumerate() {
-                I::store_pairs(factor.step::<I>(step, column), &mut lanes.0);
+                factor.step::<I, N>(step, column, lanes);
             }
         }
     }

@@ -2,8 +2,7 @@
 
 use std::ops::Range;
 
-use super::arithmetic::{Arithmetic, Dots};
-use super::factors::Packed;
+use super::arithmetic::Arithmetic;
 use super::isa::Isa;
 
 /// Rows and panels of a tile in thirty-two registers of sixteen numbers.
@@ -23,11 +22,6 @@ pub(super) trait Factors: Copy {
     /// # Panics
     /// Unless there are at least so many rows and panels.
     fn covers(&self, rows: usize, panels: usize);
-
-    /// The factors without what else there is to them, if they are packed pairs of bf16: what a matrix unit multiplies.
-    fn pairs(&self) -> Option<Packed<'_, Dots>> {
-        None
-    }
 
     /// Asks for a cache line that the panels from `panel` on will need, where the processor would not see by itself which they are.
     /// Called for every step of every tile of some rows.

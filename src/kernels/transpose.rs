@@ -4,16 +4,16 @@ use std::array;
 use std::ops::Range;
 
 use super::isa::{Isa, Work, dispatch, transpose};
-use super::lanes::{Brief, Full, Lanes};
+use super::lanes::{Brief, Full, Lanes, Made};
 use super::panels::{Panels, Storage, WIDTH};
 
 impl Panels {
     /// Some panels of the transposed map, whose outputs are this map's inputs, one after the other: their lanes for this map's `outputs`,
-    /// which start at a multiple of sixteen.
+    /// which start at a multiple of sixteen. If there is room for more lanes, zeros follow in each panel.
     ///
     /// # Panics
     /// If there are fewer outputs, or `into` is too short.
-    pub(super) fn transposed<T: Lanes>(
+    pub(super) fn transposed<T: Made>(
         &self,
         panels: Range<usize>,
         outputs: Range<usize>,
@@ -85,15 +85,14 @@ struct Transposed<'a, L, T> {
     into: &'a mut [T],
 }
 
-impl<L: Lanes, T: Lanes> Work for Transposed<'_, L, T> {
+impl<L: Lanes, T: Made> Work for Transposed<'_, L, T> {
     const BF16: bool = T::INPUTS == 2;
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let (length, depth) = (
-            self.inputs / L::INPUTS,
-            self.outputs.len().div_ceil(T::INPUTS),
-        );
+        let length = self.inputs / L::INPUTS;
+        let depth = self.into.len() / self.panels.len();
+        assert!(depth >= self.outputs.len().div_ceil(T::INPUTS));
         // Outputs outside, so that what is read at a time lies together.
         for output in self.outputs.clone().step_by(WIDTH) {
             for (index, panel) in self.panels.clone().enumerate() {
@@ -109,12 +108,16 @@ impl<L: Lanes, T: Lanes> Work for Transposed<'_, L, T> {
                 }
             }
         }
+        let written = self.outputs.len().next_multiple_of(WIDTH) / T::INPUTS;
+        for panel in self.into.chunks_mut(depth) {
+            panel[depth.min(written)..].fill(T::ZERO);
+        }
     }
 }
 
 /// A block of fewer inputs or outputs than sixteen.
 #[inline(always)]
-fn edge<I: Isa, L: Lanes, T: Lanes>(from: &[L], into: &mut [T]) {
+fn edge<I: Isa, L: Lanes, T: Made>(from: &[L], into: &mut [T]) {
     let mut rows = [L::ZERO; WIDTH];
     rows[..from.len()].copy_from_slice(from);
     let mut columns = [T::ZERO; WIDTH];
@@ -126,7 +129,7 @@ fn edge<I: Isa, L: Lanes, T: Lanes>(from: &[L], into: &mut [T]) {
 /// # Panics
 /// If there are fewer lanes than sixteen inputs or outputs take.
 #[inline(always)]
-fn block<I: Isa, L: Lanes, T: Lanes>(from: &[L], into: &mut [T]) {
+fn block<I: Isa, L: Lanes, T: Made>(from: &[L], into: &mut [T]) {
     let (from, into) = (&from[..WIDTH / L::INPUTS], &mut into[..WIDTH / T::INPUTS]);
     let mut rows = array::from_fn(|row| from[row / L::INPUTS].vector::<I>(row % L::INPUTS));
     transpose::<I>(&mut rows);

@@ -8,7 +8,7 @@
 //! The speed is measured in the moment, so the estimate holds while the machine stays as busy as it is; told and found are compared by
 //! `rlhf bench`.
 
-use crate::kernels::{MatmulPrecision, product_flops_per_second};
+use crate::kernels::{MatmulPrecision, product_flops_per_second, sampling_flops_per_second};
 
 use super::linear::Linear;
 use super::transformer::{Block, Decoder};
@@ -16,9 +16,9 @@ use super::transformer::{Block, Decoder};
 /// Rows that are decoded in the time of one: reading the weights takes as long.
 const ROWS_AT_ONCE: f64 = 6.0;
 /// What is not a product grows with a layer's width, where products grow with its square. In a layer of this width it takes as long as the
-/// products do in f32: 160 was found with SmolLM2 on a Zen 4 (the rest is 2.7 s of 12.5 in f32, 2.8 of 8.0 in bf16), 320 on a Xeon with half the
-/// memory's speed; this lies between.
-const WIDTH_OF_EQUAL_PARTS: f64 = 230.0;
+/// products do that vectors make in f32: 160 was found with SmolLM2 on a Zen 4 (the rest is 2.7 s of 12.5 in f32, 2.8 of 8.0 in bf16), 320 to 370
+/// on a Xeon with half the memory's speed; this lies between.
+const WIDTH_OF_EQUAL_PARTS: f64 = 260.0;
 
 /// Numbers of a network that each token is multiplied by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -112,17 +112,16 @@ pub struct StepWork {
 
 /// Seconds that `work` takes at the speed that the machine has now, which is measured.
 pub fn seconds(work: StepWork, precision: MatmulPrecision) -> f64 {
-    let in_f32 = product_flops_per_second(MatmulPrecision::F32);
-    let speed = match precision {
-        MatmulPrecision::F32 => in_f32,
-        MatmulPrecision::Bf16 => product_flops_per_second(precision),
-    };
-    seconds_at(work, speed, in_f32)
+    seconds_at(
+        work,
+        product_flops_per_second(precision),
+        sampling_flops_per_second(),
+    )
 }
 
-fn seconds_at(work: StepWork, speed: f64, in_f32: f64) -> f64 {
+fn seconds_at(work: StepWork, speed: f64, of_vectors: f64) -> f64 {
     let rest = WIDTH_OF_EQUAL_PARTS / work.hidden.max(1) as f64;
-    work.operations * (1.0 / speed + rest / in_f32)
+    work.operations * (1.0 / speed + rest / of_vectors)
 }
 
 /// What a job of `steps` steps of `work` takes, in words.
@@ -226,13 +225,13 @@ mod tests {
             operations: 2.3e12,
             hidden,
         };
-        assert_eq!(seconds_at(work(230), 2.3e11, 2.3e11), 10.0 + 10.0);
-        assert_eq!(seconds_at(work(460), 2.3e11, 2.3e11), 10.0 + 5.0);
-        assert_eq!(seconds_at(work(460), 9.2e11, 2.3e11), 2.5 + 5.0);
+        assert_eq!(seconds_at(work(260), 2.3e11, 2.3e11), 10.0 + 10.0);
+        assert_eq!(seconds_at(work(520), 2.3e11, 2.3e11), 10.0 + 5.0);
+        assert_eq!(seconds_at(work(520), 9.2e11, 2.3e11), 2.5 + 5.0);
         for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
             let of = |operations| StepWork {
                 operations,
-                ..work(230)
+                ..work(260)
             };
             let (little, more) = (seconds(of(1e9), precision), seconds(of(1e12), precision));
             assert!(little > 0.0 && little < more, "{little} {more}");

@@ -1,8 +1,6 @@
 //! No unit.
 
-use super::super::lanes::{Brief, Full, Pair};
-use super::PANELS;
-use super::ROWS;
+use super::{Operands, Parts};
 
 /// Never.
 pub(in super::super) fn available() -> bool {
@@ -27,13 +25,7 @@ impl Unit {
     /// # Safety
     /// Never called.
     #[allow(unsafe_code)]
-    pub(super) unsafe fn multiply(
-        &mut self,
-        _x: *const Pair,
-        _row_stride: usize,
-        _panels: [&[Brief]; PANELS],
-        _sums: &mut [Full; 2 * ROWS * PANELS],
-    ) {
+    pub(super) unsafe fn multiply(&mut self, _of: Operands, _parts: Parts) {
         unreachable!("no matrix unit")
     }
 }

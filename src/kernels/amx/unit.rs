@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::super::lanes::{Brief, Full, Pair};
 use super::super::panels::WIDTH;
-use super::{PANELS, ROWS, STEPS};
+use super::{Operands, PANELS, Parts, ROWS, STEPS};
 
 /// Whether this machine has the unit and the system lets this process use it.
 pub(in super::super) fn available() -> bool {
@@ -53,6 +53,153 @@ struct Shapes {
     rows: [u8; 16],
 }
 
+/// Loads the part `$part` of a tile of rows, or of two.
+macro_rules! rows {
+    (1, $part:literal) => {
+        concat!(
+            "tileloadd tmm4, [{rows} + {row_stride} + 64 * ",
+            $part,
+            "]\n"
+        )
+    };
+    (2, $part:literal) => {
+        concat!(
+            rows!(1, $part),
+            "tileloadd tmm5, [{more_rows} + {row_stride} + 64 * ",
+            $part,
+            "]\n"
+        )
+    };
+}
+
+/// Loads the part `$part` of a tile of either panel.
+macro_rules! panels {
+    ($part:literal) => {
+        concat!(
+            "tileloadd tmm6, [{first} + {lane} + 64 * ",
+            $part,
+            "]\n tileloadd tmm7, [{second} + {lane} + 64 * ",
+            $part,
+            "]\n"
+        )
+    };
+}
+
+/// Adds the products of what was loaded last.
+macro_rules! products {
+    (1) => {
+        "tdpbf16ps tmm0, tmm4, tmm6\n tdpbf16ps tmm1, tmm4, tmm7\n"
+    };
+    (2) => {
+        concat!(
+            products!(1),
+            "tdpbf16ps tmm2, tmm5, tmm6\n tdpbf16ps tmm3, tmm5, tmm7\n"
+        )
+    };
+}
+
+/// One tile of terms for all rows and panels. The smaller parts' products come first; those of two small parts are left out.
+macro_rules! tile {
+    ($n:tt, Neither) => {
+        concat!(rows!($n, 0), panels!(0), products!($n))
+    };
+    ($n:tt, Rows) => {
+        concat!(
+            panels!(0),
+            rows!($n, 2),
+            products!($n),
+            rows!($n, 1),
+            products!($n),
+            rows!($n, 0),
+            products!($n),
+        )
+    };
+    ($n:tt, Both) => {
+        concat!(
+            rows!($n, 2),
+            panels!(0),
+            products!($n),
+            rows!($n, 1),
+            products!($n),
+            panels!(1),
+            products!($n),
+            rows!($n, 0),
+            products!($n),
+            panels!(2),
+            products!($n),
+            panels!(0),
+            products!($n),
+        )
+    };
+}
+
+/// The sums of so many tiles of rows, with so many parts of rows and of panels.
+macro_rules! sums {
+    (1, [$row_parts:literal, $panel_parts:literal], $of:ident, $tile:expr) => {
+        asm!(
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "2:",
+            ".set .Lahead, 4096",
+            ".rept 16",
+            "prefetcht1 [{first} + .Lahead]",
+            "prefetcht1 [{second} + .Lahead]",
+            ".set .Lahead, .Lahead + 64",
+            ".endr",
+            $tile,
+            concat!("add {rows}, 64 * ", $row_parts),
+            concat!("add {first}, 1024 * ", $panel_parts),
+            concat!("add {second}, 1024 * ", $panel_parts),
+            "dec {tiles}",
+            "jnz 2b",
+            "tilestored [{sums} + {sums_stride}], tmm0",
+            "tilestored [{sums} + {sums_stride} + 64], tmm1",
+            rows = inout(reg) $of.x => _,
+            first = inout(reg) $of.panels[0] => _,
+            second = inout(reg) $of.panels[1] => _,
+            tiles = inout(reg) $of.tiles => _,
+            row_stride = in(reg) $of.row_stride * size_of::<Pair>(),
+            lane = in(reg) size_of::<Brief>() * $panel_parts,
+            sums = in(reg) $of.sums,
+            sums_stride = in(reg) PANELS * size_of::<Full>(),
+            out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        )
+    };
+    (2, [$row_parts:literal, $panel_parts:literal], $of:ident, $tile:expr) => {
+        asm!(
+            "tilezero tmm0",
+            "tilezero tmm1",
+            "tilezero tmm2",
+            "tilezero tmm3",
+            "2:",
+            $tile,
+            concat!("add {rows}, 64 * ", $row_parts),
+            concat!("add {more_rows}, 64 * ", $row_parts),
+            concat!("add {first}, 1024 * ", $panel_parts),
+            concat!("add {second}, 1024 * ", $panel_parts),
+            "dec {tiles}",
+            "jnz 2b",
+            "tilestored [{sums} + {sums_stride}], tmm0",
+            "tilestored [{sums} + {sums_stride} + 64], tmm1",
+            "tilestored [{sums} + {sums_stride} + 2048], tmm2",
+            "tilestored [{sums} + {sums_stride} + 2112], tmm3",
+            rows = inout(reg) $of.x => _,
+            more_rows = inout(reg) $of.x.wrapping_add(ROWS * $of.row_stride) => _,
+            first = inout(reg) $of.panels[0] => _,
+            second = inout(reg) $of.panels[1] => _,
+            tiles = inout(reg) $of.tiles => _,
+            row_stride = in(reg) $of.row_stride * size_of::<Pair>(),
+            lane = in(reg) size_of::<Brief>() * $panel_parts,
+            sums = in(reg) $of.sums,
+            sums_stride = in(reg) PANELS * size_of::<Full>(),
+            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
+            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
+            options(nostack),
+        )
+    };
+}
+
 /// The unit, set up on this thread for one or two tiles of rows; it is given back when this is dropped. Of its eight registers the first four
 /// are sums, the next two rows, and the last two panels.
 pub(super) struct Unit {
@@ -87,96 +234,20 @@ impl Unit {
     }
 
     /// # Safety
-    /// From `x` on there must lie as many rows of steps as the unit is set up for, each `row_stride` pairs after the one before. The
-    /// panels must be of one length, a multiple of [`STEPS`] and not 0.
+    /// From `x` on there must lie as many rows as the unit is set up for, each `row_stride` pairs after the one before, and in every row as
+    /// many tiles of all its parts as there are of `tiles`, which is not 0; so in the panels.
     #[inline(always)]
     #[allow(unsafe_code)]
-    pub(super) unsafe fn multiply(
-        &mut self,
-        x: *const Pair,
-        row_stride: usize,
-        panels: [&[Brief]; PANELS],
-        sums: &mut [Full; 2 * ROWS * PANELS],
-    ) {
-        let tiles = panels[0].len() / STEPS;
-        let sums = sums.as_mut_ptr();
-        if self.rows > ROWS {
-            // SAFETY: as the caller promises. What lies in the unit's registers before means nothing.
-            unsafe {
-                asm!(
-                    "tilezero tmm0",
-                    "tilezero tmm1",
-                    "tilezero tmm2",
-                    "tilezero tmm3",
-                    "2:",
-                    "tileloadd tmm4, [{rows} + {row_stride}]",
-                    "tileloadd tmm6, [{first} + {lane}]",
-                    "tileloadd tmm7, [{second} + {lane}]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tileloadd tmm5, [{more_rows} + {row_stride}]",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    "tdpbf16ps tmm3, tmm5, tmm7",
-                    "add {rows}, 64",
-                    "add {more_rows}, 64",
-                    "add {first}, 1024",
-                    "add {second}, 1024",
-                    "dec {tiles}",
-                    "jnz 2b",
-                    "tilestored [{sums} + {sums_stride}], tmm0",
-                    "tilestored [{sums} + {sums_stride} + 64], tmm1",
-                    "tilestored [{sums} + {sums_stride} + 2048], tmm2",
-                    "tilestored [{sums} + {sums_stride} + 2112], tmm3",
-                    rows = inout(reg) x => _,
-                    more_rows = inout(reg) x.wrapping_add(ROWS * row_stride) => _,
-                    first = inout(reg) panels[0].as_ptr() => _,
-                    second = inout(reg) panels[1].as_ptr() => _,
-                    tiles = inout(reg) tiles => _,
-                    row_stride = in(reg) row_stride * size_of::<Pair>(),
-                    lane = in(reg) size_of::<Brief>(),
-                    sums = in(reg) sums,
-                    sums_stride = in(reg) PANELS * size_of::<Full>(),
-                    out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-                    out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-                    options(nostack),
-                );
-            }
-        } else {
-            // SAFETY: as above.
-            unsafe {
-                asm!(
-                    "tilezero tmm0",
-                    "tilezero tmm1",
-                    "2:",
-                    ".set .Lahead, 4096",
-                    ".rept 16",
-                    "prefetcht1 [{first} + .Lahead]",
-                    "prefetcht1 [{second} + .Lahead]",
-                    ".set .Lahead, .Lahead + 64",
-                    ".endr",
-                    "tileloadd tmm4, [{rows} + {row_stride}]",
-                    "tileloadd tmm6, [{first} + {lane}]",
-                    "tileloadd tmm7, [{second} + {lane}]",
-                    "tdpbf16ps tmm0, tmm4, tmm6",
-                    "tdpbf16ps tmm1, tmm4, tmm7",
-                    "add {rows}, 64",
-                    "add {first}, 1024",
-                    "add {second}, 1024",
-                    "dec {tiles}",
-                    "jnz 2b",
-                    "tilestored [{sums} + {sums_stride}], tmm0",
-                    "tilestored [{sums} + {sums_stride} + 64], tmm1",
-                    rows = inout(reg) x => _,
-                    first = inout(reg) panels[0].as_ptr() => _,
-                    second = inout(reg) panels[1].as_ptr() => _,
-                    tiles = inout(reg) tiles => _,
-                    row_stride = in(reg) row_stride * size_of::<Pair>(),
-                    lane = in(reg) size_of::<Brief>(),
-                    sums = in(reg) sums,
-                    sums_stride = in(reg) PANELS * size_of::<Full>(),
-                    out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
-                    options(nostack),
-                );
+    pub(super) unsafe fn multiply(&mut self, of: Operands, parts: Parts) {
+        // SAFETY: as the caller promises. What lies in the unit's registers before means nothing.
+        unsafe {
+            match (self.rows > ROWS, parts) {
+                (false, Parts::Neither) => sums!(1, [1, 1], of, tile!(1, Neither)),
+                (false, Parts::Rows) => sums!(1, [3, 1], of, tile!(1, Rows)),
+                (false, Parts::Both) => sums!(1, [3, 3], of, tile!(1, Both)),
+                (true, Parts::Neither) => sums!(2, [1, 1], of, tile!(2, Neither)),
+                (true, Parts::Rows) => sums!(2, [3, 1], of, tile!(2, Rows)),
+                (true, Parts::Both) => sums!(2, [3, 3], of, tile!(2, Both)),
             }
         }
     }

@@ -97,7 +97,7 @@ proptest! {
     fn a_long_input_gradient_is_the_product_with_the_transpose(
         rows in 1_usize..10, inputs in 1_usize..20, beyond in 0_usize..70, ways in ways(),
     ) {
-        let outputs = DEPTH_AT_ONCE - 1 + beyond;
+        let outputs = turned::DEPTH_AT_ONCE - 1 + beyond;
         assert_input_gradient(rows, inputs, outputs, ways);
     }
 
@@ -136,9 +136,17 @@ proptest! {
     ) {
         let (x, weight) = (thirds(rows * inputs, 5), thirds(inputs * outputs, 6));
         let panels = Panels::pack(&weight, [inputs, outputs], (outputs, 1), kept);
+        let sampled = |x: &[f32]| {
+            let mut y = vec![0.0; x.len() / inputs * outputs];
+            matmul(x, &panels, &mut y, Mode::Set);
+            y
+        };
         let together = product(&x, &panels, multiplied, None);
         for (row, together) in x.chunks(inputs).zip(together.chunks(outputs)) {
             prop_assert_eq!(&product(row, &panels, multiplied, None)[..], together);
+        }
+        for (row, together) in x.chunks(inputs).zip(sampled(&x).chunks(outputs)) {
+            prop_assert_eq!(&sampled(row)[..], together);
         }
     }
 
@@ -160,6 +168,43 @@ proptest! {
 }
 
 proptest! {
+    /// By a matrix unit too, which multiplies the numbers' parts: what bf16 alone would lose, 2⁻⁹ of each factor, isn't lost.
+    #[test]
+    fn products_in_f32_lose_no_more_than_f32_does(
+        rows in 1_usize..70, inputs in depths(), outputs in 60_usize..130, kept in ways().prop_map(|(kept, _)| kept),
+    ) {
+        let x = thirds(rows * inputs, 19);
+        let weight = match kept {
+            Precision::F32 => thirds(inputs * outputs, 20),
+            Precision::Bf16 => numbers(inputs * outputs, 20),
+        };
+        let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), kept);
+        let dy = thirds(rows * outputs, 21);
+        let f32 = MatmulPrecision::F32;
+        let turned_weight = turned(&weight, inputs);
+        let y = product(&x, &panels, f32, None);
+        assert_exact(&y, (&x, &weight), inputs);
+        let dx = product_transposed(&dy, &panels, f32, None);
+        assert_exact(&dx, (&dy, &turned_weight), outputs);
+        let (columns, dy) = (turned(&x, inputs), turned(&dy, outputs));
+        let dw = product_across(&x, &turned(&dy, rows), [inputs, outputs], f32);
+        assert_exact(&dw, (&columns, &dy), rows);
+    }
+}
+
+/// Within 2⁻²⁰ of the sum of all terms' sizes: two parts instead of three would be 2⁻¹⁷ off.
+fn assert_exact(found: &[f32], (x, weight): (&[f32], &[f32]), depth: usize) {
+    let sizes = |numbers: &[f32]| numbers.iter().map(|n| n.abs()).collect::<Vec<_>>();
+    let exact = plain(x, weight, depth);
+    let whole = plain(&sizes(x), &sizes(weight), depth);
+    assert_eq!(found.len(), exact.len());
+    for ((found, exact), whole) in found.iter().zip(exact).zip(whole) {
+        let error = (f64::from(*found) - exact).abs();
+        assert!(error <= whole * 2_f64.powi(-20), "{found} for {exact}");
+    }
+}
+
+proptest! {
     #[test]
     fn parts_make_up_the_whole_and_touch_nothing_else(
         depth in depths(), (kept, precision) in ways(), with_beside: bool, first in 0_usize..4, count in 1_usize..6,
@@ -170,15 +215,20 @@ proptest! {
         let panels = Panels::pack(&weight, [depth, outputs], (1, depth), kept);
         let narrow = Panels::pack(&narrow, [rank, outputs], (1, rank), Precision::F32);
         let beside = with_beside.then_some((&inner[..], &narrow));
-        let whole = product(&x, &panels, precision, beside);
-        let mut y = vec![7.0; rows * outputs];
+        let of = |range| {
+            let mut y = vec![7.0; rows * outputs];
+            // SAFETY: nobody else uses `y`.
+            #[allow(unsafe_code)]
+            unsafe {
+                matmul_part(&x, &panels, precision, beside, range, &Shared::new(&mut y), Mode::Set);
+            }
+            y
+        };
         let range = first..panels.count().min(first + count);
         let columns = range.start * WIDTH..outputs.min(range.end * WIDTH);
-        // SAFETY: nobody else uses `y`.
-        #[allow(unsafe_code)]
-        unsafe {
-            matmul_part(&x, &panels, precision, beside, range, &Shared::new(&mut y), Mode::Set);
-        }
+        let (y, whole) = (of(range), of(0..panels.count()));
+        let exact = product(&x, &panels, precision, beside).iter().map(|&y| f64::from(y)).collect::<Vec<_>>();
+        assert_close(&whole, &exact, depth);
         for (y, whole) in y.chunks(outputs).zip(whole.chunks(outputs)) {
             prop_assert_eq!(&y[columns.clone()], &whole[columns.clone()]);
             prop_assert!(y[..columns.start].iter().chain(&y[columns.end..]).all(|&y| y == 7.0));
@@ -211,9 +261,9 @@ fn a_matrix_unit_that_is_there_is_used() {
         panic!("an even number of inputs");
     };
     let mut y = vec![0.0; rows * outputs];
-    rounded::with_rows(&x, depth, |x| {
+    rounded::with_rows::<1, _>(&x, depth, depth / 2, |x| {
         dispatch(Grid {
-            factors: packed::<Dots>(x, lanes, depth / 2, &(0..3)),
+            factors: packed::<Dots>(x, lanes, depth / 2),
             then: None,
             rows,
             count: 3,

@@ -1,0 +1,83 @@
+//! A number in f32 as the sum of three in bf16, whose products a matrix unit adds up in f32.
+//!
+//! Eight bits of the number's 24 go to each part (Henry, Tang and Heinecke, "Leveraging the bfloat16 Artificial Intelligence Datatype For
+//! Higher-Precision Computations", 2019). Of the nine products of two such numbers, six are enough: those left out are below 2⁻²⁴ of the
+//! whole, half of what a number in f32 is rounded by. What is above the largest bf16, 3.39·10³⁸, becomes infinite.
+
+use super::isa::Isa;
+
+/// Parts of a number in f32.
+pub(super) const PARTS: usize = 3;
+
+/// Hands over numbers as the sum of `N` others, largest first: three that bf16 holds, or themselves alone. Two at a time, which become pairs; an
+/// array of parts would be put into memory.
+#[inline(always)]
+pub(super) fn split<I: Isa, const N: usize>(
+    mut first: I::Vector,
+    mut second: I::Vector,
+    mut part: impl FnMut(usize, I::Vector, I::Vector),
+) {
+    let minus = I::all(-1.0);
+    for n in 0..N - 1 {
+        let (a, b) = (I::upper(first), I::upper(second));
+        part(n, a, b);
+        first = I::fused_all(minus, a, first);
+        second = I::fused_all(minus, b, second);
+    }
+    part(N - 1, first, second);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::isa::{Work, dispatch, unwritten};
+    use super::*;
+
+    struct Three<'a>([f32; 16], &'a mut [[f32; 16]; PARTS]);
+
+    impl Work for Three<'_> {
+        #[inline(always)]
+        fn run<I: Isa>(self) {
+            let numbers = I::load(&self.0);
+            split::<I, PARTS>(numbers, numbers, |n, first, second| {
+                I::store(
+                    if n % 2 == 0 { first } else { second },
+                    unwritten(&mut self.1[n]),
+                );
+            });
+        }
+    }
+
+    fn three(numbers: [f32; 16]) -> [[f32; 16]; PARTS] {
+        let mut parts = [[0.0; 16]; PARTS];
+        dispatch(Three(numbers, &mut parts));
+        parts
+    }
+
+    proptest! {
+        #[test]
+        fn three_numbers_of_eight_bits_make_up_one_of_twenty_four(
+            numbers in prop::array::uniform16(-1e30_f32..1e30), exponent in -60_i32..8,
+        ) {
+            let numbers = numbers.map(|x| x * 2_f32.powi(exponent));
+            let parts = three(numbers);
+            for (i, number) in numbers.into_iter().enumerate() {
+                let [first, second, third] = parts.map(|part| part[i]);
+                for part in [first, second, third] {
+                    prop_assert_eq!(half::bf16::from_f32(part).to_f32(), part);
+                }
+                prop_assert_eq!(f64::from(first) + f64::from(second) + f64::from(third), f64::from(number));
+                prop_assert!(second.abs() <= number.abs() / 256.0 && third.abs() <= number.abs() / 65536.0);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_finite_stays_so() {
+        for number in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MAX] {
+            let parts = three([number; 16]);
+            assert!(!parts.map(|part| part[0]).iter().sum::<f32>().is_finite());
+        }
+    }
+}
