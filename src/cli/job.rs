@@ -32,6 +32,7 @@ use crate::cli::flags::Flags;
 use crate::cli::models::Opener;
 use crate::cli::progress::Progress;
 use crate::config::{self, ConfigError, File, Overrides, ProjectConfig};
+use crate::kernels;
 use crate::run::hash::HashError;
 use crate::run::settings::Settings;
 use crate::run::{Input, Provenance, RunDirectory};
@@ -183,6 +184,7 @@ impl<S: Settings> Job<S> {
             return resume::run(path, inputs);
         }
         let mut provenance = Provenance::new(kind, &now(), device, start::threads(), seed);
+        provenance.instructions = Some(kernels::instructions().to_owned());
         provenance.parent = parent.map(Input::read).transpose()?;
         start::run(self, provenance, inputs)
     }

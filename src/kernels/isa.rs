@@ -18,6 +18,9 @@ use x86::{with_avx2, with_avx512, with_avx512_bf16};
 
 /// What differs between instruction sets.
 pub(super) trait Isa: Sized {
+    /// As people call it.
+    const NAME: &'static str;
+
     /// Thirty-two registers of sixteen numbers, rather than sixteen registers of eight.
     const WIDE: bool;
 
@@ -105,6 +108,8 @@ pub(super) trait Work {
 struct Portable;
 
 impl Isa for Portable {
+    const NAME: &'static str = "portable";
+
     // 64-bit ARM has thirty-two registers of four numbers: as many as eight rows of one panel take.
     const WIDE: bool = false;
 
@@ -255,6 +260,27 @@ fn shuffle<I: Isa>(from: &[I::Vector; 16], into: &mut [I::Vector; 16]) {
     for row in 0..8 {
         (into[2 * row], into[2 * row + 1]) = I::interleave(from[row], from[row + 8]);
     }
+}
+
+/// The instructions that the kernels use on this machine: `AMX`, `AVX512-BF16`, `AVX-512`, `AVX2` or `portable`.
+pub fn instructions() -> &'static str {
+    struct Name<'a>(&'a mut &'static str);
+
+    impl Work for Name<'_> {
+        const BF16: bool = true;
+
+        #[inline(always)]
+        fn run<I: Isa>(self) {
+            *self.0 = I::NAME;
+        }
+    }
+
+    if amx::available() {
+        return "AMX";
+    }
+    let mut name = "";
+    dispatch(Name(&mut name));
+    name
 }
 
 /// Runs `work` with the widest instructions of this machine.

@@ -116,6 +116,12 @@
 //! | the buffer kept by the thread, what follows in memory asked for 8 KB ahead | the loss gone | batch 1, 8, 32: 41, 281, 526 tokens/s |
 //! | a weight's gradient: both factors rounded and laid out as tiles | all weights faster, whose gradients were left to `vdpbf16ps` | 750 to 1,000 GFLOP/s; reward step 2.22 → 1.43 s, PPO 25.4 → 19.3 s |
 //! | rows of pairs begin with a cache line | a tile of rows reads sixteen lines instead of up to thirty-two | 280 rows: 1,204 to 1,416 → 1,345 to 1,598 GFLOP/s |
+//! | f32 in three parts of bf16, six products for one, sums in f32 (`split`) | twice f32 by vectors: the unit is fifteen times as fast | 280 rows, GFLOP/s: 262 → 430 forward, 265 → 370 transposed, 206 → 290 for a weight's gradient; half the error of a chain of fused additions (root mean square 2⁻²²·⁴ beside 2⁻²¹·² at 576 terms). PPO 12.4 → 9.9 s, reward step 1.24 → 1.02 s |
+//! | the same with weights that bf16 holds: three products | more | 217 → 690 forward, 185 → 270 with 8 rows; batch 8, 32, 64: 376, 465, 480 → 508, 830, 957 tokens/s; batch 1 as before |
+//! | a sampler's weights in f32 too | batch 8 as before, since memory is waited for | batch 1, 8, 32, 64: 52, 310, 440, 505 → 27, 181, 351, 530 tokens/s: making the parts takes as long as reading the weight; undone |
+//! | an adapter's products left to vectors | their rows would be split for sixteen numbers | PPO 10.5 → 9.9 s |
+//! | the parts in arrays | nothing | the compiler put them into memory, and where a closure was not inlined it lost its instruction set: 83 GFLOP/s; so parts are handed over one after the other |
+//! | the unit's speed looked at by itself: tiles in the nearest cache, then zeros for numbers | what it reaches in registers | 5.3 ns an instruction with zeros, 6.3 with numbers: the clock gives way, 5,000 GFLOP/s are what there is |
 //! | f32, looked at because this machine reaches 44 % of its limit at 32 rows where the Zen 4 reaches 78 %: pointers to rows and four steps at a time, or nothing asked for ahead | 10 to 20 %: a loop of 57 instructions has 24 products | nothing; a quarter of the loop's time is spent waiting for panels, though a loop in C reaches 84 % with panels that stay in the cache; undone |
 //! | members take their own rows from 32 rows on instead of 16 (its cache doesn't hold what the other core has read) | memory is read once | batch 32 428 → 459 tokens/s, batch 64 490 → 500; the Zen 4 had gained 7 % the other way; undone |
 //!
@@ -164,7 +170,7 @@ pub use causal::{Attended, Causal, CausalGradients};
 pub use exp::{exponentials, largest};
 pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use grid::Mode;
-pub use isa::has_bf16_products;
+pub use isa::{has_bf16_products, instructions};
 pub use lanes::Full;
 pub use limit::{fastest, flops_per_second, product_flops_per_second, sampling_flops_per_second};
 pub use matmul::{

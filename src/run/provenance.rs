@@ -71,6 +71,9 @@ pub struct Provenance {
     pub device: String,
     /// Threads; results are reproducible at a fixed number only.
     pub threads: usize,
+    /// The processor's instructions that the CPU's kernels use; with others the last bits of results differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
     /// Seed of everything random.
     pub seed: u64,
     /// The model that the run started from.
@@ -93,6 +96,7 @@ impl Provenance {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             device: device.to_owned(),
             threads,
+            instructions: None,
             seed,
             parent: None,
             inputs: Vec::new(),

@@ -30,6 +30,8 @@ const HALF_OF_UPPER: i32 = 0x8000;
 
 #[allow(unsafe_code)]
 impl<const BF16: bool> Isa for Avx512<BF16> {
+    const NAME: &'static str = if BF16 { "AVX512-BF16" } else { "AVX-512" };
+
     const WIDE: bool = true;
 
     type Vector = __m512;
@@ -181,6 +183,8 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
 
 #[allow(unsafe_code)]
 impl Isa for Avx2 {
+    const NAME: &'static str = "AVX2";
+
     const WIDE: bool = false;
 
     type Vector = [__m256; 2];
