@@ -27,7 +27,8 @@ mod unit;
 mod unit;
 
 use unit::Unit;
-pub(super) use unit::{available, multiply_in_registers};
+pub use unit::available;
+pub(super) use unit::multiply_in_registers;
 
 /// Rows of a tile.
 const ROWS: usize = 16;

@@ -2,17 +2,24 @@
 
 use std::ops::Range;
 
-use crate::kernels::{Member, Shared};
+use crate::kernels::{Member, Shared, has_matrix_unit};
 
 use super::forward::{Pass, Token, spans};
 
 /// Rows from which on a member goes through the network alone: enough products to read the weights meanwhile.
 const ROWS_OF_ITS_OWN: usize = 16;
+/// The same where a matrix unit is done with them sooner, and may have to make a weight's pairs first, which all members had better share.
+const ROWS_OF_ITS_OWN_FOR_A_UNIT: usize = 64;
 
 impl<'a> Pass<'a> {
     /// This member's rows, if all can have about as many and enough.
     pub(super) fn own_rows(&self, member: Member<'_>) -> Option<Range<usize>> {
-        let cuts = cuts(self.tokens, member.count)?;
+        let least = if has_matrix_unit() {
+            ROWS_OF_ITS_OWN_FOR_A_UNIT
+        } else {
+            ROWS_OF_ITS_OWN
+        };
+        let cuts = cuts(self.tokens, member.count, least)?;
         Some(cuts[member.index]..cuts[member.index + 1])
     }
 
@@ -47,15 +54,15 @@ impl<'a> Pass<'a> {
 }
 
 /// Where the rows of one member end and those of the next begin. A slot's tokens stay together, since they see each other. None if somebody
-/// would have too few, or an eighth more than an even share.
-fn cuts(tokens: &[Token], count: usize) -> Option<Vec<usize>> {
+/// would have fewer than `least`, or an eighth more than an even share.
+fn cuts(tokens: &[Token], count: usize, least: usize) -> Option<Vec<usize>> {
     let rows = tokens.len();
     let begins = |&at: &usize| at == 0 || at == rows || tokens[at].slot != tokens[at - 1].slot;
     let nearest = |even: usize| (0..=rows).filter(begins).min_by_key(|at| at.abs_diff(even));
     let cuts = (0..=count).map(|index| nearest(rows * index / count));
     let cuts = cuts.collect::<Option<Vec<usize>>>()?;
     let most = rows.div_ceil(count) * 9 / 8;
-    let fits = |own: &[usize]| (ROWS_OF_ITS_OWN..=most).contains(&(own[1] - own[0]));
+    let fits = |own: &[usize]| (least..=most).contains(&(own[1] - own[0]));
     (count > 1 && cuts.windows(2).all(fits)).then_some(cuts)
 }
 
@@ -82,6 +89,7 @@ mod tests {
 
     #[test]
     fn slots_stay_together_and_shares_are_even_and_large_enough() {
+        let cuts = |tokens: &[Token], count| cuts(tokens, count, 16);
         assert_eq!(cuts(&tokens(&[8; 6]), 2), Some(vec![0, 24, 48]));
         assert_eq!(cuts(&tokens(&[8; 6]), 3), Some(vec![0, 16, 32, 48]));
         assert_eq!(cuts(&tokens(&[1; 33]), 2), Some(vec![0, 16, 33]));
@@ -95,8 +103,8 @@ mod tests {
 
     fn logits(decoder: &Decoder, tokens: &[Token], wanted: &[usize], threads: usize) -> Vec<f32> {
         let weights = Weights::of(decoder);
-        let mut cache = Cache::new(&decoder.config, 6, 10).unwrap();
-        let mut workspace = Workspace::new(&weights, tokens.len() + 5, wanted.len(), 10);
+        let mut cache = Cache::new(&decoder.config, 9, 24).unwrap();
+        let mut workspace = Workspace::new(&weights, tokens.len() + 5, wanted.len(), 24);
         let pass = workspace.pass(&weights, cache.shared(), tokens, wanted);
         Team::new(threads).unwrap().run(|member| pass.run(member));
         workspace.logits
@@ -105,11 +113,12 @@ mod tests {
     #[test]
     fn neither_rows_nor_columns_of_ones_own_change_one_bit() {
         let model = LanguageModel::embedded(&crate::device::cpu().device).unwrap();
-        let (tokens, wanted) = (tokens(&[8; 6]), [7, 15, 20, 23, 31, 47]);
+        let (tokens, wanted) = (tokens(&[22; 9]), [21, 43, 50, 65, 150, 197]);
         let alone = logits(&model.decoder, &tokens, &wanted, 1);
         assert!(alone.iter().all(|z| z.is_finite()) && alone[0] != alone[1]);
         for threads in [2, 3, 4] {
-            // Two and three have rows of their own, four would have twelve each.
+            let own = cuts(&tokens, threads, ROWS_OF_ITS_OWN_FOR_A_UNIT);
+            assert_eq!(own.is_some(), threads < 4); // four could not share nine slots evenly
             assert!(logits(&model.decoder, &tokens, &wanted, threads) == alone);
         }
     }

@@ -3,7 +3,7 @@
 use super::{Operands, Parts};
 
 /// Never.
-pub(in super::super) fn available() -> bool {
+pub fn available() -> bool {
     false
 }
 

@@ -10,7 +10,7 @@ use super::super::panels::WIDTH;
 use super::{Operands, PANELS, Parts, ROWS, STEPS};
 
 /// Whether this machine has the unit and the system lets this process use it.
-pub(in super::super) fn available() -> bool {
+pub fn available() -> bool {
     static AVAILABLE: OnceLock<bool> = OnceLock::new();
     *AVAILABLE.get_or_init(|| has_unit() && is_permitted())
 }
