@@ -63,7 +63,7 @@ pub struct BenchArgs {
     /// With --full: leave out LoRA adapters
     #[arg(long, requires = "full")]
     pub no_lora: bool,
-    /// Round the factors of products with weights to bf16, as PyTorch's autocast does: 1.5 to 2 times as fast on an AMD CPU with AVX512-BF16 or one with AMX.
+    /// Round the factors of products with weights to bf16, as PyTorch's autocast does: up to twice as fast on an AMD CPU with AVX512-BF16 or one with AMX.
     /// A GPU that lacks bf16 takes f16 for sampling and f32 for the rest
     #[arg(long)]
     pub bf16: bool,

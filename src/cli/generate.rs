@@ -63,7 +63,7 @@ pub struct GenerateArgs {
     /// Seed of the draws
     #[arg(long, value_name = "N", default_value_t = 42)]
     pub seed: u64,
-    /// Round the factors of products with weights to bf16, as PyTorch's autocast does: 1.5 to 2 times as fast on an AMD CPU with AVX512-BF16 or one with AMX.
+    /// Round the factors of products with weights to bf16, as PyTorch's autocast does: up to twice as fast on an AMD CPU with AVX512-BF16 or one with AMX.
     /// On a GPU that lacks bf16: to f16
     #[arg(long)]
     pub bf16: bool,

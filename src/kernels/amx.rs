@@ -1,4 +1,5 @@
-//! Products of bf16 by the processor's matrix unit, Intel's AMX: sixteen rows by sixteen outputs by thirty-two inputs in an instruction.
+//! Products by the processor's matrix unit, Intel's AMX, which multiplies bf16: sixteen rows by sixteen outputs by thirty-two inputs in an
+//! instruction. Numbers in f32 are products of their parts ([`split`](super::split)).
 //!
 //! A panel of pairs is, sixteen pairs at a time, what the unit calls a tile, and so are sixteen rows of pairs. The order of a sum is fixed here
 //! too, but it is another than that of `vdpbf16ps`: the unit adds up the first numbers' products of sixteen pairs, and the second ones', and then
@@ -10,6 +11,7 @@ use super::factors::reach;
 use super::grid::Grid;
 use super::isa::{Isa, Work};
 use super::lanes::{Brief, Full, Pair};
+use super::split::PARTS;
 use super::tile::{Factors, Tiles};
 
 #[cfg(all(
@@ -37,7 +39,9 @@ pub(super) const STEPS: usize = 16;
 /// Panels that are multiplied at a time.
 const PANELS: usize = 2;
 /// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a cache of 2 MiB.
-const ROWS_AT_ONCE: usize = 128;
+const ROWS_AT_ONCE: usize = 256;
+/// The same of rows in parts.
+const SPLIT_ROWS_AT_ONCE: usize = 128;
 
 /// Whether there is a unit, and so many terms make up whole tiles.
 pub(super) fn takes(terms: usize) -> bool {
@@ -46,7 +50,7 @@ pub(super) fn takes(terms: usize) -> bool {
 
 /// Steps of whole tiles for so many terms, if there is a unit to multiply them.
 pub(super) fn steps_for(terms: usize) -> Option<usize> {
-    available().then_some(terms.div_ceil(2).next_multiple_of(STEPS))
+    (terms > 0 && available()).then_some(terms.div_ceil(2).next_multiple_of(STEPS))
 }
 
 /// Which factors are numbers in f32, each a sum of three in bf16 ([`split`](super::split)): the unit multiplies their parts.
@@ -65,8 +69,8 @@ impl Parts {
     pub(super) fn counts(self) -> [usize; 2] {
         match self {
             Self::Neither => [1, 1],
-            Self::Rows => [3, 1],
-            Self::Both => [3, 3],
+            Self::Rows => [PARTS, 1],
+            Self::Both => [PARTS, PARTS],
         }
     }
 }
@@ -100,12 +104,12 @@ impl<'a> Tiled<'a> {
     }
 
     /// # Panics
-    /// Unless there are so many rows and panels.
+    /// Unless there are so many rows, and just so many panels.
     fn covers(&self, rows: usize, panels: usize) {
         let [row_parts, panel_parts] = self.parts.counts();
         assert!(takes(2 * self.steps));
         assert!(reach(rows, self.row_stride, row_parts * self.steps) <= self.x.len());
-        assert!(panels * panel_parts * self.steps <= self.panels.len());
+        assert!(panels * panel_parts * self.steps == self.panels.len());
     }
 
     /// Where a panel starts.
@@ -116,6 +120,7 @@ impl<'a> Tiled<'a> {
 }
 
 /// What the unit's loop reads and writes.
+#[allow(dead_code)] // where there is no unit
 struct Operands {
     x: *const Pair,
     row_stride: usize,
@@ -138,8 +143,12 @@ impl Work for Blocks<'_> {
             then.covers(rows, self.0.count);
         }
         let whole = rows - rows % (2 * ROWS);
-        for start in (0..whole).step_by(ROWS_AT_ONCE) {
-            self.through_panels::<I>(start..whole.min(start + ROWS_AT_ONCE));
+        let at_once = match self.0.factors.parts {
+            Parts::Neither => ROWS_AT_ONCE,
+            Parts::Rows | Parts::Both => SPLIT_ROWS_AT_ONCE,
+        };
+        for start in (0..whole).step_by(at_once) {
+            self.through_panels::<I>(start..whole.min(start + at_once));
         }
         self.through_panels::<I>(whole..rows);
     }

@@ -3,7 +3,7 @@
 use super::arithmetic::{Arithmetic, Dots};
 use super::grid::ROWS_AT_ONCE;
 use super::isa::Isa;
-use super::lanes::{Full, Lanes, Made, Pair};
+use super::lanes::{Full, Lanes, Packable, Pair};
 use super::panels::WIDTH;
 use super::tile::{Factors, NARROW, WIDE};
 use super::transpose::Ahead;

@@ -65,7 +65,11 @@ pub(super) trait Isa: Sized {
     fn sum(a: Self::Vector, b: Self::Vector) -> Self::Vector;
 
     /// The nearest numbers that leave the lower half of the bits zero, the larger of two: bf16 without its narrow form.
-    fn upper(x: Self::Vector) -> Self::Vector;
+    #[inline(always)]
+    fn upper(x: Self::Vector) -> Self::Vector {
+        let upper = |x: f32| f32::from_bits(x.to_bits().wrapping_add(0x8000) & 0xffff_0000);
+        Self::load(&numbers::<Self>(x).map(upper))
+    }
 
     /// Sixteen times a₁·b₁ + (a₂·b₂ + c), the products of pairs. An instruction for it takes numbers below 2⁻¹²⁶ for 0.
     #[inline(always)]
@@ -181,11 +185,6 @@ impl Isa for Portable {
             *a += b;
         }
         a
-    }
-
-    #[inline(always)]
-    fn upper(x: [f32; 16]) -> [f32; 16] {
-        x.map(|x| f32::from_bits(x.to_bits().wrapping_add(0x8000) & 0xffff_0000))
     }
 
     #[inline(always)]

@@ -2,10 +2,10 @@
 
 use super::isa::{Isa, unwritten};
 use super::panels::WIDTH;
-use super::split::split;
+use super::split::side_by_side;
 
 /// Weights of one or two inputs for the sixteen outputs of a panel, to be multiplied.
-pub(super) trait Made: Copy {
+pub(super) trait Packable: Copy {
     /// How many inputs.
     const INPUTS: usize;
 
@@ -17,7 +17,7 @@ pub(super) trait Made: Copy {
 }
 
 /// The same, to be kept and read.
-pub(super) trait Lanes: Made + Send + Sync {
+pub(super) trait Lanes: Packable + Send + Sync {
     /// Of one input, as the numbers to compute with.
     fn widen(&self, input: usize) -> [f32; WIDTH];
 
@@ -82,7 +82,7 @@ fn nearest_half(value: f32) -> u32 {
     }
 }
 
-impl Made for Full {
+impl Packable for Full {
     const INPUTS: usize = 1;
     const ZERO: Self = Self::ZERO;
 
@@ -109,7 +109,7 @@ impl Lanes for Full {
     }
 }
 
-impl Made for Brief {
+impl Packable for Brief {
     const INPUTS: usize = 2;
     const ZERO: Self = Self([Pair::ZERO; WIDTH]);
 
@@ -120,15 +120,13 @@ impl Made for Brief {
 }
 
 /// Two inputs' weights in `N` parts, of which one alone is rounded.
-impl<const N: usize> Made for [Brief; N] {
+impl<const N: usize> Packable for [Brief; N] {
     const INPUTS: usize = 2;
     const ZERO: Self = [Brief::ZERO; N];
 
     #[inline(always)]
     fn set<I: Isa>(&mut self, rows: &[I::Vector], first: usize) {
-        split::<I, N>(rows[first], rows[first + 1], |n, first, second| {
-            I::store_pairs(I::side_by_side(first, second), &mut self[n].0);
-        });
+        side_by_side::<I, N>(rows[first], rows[first + 1], self);
     }
 }
 

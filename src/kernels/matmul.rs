@@ -17,16 +17,17 @@ use super::tile::Factors;
 /// Panels that are transposed or made into pairs at a time for a matrix unit, which takes two.
 const PANELS_AT_ONCE_FOR_A_UNIT: usize = 4;
 
-/// Rows or columns of a result from which on it pays to split factors in f32 into parts for a matrix unit: an adapter's products have fewer.
+/// Outputs from which on it pays to split factors in f32 into parts for a matrix unit, and rows and columns of a weight's gradient: an adapter
+/// has fewer.
 const WORTH_SPLITTING: usize = 64;
 
 /// How a product's factors are rounded before they are multiplied, as by PyTorch's `autocast`. Sums are always in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum MatmulPrecision {
-    /// Not at all.
+    /// Not at all. A matrix unit multiplies the numbers' parts, and what is infinite becomes NaN.
     #[default]
     F32,
-    /// To the nearest bf16: faster where the processor multiplies pairs of them (AVX512-BF16: up to twice; AMX: up to five times), slower
+    /// To the nearest bf16: faster where the processor multiplies pairs of them (AVX512-BF16: up to twice; AMX: two to three times), slower
     /// elsewhere.
     Bf16,
 }
@@ -44,7 +45,7 @@ pub fn matmul(x: &[f32], weight: &Panels, y: &mut [f32], mode: Mode) {
         x,
         weight,
         MatmulPrecision::F32,
-        false,
+        Split::Never,
         None,
         0..weight.count(),
         out,
@@ -71,7 +72,7 @@ pub fn matmul_with(
         x,
         weight,
         precision,
-        is_wide(weight),
+        Split::WherePaid,
         beside,
         0..weight.count(),
         out,
@@ -94,7 +95,7 @@ pub fn product(
             x,
             weight,
             precision,
-            is_wide(weight),
+            Split::WherePaid,
             beside,
             0..weight.count(),
             out,
@@ -144,25 +145,27 @@ pub unsafe fn matmul_part(
         x,
         weight,
         precision,
-        false,
+        Split::Never,
         beside,
         range,
         Out { y, stride, mode },
     );
 }
 
-/// Whether a product's rows are worth splitting.
-fn is_wide(weight: &Panels) -> bool {
-    weight.outputs() >= WORTH_SPLITTING
+/// Whether a weight in f32 is split for a matrix unit. It isn't the number of rows that decides, since a row's numbers must not depend on it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Split {
+    /// A sampler, which may have few rows: to make a weight's parts takes as long as multiplying it with forty.
+    Never,
+    /// A trainer, if there are outputs enough.
+    WherePaid,
 }
 
-/// Whether factors in f32 may be split does not depend on the number of rows, since a row's numbers must not: a sampler, which may have few, has
-/// them multiplied as they are, because making parts of a weight takes as long as multiplying it with forty rows.
 fn columns(
     x: &[f32],
     weight: &Panels,
     precision: MatmulPrecision,
-    split: bool,
+    split: Split,
     beside: Option<Beside<'_>>,
     range: Range<usize>,
     out: Out<'_>,
@@ -196,11 +199,12 @@ fn in_singles(
     lanes: &[Full],
     depth: usize,
     precision: MatmulPrecision,
-    split: bool,
+    split: Split,
 ) {
     let (by_unit, steps) = (amx::takes(depth), depth.div_ceil(2));
+    let pays = sums.out.stride >= WORTH_SPLITTING;
     match precision {
-        MatmulPrecision::F32 if by_unit && split => {
+        MatmulPrecision::F32 if by_unit && pays && split == Split::WherePaid => {
             rounded::with_rows::<PARTS, _>(x, depth, steps, |x| {
                 sums.of_made::<PARTS>(x, lanes, steps, Parts::Both);
             })

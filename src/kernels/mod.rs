@@ -1,7 +1,7 @@
 //! The CPU's inner loops: matrix products over packed weights, norms, attention, activations; slices in, slices out.
 //!
-//! Every result is one chain of fused additions in a fixed order (a matrix unit adds up in an order of its own), so a row's numbers depend neither on the rows beside it
-//! nor on how many threads share the work. Rows are row-major; a weight is laid out in [`Panels`].
+//! Every result is one chain of fused additions in a fixed order, or a matrix unit's sums in an order as fixed, so a row's numbers depend neither
+//! on the rows beside it nor on how many threads share the work. Rows are row-major; a weight is laid out in [`Panels`].
 //!
 //! # What was tried for sampling
 //!
@@ -174,7 +174,7 @@ pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use grid::Mode;
 pub use isa::{has_bf16_products, instructions};
 pub use lanes::Full;
-pub use limit::{fastest, flops_per_second, product_flops_per_second, sampling_flops_per_second};
+pub use limit::{fastest, flops_per_second, product_flops_per_second, vector_flops_per_second};
 pub use matmul::{
     Beside, MatmulPrecision, matmul, matmul_part, matmul_with, product, product_across,
     product_transposed,

@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::thread;
 
 use super::cores;
-use super::lanes::{Brief, Full, Lanes, Made};
+use super::lanes::{Brief, Full, Lanes, Packable};
 use super::memory::Kept;
 
 /// Outputs in a panel: one AVX-512 register, or two of AVX2.

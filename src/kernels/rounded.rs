@@ -6,9 +6,9 @@ use std::ptr;
 use std::slice;
 
 use super::isa::{Isa, Work, dispatch, transpose, unwritten};
-use super::lanes::{Brief, Full, Made, Pair};
+use super::lanes::{Brief, Full, Packable, Pair};
 use super::panels::WIDTH;
-use super::split::split;
+use super::split::{side_by_side, split};
 
 thread_local! {
     /// Room that a product leaves to the next: a decoder asks for it hundreds of times for every token. One is for either factor, one for
@@ -52,14 +52,15 @@ pub(super) fn with_lanes<T>(length: usize, then: impl FnOnce(&mut [Brief]) -> T)
 /// part are followed by those of the others.
 ///
 /// # Panics
-/// If there are too few steps, or numbers are to be split and there are no whole tiles of steps.
+/// If there are other steps than the numbers take, or numbers are to be split and there are no whole tiles of steps.
 pub(super) fn with_rows<const N: usize, T>(
     x: &[f32],
     width: usize,
     steps: usize,
     then: impl FnOnce(&[Pair]) -> T,
 ) -> T {
-    assert!(width <= 2 * steps && (N == 1 || steps.is_multiple_of(WIDTH)));
+    assert!(width <= 2 * steps && steps.div_ceil(WIDTH) == width.div_ceil(2 * WIDTH));
+    assert!(N == 1 || steps.is_multiple_of(WIDTH));
     let rows = x.len() / width.max(1);
     with_pairs(0, N * rows * steps, |into| {
         dispatch(Rows::<N> {
@@ -152,17 +153,6 @@ impl<const N: usize> Work for SideBySide<'_, N> {
             side_by_side::<I, N>(I::load(&first.0), I::load(&second.0), into);
         }
     }
-}
-
-#[inline(always)]
-fn side_by_side<I: Isa, const N: usize>(
-    first: I::Vector,
-    second: I::Vector,
-    into: &mut [Brief; N],
-) {
-    split::<I, N>(first, second, |n, first, second| {
-        I::store_pairs(I::side_by_side(first, second), &mut into[n].0);
-    });
 }
 
 /// Both factors' rows, each number beside the one below it: `[rows / 2, width]`. Zeros lie below an odd row.
@@ -331,5 +321,112 @@ fn one_below<I: Isa>(first: &[f32], second: &[f32], into: &mut [Pair]) {
     }
     for ((first, second), into) in first.iter().zip(second).zip(into) {
         *into = Pair::nearest(*first, *second);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::panels::{Panels, Precision};
+    use super::super::split::PARTS;
+    use super::*;
+
+    fn number(i: usize) -> f32 {
+        ((i * 7919) % 1013) as f32 / 3.0 - 160.0
+    }
+
+    /// What the parts of a pair's numbers make up.
+    fn whole(parts: [Pair; PARTS]) -> [f32; 2] {
+        [0, 1].map(|which| parts.iter().map(|part| part.number(which)).sum())
+    }
+
+    /// So that nothing passes for a zero that was only left from before.
+    fn spoil(length: usize) {
+        for which in 0..=PANELS {
+            with_room(which, length, |room| {
+                room.fill(Brief([Pair(u32::MAX); WIDTH]))
+            });
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn rows_are_the_sums_of_their_parts_and_end_in_zeros(rows in 1_usize..4, width in 1_usize..100) {
+            let x: Vec<f32> = (0..rows * width).map(number).collect();
+            let steps = width.div_ceil(2).next_multiple_of(WIDTH);
+            spoil(PARTS * rows * steps);
+            with_rows::<PARTS, _>(&x, width, steps, |pairs| {
+                for (x, row) in x.chunks(width).zip(pairs.chunks(PARTS * steps)) {
+                    for step in 0..steps {
+                        let at = step / WIDTH * PARTS * WIDTH + step % WIDTH;
+                        let found = whole([0, 1, 2].map(|n| row[at + n * WIDTH]));
+                        let expected = [0, 1].map(|i| x.get(2 * step + i).copied().unwrap_or(0.0));
+                        assert_eq!(found, expected);
+                    }
+                }
+            });
+        }
+
+        #[test]
+        fn both_factors_of_a_gradient_are_the_sums_of_their_parts(
+            rows in 1_usize..70, left in 1_usize..40, right in 1_usize..40,
+        ) {
+            let [a, b] = [left, right].map(|width| (0..rows * width).map(number).collect::<Vec<_>>());
+            let steps = rows.div_ceil(2).next_multiple_of(WIDTH);
+            spoil(PARTS * 48 * steps);
+            with_tiles::<PARTS, _>([&a, &b], [left, right], steps, |x, panels| {
+                let at = |numbers: &[f32], width, row: usize, column| {
+                    if row < rows { numbers[row * width + column] } else { 0.0 }
+                };
+                for step in 0..steps {
+                    for column in 0..left {
+                        let tile = column * PARTS * steps + step / WIDTH * PARTS * WIDTH + step % WIDTH;
+                        let found = whole([0, 1, 2].map(|n| x[tile + n * WIDTH]));
+                        assert_eq!(found, [0, 1].map(|i| at(&a, left, 2 * step + i, column)));
+                    }
+                    for column in 0..right {
+                        let lane = PARTS * (column / WIDTH * steps + step);
+                        let found = whole([0, 1, 2].map(|n| panels[lane + n].0[column % WIDTH]));
+                        assert_eq!(found, [0, 1].map(|i| at(&b, right, 2 * step + i, column)));
+                    }
+                }
+            });
+        }
+
+        #[test]
+        fn a_transposed_panel_is_the_sum_of_its_parts_and_ends_in_zeros(
+            inputs in 1_usize..40, outputs in 1_usize..100,
+        ) {
+            let weight: Vec<f32> = (0..inputs * outputs).map(number).collect();
+            let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), Precision::F32);
+            let steps = outputs.div_ceil(2).next_multiple_of(WIDTH);
+            let count = inputs.div_ceil(WIDTH);
+            let mut turned = vec![[Brief([Pair(u32::MAX); WIDTH]); PARTS]; count * steps];
+            panels.transposed(0..count, 0..outputs, &mut turned);
+            for input in 0..inputs {
+                for step in 0..steps {
+                    let lane = &turned[input / WIDTH * steps + step];
+                    let found = whole([0, 1, 2].map(|n| lane[n].0[input % WIDTH]));
+                    let at = |output: usize| weight.get(output * inputs + input).copied().unwrap_or(0.0);
+                    assert_eq!(found, [at(2 * step), at(2 * step + 1)]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lanes_are_the_sums_of_their_parts() {
+        let from: Vec<Full> = (0..6)
+            .map(|k| Full(array::from_fn(|i| number(16 * k + i))))
+            .collect();
+        let mut into = [Brief::ZERO; 9];
+        lanes::<PARTS>(&from, &mut into);
+        for (twos, parts) in from.chunks(2).zip(into.chunks(PARTS)) {
+            for i in 0..WIDTH {
+                let found = whole([0, 1, 2].map(|n| parts[n].0[i]));
+                assert_eq!(found, [twos[0].0[i], twos[1].0[i]]);
+            }
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::array;
 use std::ops::Range;
 
 use super::isa::{Isa, Work, dispatch, transpose};
-use super::lanes::{Brief, Full, Lanes, Made};
+use super::lanes::{Brief, Full, Lanes, Packable};
 use super::panels::{Panels, Storage, WIDTH};
 
 impl Panels {
@@ -13,7 +13,7 @@ impl Panels {
     ///
     /// # Panics
     /// If there are fewer outputs, or `into` is too short.
-    pub(super) fn transposed<T: Made>(
+    pub(super) fn transposed<T: Packable>(
         &self,
         panels: Range<usize>,
         outputs: Range<usize>,
@@ -85,7 +85,7 @@ struct Transposed<'a, L, T> {
     into: &'a mut [T],
 }
 
-impl<L: Lanes, T: Made> Work for Transposed<'_, L, T> {
+impl<L: Lanes, T: Packable> Work for Transposed<'_, L, T> {
     const BF16: bool = T::INPUTS == 2;
 
     #[inline(always)]
@@ -117,7 +117,7 @@ impl<L: Lanes, T: Made> Work for Transposed<'_, L, T> {
 
 /// A block of fewer inputs or outputs than sixteen.
 #[inline(always)]
-fn edge<I: Isa, L: Lanes, T: Made>(from: &[L], into: &mut [T]) {
+fn edge<I: Isa, L: Lanes, T: Packable>(from: &[L], into: &mut [T]) {
     let mut rows = [L::ZERO; WIDTH];
     rows[..from.len()].copy_from_slice(from);
     let mut columns = [T::ZERO; WIDTH];
@@ -129,7 +129,7 @@ fn edge<I: Isa, L: Lanes, T: Made>(from: &[L], into: &mut [T]) {
 /// # Panics
 /// If there are fewer lanes than sixteen inputs or outputs take.
 #[inline(always)]
-fn block<I: Isa, L: Lanes, T: Made>(from: &[L], into: &mut [T]) {
+fn block<I: Isa, L: Lanes, T: Packable>(from: &[L], into: &mut [T]) {
     let (from, into) = (&from[..WIDTH / L::INPUTS], &mut into[..WIDTH / T::INPUTS]);
     let mut rows = array::from_fn(|row| from[row / L::INPUTS].vector::<I>(row % L::INPUTS));
     transpose::<I>(&mut rows);

@@ -7,7 +7,7 @@
 //! | weights | those in memory, counted once however many models share them: 4 a number, 2 where bf16 loses nothing |
 //! | training | 4 for each trained number, times its moments (2); the gradients of networks that are done (1), and of the network at hand, for each worker, its own sum and the gradient of the part at hand (2, or 1 where a worker has a single part) |
 //! | activations | 4 for each number that the backward pass reads again: a token and trained layer has 4 hidden + 2 queries + 2 keys + 3 inner + 9 ranks (1 inner and half a gate less without a gate) |
-//! | logits | 4 for each number of a chunk of the head, times 3: the logits, their softmax and its gradient |
+//! | logits | 4 for each number of a chunk of the head, times 3: the logits, their softmax and its gradient; 6 more where a matrix unit multiplies the gradient's parts |
 //! | program | what the process holds besides: code, tokenizer, caches |
 //!
 //! Activations and logits count for every worker. Memory grows with the tokens that are taken through the network at a time, not with
@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use burn::tensor::Tensor;
 
-use crate::kernels::Panels;
+use crate::kernels::{Panels, has_matrix_unit};
 
 use super::attention::QueryKeyValue;
 use super::linear::{Layout, Linear};
@@ -42,6 +42,8 @@ const PROGRAM: usize = 70 << 20;
 const MOMENTS: usize = 2;
 /// Copies of a chunk of logits that are alive together.
 const CHUNKS: usize = 3;
+/// Bytes of a number in three parts of bf16.
+const PARTS: usize = 6;
 
 /// Weights in memory, each counted once.
 #[derive(Debug, Default)]
@@ -113,6 +115,7 @@ impl Footprint {
         let at_hand = decoder.clone().count().0;
         let kept = rows * batch.length * numbers_kept(decoder);
         let logits = batch.chunk.min(rows * batch.logits);
+        let parts = if has_matrix_unit() { PARTS } else { 0 };
         Self {
             weights: held.bytes,
             training: 4
@@ -120,7 +123,7 @@ impl Footprint {
                     + trained.saturating_sub(at_hand)
                     + at_hand * workers * gradients),
             activations: 4 * workers * kept,
-            logits: 4 * workers * logits * CHUNKS,
+            logits: workers * logits * (4 * CHUNKS + parts),
             program: PROGRAM,
         }
     }

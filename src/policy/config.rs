@@ -24,7 +24,7 @@ settings! {
         pub from_scratch: bool = false,
         /// Number format of the result. Weights are trained in f32 whatever it is.
         pub dtype: SaveDtype = SaveDtype::F32,
-        /// Round the factors of products with weights to bf16, as PyTorch's autocast does: 1.5 to 2 times as fast on an AMD CPU with AVX512-BF16 or one with AMX. Weights,
+        /// Round the factors of products with weights to bf16, as PyTorch's autocast does: up to twice as fast on an AMD CPU with AVX512-BF16 or one with AMX. Weights,
         /// gradients and sums stay in f32. On a GPU that lacks bf16 it changes nothing.
         pub bf16: bool = false,
         /// Peak learning rate of AdamW. Full fine-tuning: 2e-5; with LoRA about ten times more.
@@ -265,7 +265,7 @@ settings! {
         pub critic: Critic = Critic::Separate,
         /// Start of the value function: the reward model or zero.
         pub critic_init: CriticInit = CriticInit::Reward,
-        /// Round the factors of products with weights to bf16, as PyTorch's autocast does: 1.5 to 2 times as fast on an AMD CPU with AVX512-BF16 or one with AMX. Weights,
+        /// Round the factors of products with weights to bf16, as PyTorch's autocast does: up to twice as fast on an AMD CPU with AVX512-BF16 or one with AMX. Weights,
         /// gradients and sums stay in f32. For policy, reference, critic and reward model alike. A GPU that lacks bf16 draws answers in f16 and does
         /// all else in f32.
         pub bf16: bool = false,

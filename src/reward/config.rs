@@ -24,7 +24,7 @@ settings! {
         pub max_train_pairs: Option<usize> = None,
         /// Number format of the result. Weights are trained in f32 whatever it is.
         pub dtype: SaveDtype = SaveDtype::F32,
-        /// Round the factors of products with weights to bf16, as PyTorch's autocast does: 1.5 to 2 times as fast on an AMD CPU with AVX512-BF16 or one with AMX. Weights,
+        /// Round the factors of products with weights to bf16, as PyTorch's autocast does: up to twice as fast on an AMD CPU with AVX512-BF16 or one with AMX. Weights,
         /// gradients and sums stay in f32. On a GPU that lacks bf16 it changes nothing.
         pub bf16: bool = false,
         /// Peak learning rate of AdamW. With LoRA: 1e-4; full fine-tuning: about 1e-5.

@@ -17,7 +17,7 @@ settings! {
         pub top_k: usize = 0,
         /// Rows per batch.
         pub batch_size: usize = 32,
-        /// Round the factors of products with weights to bf16, as PyTorch's autocast does: 1.5 to 2 times as fast on an AMD CPU with AVX512-BF16 or one with AMX.
+        /// Round the factors of products with weights to bf16, as PyTorch's autocast does: up to twice as fast on an AMD CPU with AVX512-BF16 or one with AMX.
         /// On a GPU that lacks bf16: to f16.
         pub bf16: bool = false,
         /// Seed of every draw, together with prompt and sample number.

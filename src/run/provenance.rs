@@ -71,7 +71,7 @@ pub struct Provenance {
     pub device: String,
     /// Threads; results are reproducible at a fixed number only.
     pub threads: usize,
-    /// The processor's instructions that the CPU's kernels use; with others the last bits of results differ.
+    /// The processor's instructions that the CPU's kernels use; with others the last bits of results may differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instructions: Option<String>,
     /// Seed of everything random.

@@ -22,12 +22,11 @@ pub(super) fn run(path: &Path, inputs: &[PathBuf]) -> Result<RunDirectory> {
 
 /// What is said if the run was started on another kind of processor.
 fn other_instructions(begun: &Provenance, now: &str) -> Option<String> {
-    let before = begun
-        .instructions
-        .as_deref()
-        .filter(|&before| before != now)?;
+    let on_cpu = begun.device.starts_with("cpu");
+    let before = begun.instructions.as_deref();
+    let before = before.filter(|&before| on_cpu && before != now)?;
     Some(format!(
-        "begun on a processor with {before}, goes on with {now}: numbers will differ in their last bits from those of a run that stays on one"
+        "begun on a processor with {before}, goes on with {now}: numbers may differ in their last bits from those of a run that stays on one"
     ))
 }
 
@@ -71,6 +70,11 @@ mod tests {
         assert!(note.starts_with("begun on a processor with AMX, goes on with AVX2: "));
         assert_eq!(other_instructions(&begun(Some("AVX2")), "AVX2"), None);
         assert_eq!(other_instructions(&begun(None), "AVX2"), None);
+        let on_gpu = Provenance {
+            device: "wgpu".to_owned(),
+            ..begun(Some("AMX"))
+        };
+        assert_eq!(other_instructions(&on_gpu, "AVX2"), None);
     }
 
     #[test]

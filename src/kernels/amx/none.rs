@@ -2,7 +2,7 @@
 
 use super::{Operands, Parts};
 
-/// Never.
+/// Whether there is a matrix unit to use: not on this kind of machine.
 pub fn available() -> bool {
     false
 }
@@ -13,9 +13,7 @@ pub(in super::super) fn multiply_in_registers(_rounds: usize) -> usize {
 }
 
 /// There is none.
-pub(super) struct Unit {
-    pub(super) rows: usize,
-}
+pub(super) struct Unit;
 
 impl Unit {
     pub(super) fn new(_rows: usize) -> Self {

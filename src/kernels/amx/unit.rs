@@ -85,6 +85,13 @@ macro_rules! panels {
     };
 }
 
+/// Asks for what lies 4 KB further on in either panel: with few rows memory is waited for. Panels just made from others are near already.
+macro_rules! ahead {
+    () => {
+        ".set .Lahead, 4096\n .rept 16\n prefetcht1 [{first} + .Lahead]\n prefetcht1 [{second} + .Lahead]\n .set .Lahead, .Lahead + 64\n .endr\n"
+    };
+}
+
 /// Adds the products of what was loaded last.
 macro_rules! products {
     (1) => {
@@ -98,7 +105,7 @@ macro_rules! products {
     };
 }
 
-/// One tile of terms for all rows and panels. The smaller parts' products come first; those of two small parts are left out.
+/// One tile of terms for all rows and panels. The largest product comes last; a third part meets only a first.
 macro_rules! tile {
     ($n:tt, Neither) => {
         concat!(rows!($n, 0), panels!(0), products!($n))
@@ -135,17 +142,12 @@ macro_rules! tile {
 
 /// The sums of so many tiles of rows, with so many parts of rows and of panels.
 macro_rules! sums {
-    (1, [$row_parts:literal, $panel_parts:literal], $of:ident, $tile:expr) => {
+    (1, [$row_parts:literal, $panel_parts:literal], $of:ident, $ahead:expr, $tile:expr) => {
         asm!(
             "tilezero tmm0",
             "tilezero tmm1",
             "2:",
-            ".set .Lahead, 4096",
-            ".rept 16",
-            "prefetcht1 [{first} + .Lahead]",
-            "prefetcht1 [{second} + .Lahead]",
-            ".set .Lahead, .Lahead + 64",
-            ".endr",
+            $ahead,
             $tile,
             concat!("add {rows}, 64 * ", $row_parts),
             concat!("add {first}, 1024 * ", $panel_parts),
@@ -203,7 +205,7 @@ macro_rules! sums {
 /// The unit, set up on this thread for one or two tiles of rows; it is given back when this is dropped. Of its eight registers the first four
 /// are sums, the next two rows, and the last two panels.
 pub(super) struct Unit {
-    pub(super) rows: usize,
+    rows: usize,
     /// Of one thread.
     thread: PhantomData<*const ()>,
 }
@@ -242,9 +244,9 @@ impl Unit {
         // SAFETY: as the caller promises. What lies in the unit's registers before means nothing.
         unsafe {
             match (self.rows > ROWS, parts) {
-                (false, Parts::Neither) => sums!(1, [1, 1], of, tile!(1, Neither)),
-                (false, Parts::Rows) => sums!(1, [3, 1], of, tile!(1, Rows)),
-                (false, Parts::Both) => sums!(1, [3, 3], of, tile!(1, Both)),
+                (false, Parts::Neither) => sums!(1, [1, 1], of, ahead!(), tile!(1, Neither)),
+                (false, Parts::Rows) => sums!(1, [3, 1], of, ahead!(), tile!(1, Rows)),
+                (false, Parts::Both) => sums!(1, [3, 3], of, "", tile!(1, Both)),
                 (true, Parts::Neither) => sums!(2, [1, 1], of, tile!(2, Neither)),
                 (true, Parts::Rows) => sums!(2, [3, 1], of, tile!(2, Rows)),
                 (true, Parts::Both) => sums!(2, [3, 3], of, tile!(2, Both)),

@@ -238,16 +238,67 @@ proptest! {
 
 #[test]
 fn many_rows_are_those_that_each_is_alone() {
-    let (rows, depth, outputs) = (300, 64, 50);
+    let (rows, depth, outputs) = (300, 64, 70);
     let (x, weight) = (thirds(rows * depth, 15), thirds(depth * outputs, 16));
-    let panels = Panels::pack(&weight, [depth, outputs], (1, depth), Precision::Bf16);
-    for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
+    let kept = [Precision::F32, Precision::Bf16];
+    let multiplied = [MatmulPrecision::F32, MatmulPrecision::Bf16];
+    for (kept, precision) in kept
+        .into_iter()
+        .flat_map(|kept| multiplied.map(|by| (kept, by)))
+    {
+        let panels = Panels::pack(&weight, [depth, outputs], (1, depth), kept);
         let together = product(&x, &panels, precision, None);
-        for row in [0, 95, 96, 255, 256, 287, 288, 299] {
+        for row in [0, 95, 96, 127, 128, 255, 256, 287, 288, 299] {
             let alone = product(&x[row * depth..][..depth], &panels, precision, None);
             assert_eq!(alone, together[row * outputs..][..outputs], "{row}");
         }
     }
+}
+
+#[test]
+fn no_rows_give_nothing_and_a_gradient_of_zeros() {
+    let (inputs, outputs) = (64, turned::DEPTH_AT_ONCE + 64);
+    let weight = thirds(inputs * outputs, 22);
+    for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
+        for kept in [Precision::F32, Precision::Bf16] {
+            let panels = Panels::pack(&weight, [inputs, outputs], (1, inputs), kept);
+            assert!(product(&[], &panels, precision, None).is_empty());
+            assert!(product_transposed(&[], &panels, precision, None).is_empty());
+        }
+        let gradient = product_across(&[], &[], [inputs, outputs], precision);
+        assert_eq!(gradient, vec![0.0; inputs * outputs]);
+    }
+}
+
+/// It adds up in another order than vectors do, which multiply a sampler's weights in f32.
+#[test]
+fn a_matrix_unit_that_is_there_is_used_in_f32() {
+    let (rows, depth, outputs) = (5, 96, 70);
+    let (x, weight) = (thirds(rows * depth, 23), thirds(depth * outputs, 24));
+    let pack = |kept| Panels::pack(&weight, [depth, outputs], (1, depth), kept);
+    let sampled = |panels: &Panels| {
+        let mut y = vec![0.0; rows * outputs];
+        matmul(&x, panels, &mut y, Mode::Set);
+        y
+    };
+    let by_vectors = |panels: &Panels| {
+        let lanes = panels.unpack((1, depth));
+        sampled(&Panels::pack(
+            &lanes,
+            [depth, outputs],
+            (1, depth),
+            Precision::F32,
+        ))
+    };
+    let full = pack(Precision::F32);
+    let trained = product(&x, &full, MatmulPrecision::F32, None);
+    assert_eq!(trained != sampled(&full), amx::available());
+    let brief = pack(Precision::Bf16);
+    assert_eq!(sampled(&brief) != by_vectors(&brief), amx::available());
+    assert_eq!(
+        sampled(&brief),
+        product(&x, &brief, MatmulPrecision::F32, None)
+    );
 }
 
 /// The unit multiplies; it adds up in another order than vectors do.
@@ -292,7 +343,7 @@ fn bf16_is_taken_where_it_loses_nothing() {
         matmul(&x, weight, &mut y, Mode::Set);
         y
     };
-    assert_eq!(product(&brief), product(&full));
+    assert_eq!(product(&brief), product(&full)); // twenty inputs are no whole tile of a matrix unit
 }
 
 #[test]

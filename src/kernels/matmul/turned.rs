@@ -6,7 +6,7 @@ use super::super::amx::{self, Parts, Tiled};
 use super::super::arithmetic::{Arithmetic, Dots, Singles};
 use super::super::factors::{Packed, Turned};
 use super::super::grid::{Mode, Out};
-use super::super::lanes::{Brief, Made, Pair};
+use super::super::lanes::{Brief, Packable, Pair};
 use super::super::panels::{Panels, Storage, WIDTH};
 use super::super::rounded;
 use super::super::split::PARTS;
@@ -82,11 +82,13 @@ struct Strip<'a, L> {
 impl Turning<'_> {
     /// By the unit, with `N` parts of a weight. All of a row's terms are `steps`, in whole tiles.
     fn by_unit<const N: usize>(self, dy: &[Pair], steps: usize, parts: Parts) {
-        let row_stride = parts.counts()[0] * steps;
+        let row_parts = parts.counts()[0];
         self.strips::<[Brief; N]>(PANELS_AT_ONCE_FOR_A_UNIT, amx::STEPS, |sums, strip| {
             let factors = Tiled {
-                x: &dy[row_stride / steps * strip.terms.start / 2..],
-                row_stride,
+                x: dy
+                    .get(row_parts * strip.terms.start / 2..)
+                    .unwrap_or_default(),
+                row_stride: row_parts * steps,
                 panels: strip.lanes.as_flattened(),
                 steps: strip.lanes.len() / sums.range.len(),
                 parts,
@@ -113,7 +115,7 @@ impl Turning<'_> {
     }
 
     /// Transposes `at_once` panels at a time, each for as many steps as make up multiples of `tile`, and has them multiplied.
-    fn strips<L: Made>(
+    fn strips<L: Packable>(
         self,
         at_once: usize,
         tile: usize,

@@ -19,7 +19,7 @@ pub struct Machine {
     pub cores: usize,
     /// Bytes read from memory in a second.
     pub memory_bytes_per_second: f64,
-    /// Multiplications and additions in a second, in the precision of the products.
+    /// Multiplications and additions in a second, in the precision of the products; in f32 those of vectors, which a matrix unit can surpass.
     pub flops_per_second: f64,
 }
 
