@@ -207,7 +207,7 @@ fn in_singles(
         MatmulPrecision::F32 if by_unit && pays && split == Split::WherePaid => {
             rounded::with_rows::<PARTS, _>(x, depth, steps, |x| {
                 sums.of_made::<PARTS>(x, lanes, steps, Parts::Both);
-            })
+            });
         }
         MatmulPrecision::F32 => sums.of(packed::<Singles>(x, lanes, depth)),
         MatmulPrecision::Bf16 => rounded::with_rows::<1, _>(x, depth, steps, |x| {

@@ -345,7 +345,7 @@ mod tests {
     fn spoil(length: usize) {
         for which in 0..=PANELS {
             with_room(which, length, |room| {
-                room.fill(Brief([Pair(u32::MAX); WIDTH]))
+                room.fill(Brief([Pair(u32::MAX); WIDTH]));
             });
         }
     }
