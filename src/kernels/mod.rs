@@ -124,7 +124,7 @@
 //! | the unit's speed looked at by itself: tiles in the nearest cache, then zeros for numbers | what it reaches in registers | 5.3 ns an instruction with zeros, 6.3 with numbers: the clock gives way, 5,000 GFLOP/s are what there is |
 //! | f32, looked at because this machine reaches 44 % of its limit at 32 rows where the Zen 4 reaches 78 %: pointers to rows and four steps at a time, or nothing asked for ahead | 10 to 20 %: a loop of 57 instructions has 24 products | nothing; a quarter of the loop's time is spent waiting for panels, though a loop in C reaches 84 % with panels that stay in the cache; undone |
 //! | members take their own rows from 32 rows on instead of 16 (its cache doesn't hold what the other core has read) | memory is read once | batch 32 428 → 459 tokens/s, batch 64 490 → 500; the Zen 4 had gained 7 % the other way; undone |
-//! | the same from 64 rows on, only where there is a unit | a weight's pairs are made once, not by every member | f32, batch 32, 64: 440, 505 → 467, 515 tokens/s; products in bf16, batch 32, 64: 932, 1,207 → 1,083, 1,303, and of weights in f32 519, 799 → 749, 944 |
+//! | the same from 64 rows on, only where there is a unit | a weight's pairs are made once, not by every member | f32, batch 32: 450 → 498 tokens/s, batch 64 about the same; products in bf16, batch 32, 64: 932, 1,207 → 1,083, 1,303, and of weights in f32 519, 799 → 749, 944 |
 //!
 //! # What was tried for start-up and memory
 //!
