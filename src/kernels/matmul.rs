@@ -68,15 +68,7 @@ pub fn matmul_with(
     mode: Mode,
 ) {
     let out = Out::rows(y, weight.outputs(), mode);
-    columns(
-        x,
-        weight,
-        precision,
-        Split::WherePaid,
-        beside,
-        0..weight.count(),
-        out,
-    );
+    trained(x, weight, precision, beside, out);
 }
 
 /// The same, into memory that nobody has to clear first.
@@ -91,16 +83,20 @@ pub fn product(
 ) -> Vec<f32> {
     let rows = rows_of(x, weight.inputs());
     fresh(rows, weight.outputs(), |out| {
-        columns(
-            x,
-            weight,
-            precision,
-            Split::WherePaid,
-            beside,
-            0..weight.count(),
-            out,
-        );
+        trained(x, weight, precision, beside, out);
     })
+}
+
+/// All columns, as a trainer has them made.
+fn trained(
+    x: &[f32],
+    weight: &Panels,
+    precision: MatmulPrecision,
+    beside: Option<Beside<'_>>,
+    out: Out<'_>,
+) {
+    let range = 0..weight.count();
+    columns(x, weight, precision, Split::WherePaid, beside, range, out);
 }
 
 /// `rows` of `width` numbers, of which `fill` sets every one.
