@@ -8,7 +8,9 @@
 //! The speed is measured in the moment, so the estimate holds while the machine stays as busy as it is; told and found are compared by
 //! `rlhf bench`.
 
-use crate::kernels::{MatmulPrecision, product_flops_per_second, vector_flops_per_second};
+use crate::kernels::{
+    MatmulPrecision, has_matrix_unit, product_flops_per_second, vector_flops_per_second,
+};
 
 use super::linear::Linear;
 use super::transformer::{Block, Decoder};
@@ -112,11 +114,12 @@ pub struct StepWork {
 
 /// Seconds that `work` takes at the speed that the machine has now, which is measured.
 pub fn seconds(work: StepWork, precision: MatmulPrecision) -> f64 {
-    seconds_at(
-        work,
-        product_flops_per_second(precision),
-        vector_flops_per_second(),
-    )
+    let of_vectors = vector_flops_per_second();
+    let speed = match precision {
+        MatmulPrecision::F32 if !has_matrix_unit() => of_vectors,
+        _ => product_flops_per_second(precision),
+    };
+    seconds_at(work, speed, of_vectors)
 }
 
 fn seconds_at(work: StepWork, speed: f64, of_vectors: f64) -> f64 {

@@ -12,8 +12,9 @@ use crate::run::{Input, Provenance, RunDirectory};
 /// The run in the folder `path`, if `inputs` are what it was started with.
 pub(super) fn run(path: &Path, inputs: &[PathBuf]) -> Result<RunDirectory> {
     let run = RunDirectory::open(path)?;
-    check_same(&run, &hashed(inputs)?)?;
-    if let Some(note) = other_instructions(&run.provenance()?, kernels::instructions()) {
+    let begun = run.provenance()?;
+    check_same(path, &begun.inputs, &hashed(inputs)?)?;
+    if let Some(note) = other_instructions(&begun, kernels::instructions()) {
         eprintln!("{}: {note}", path.display());
     }
     run.resume(&now())?;
@@ -31,10 +32,9 @@ fn other_instructions(begun: &Provenance, now: &str) -> Option<String> {
 }
 
 /// A resumed run must go on with the contents that it was started with, wherever they are now.
-fn check_same(run: &RunDirectory, now: &[Input]) -> Result<()> {
-    let before = run.provenance()?.inputs;
+fn check_same(run: &Path, before: &[Input], now: &[Input]) -> Result<()> {
     let hashes = |inputs: &[Input]| inputs.iter().map(|i| i.sha256.clone()).collect::<Vec<_>>();
-    if hashes(&before) != hashes(now) {
+    if hashes(before) != hashes(now) {
         let names: Vec<_> = before
             .iter()
             .map(|i| i.path.display().to_string())
@@ -43,7 +43,7 @@ fn check_same(run: &RunDirectory, now: &[Input]) -> Result<()> {
             "{run} was started with other data, or its data have changed: it read {}; bring those back, or start a new run with \
              --config {run}/config.toml",
             names.join(", "),
-            run = run.path().display(),
+            run = run.display(),
         );
     }
     Ok(())
