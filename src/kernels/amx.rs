@@ -5,13 +5,15 @@
 //! too, but it is another than that of `vdpbf16ps`: the unit adds up the first numbers' products of sixteen pairs, and the second ones', and then
 //! both to what was there.
 
+use std::mem::swap;
 use std::ops::Range;
+use std::ptr;
 
 use super::factors::reach;
 use super::grid::Grid;
 use super::isa::{Isa, Work};
 use super::lanes::{Brief, Full, Pair};
-use super::split::PARTS;
+use super::split::{PARTS, side_by_side};
 use super::tile::{Factors, Tiles};
 
 #[cfg(all(
@@ -33,15 +35,24 @@ pub use unit::available;
 pub(super) use unit::multiply_in_registers;
 
 /// Rows of a tile.
-const ROWS: usize = 16;
+pub(super) const ROWS: usize = 16;
 /// Steps, of a pair each, that a tile holds.
 pub(super) const STEPS: usize = 16;
+/// Rows that are multiplied at a time: two tiles.
+const BLOCK: usize = 2 * ROWS;
 /// Panels that are multiplied at a time.
 const PANELS: usize = 2;
 /// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a cache of 2 MiB.
 const ROWS_AT_ONCE: usize = 256;
 /// The same of rows in parts.
 const SPLIT_ROWS_AT_ONCE: usize = 128;
+/// The same where panels have to be made for them, which costs more than reading rows again.
+const MADE_ROWS_AT_ONCE: usize = 320;
+/// Up to so many rows meet one tile of a panel at a time, so that what is made stays in the nearest cache. The sums of more rows would not, and
+/// they meet all tiles of a panel.
+const ROWS_OF_A_TILE: usize = 64;
+/// Lanes in f32 that are asked for before they are made into others.
+const LANES_AHEAD: usize = 16;
 
 /// Whether there is a unit, and so many terms make up whole tiles.
 pub(super) fn takes(terms: usize) -> bool {
@@ -75,16 +86,24 @@ impl Parts {
     }
 }
 
-/// Rows and panels of pairs. Sixteen steps of a row's first part are followed by the same of the second and third, a step of a panel's first
-/// part by the same of the others.
+/// The panels of a product, one after the other.
+#[derive(Clone, Copy)]
+pub(super) enum Weight<'a> {
+    /// In pairs; a step of a panel's first part is followed by the same of the others.
+    Pairs(&'a [Brief]),
+    /// In f32: parts or pairs are made of them as they are needed.
+    Singles(&'a [Full]),
+}
+
+/// Rows and panels of pairs. Sixteen steps of a row's first part are followed by the same of the second and third.
 #[derive(Clone, Copy)]
 pub(super) struct Tiled<'a> {
-    /// The rows.
+    /// The rows, and others that make up whole tiles.
     pub x: &'a [Pair],
     /// Pairs from the start of a row to the next.
     pub row_stride: usize,
-    /// The panels, one after the other.
-    pub panels: &'a [Brief],
+    /// The panels.
+    pub weight: Weight<'a>,
     /// Steps of a sum: whole tiles.
     pub steps: usize,
     /// Which are split.
@@ -93,13 +112,45 @@ pub(super) struct Tiled<'a> {
 
 impl<'a> Tiled<'a> {
     /// Rows of `steps`, one after the other.
-    pub(super) fn new(x: &'a [Pair], panels: &'a [Brief], steps: usize, parts: Parts) -> Self {
+    pub(super) fn new(x: &'a [Pair], weight: Weight<'a>, steps: usize, parts: Parts) -> Self {
         Self {
             x,
             row_stride: parts.counts()[0] * steps,
-            panels,
+            weight,
             steps,
             parts,
+        }
+    }
+
+    /// Tiles of terms.
+    fn tiles(&self) -> usize {
+        self.steps / STEPS
+    }
+
+    /// Rows that are taken through all panels before the next.
+    fn rows_at_once(&self) -> usize {
+        match (self.weight, self.parts) {
+            (Weight::Singles(_), _) => MADE_ROWS_AT_ONCE,
+            (Weight::Pairs(_), Parts::Neither) => ROWS_AT_ONCE,
+            (Weight::Pairs(_), Parts::Rows | Parts::Both) => SPLIT_ROWS_AT_ONCE,
+        }
+    }
+
+    /// Tiles of a panel in f32 that are made before so many rows are multiplied with them.
+    fn tiles_at_once(&self, rows: usize) -> usize {
+        if rows <= ROWS_OF_A_TILE {
+            1
+        } else {
+            self.tiles()
+        }
+    }
+
+    /// Lanes of what has been made of panels for so many rows, and of what is being made meanwhile.
+    pub(super) fn room(&self, rows: usize) -> usize {
+        let tile = PANELS * self.parts.counts()[1] * STEPS;
+        match self.weight {
+            Weight::Singles(_) => 2 * self.tiles_at_once(rows) * tile,
+            Weight::Pairs(_) => 0,
         }
     }
 
@@ -108,127 +159,286 @@ impl<'a> Tiled<'a> {
     fn covers(&self, rows: usize, panels: usize) {
         let [row_parts, panel_parts] = self.parts.counts();
         assert!(takes(2 * self.steps));
+        let rows = rows.next_multiple_of(ROWS);
         assert!(reach(rows, self.row_stride, row_parts * self.steps) <= self.x.len());
-        assert!(panels * panel_parts * self.steps == self.panels.len());
-    }
-
-    /// Where a panel starts.
-    fn panel(&self, panel: usize) -> *const Brief {
-        let length = self.parts.counts()[1] * self.steps;
-        self.panels[panel * length..][..length].as_ptr()
+        assert!(match self.weight {
+            Weight::Pairs(lanes) => panels * panel_parts * self.steps == lanes.len(),
+            Weight::Singles(lanes) => 2 * panels * self.steps == lanes.len(),
+        });
     }
 }
 
-/// What the unit's loop reads and writes.
-#[allow(dead_code)] // where there is no unit
-struct Operands {
-    x: *const Pair,
-    row_stride: usize,
-    panels: [*const Brief; PANELS],
-    tiles: usize,
-    sums: *mut Full,
+/// Which part of a row meets which of a panel, of so many each: a third only a first. The largest product comes last.
+const fn products(row_parts: usize, panel_parts: usize) -> &'static [[usize; 2]] {
+    match (row_parts, panel_parts) {
+        (PARTS, PARTS) => &[[2, 0], [1, 0], [1, 1], [0, 1], [0, 2], [0, 0]],
+        (PARTS, 1) => &[[2, 0], [1, 0], [0, 0]],
+        _ => &[[0, 0]],
+    }
 }
+
+/// Steps of a panel that the unit multiplies at a time, in `W` parts.
+type Tile<const W: usize> = [[Brief; W]; STEPS];
 
 /// All rows times some panels, as [`Grid`] but by the unit.
-pub(super) struct Blocks<'a>(pub Grid<'a, Tiled<'a>>);
+pub(super) struct Blocks<'a> {
+    /// The work.
+    pub grid: Grid<'a, Tiled<'a>>,
+    /// For what is made of panels: as much as [`Tiled::room`] says.
+    pub room: &'a mut [Brief],
+}
 
 impl Work for Blocks<'_> {
     const BF16: bool = true;
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let rows = self.0.rows;
-        self.0.factors.covers(rows, self.0.count);
-        if let Some(then) = &self.0.then {
-            then.covers(rows, self.0.count);
+        let Self { grid, room } = self;
+        let (rows, factors) = (grid.rows, grid.factors);
+        factors.covers(rows, grid.count);
+        if let Some(then) = &grid.then {
+            then.covers(rows, grid.count);
         }
-        let whole = rows - rows % (2 * ROWS);
-        let at_once = match self.0.factors.parts {
-            Parts::Neither => ROWS_AT_ONCE,
-            Parts::Rows | Parts::Both => SPLIT_ROWS_AT_ONCE,
-        };
-        for start in (0..whole).step_by(at_once) {
-            self.through_panels::<I>(start..whole.min(start + at_once));
-        }
-        self.through_panels::<I>(whole..rows);
-    }
-}
-
-impl<'a> Blocks<'a> {
-    /// The same with sums that are known.
-    #[inline(always)]
-    fn with<'b>(&self, block: &'b Block) -> Grid<'a, &'b Block> {
-        let grid = &self.0;
-        Grid {
-            factors: block,
-            then: grid.then,
-            rows: grid.rows,
-            count: grid.count,
-            first: grid.first,
-            out: grid.out,
-        }
-    }
-
-    /// Some rows, either thirty-two each time or fewer than that in all.
-    #[inline(always)]
-    fn through_panels<I: Isa>(&self, rows: Range<usize>) {
-        if rows.is_empty() {
+        if grid.count == 0 {
             return;
         }
-        let mut block = Block {
-            unit: Unit::new(rows.len().min(2 * ROWS)),
-            sums: [Full::ZERO; 2 * ROWS * PANELS],
-            row: 0,
-            panel: 0,
-        };
-        for panel in (0..self.0.count).step_by(PANELS) {
-            for row in rows.clone().step_by(2 * ROWS) {
-                (block.row, block.panel) = (row, panel);
-                block.multiply(&self.0.factors, self.0.count);
-                let rows = row..rows.end.min(row + 2 * ROWS);
-                let grid = self.with(&block);
-                if panel + 1 < self.0.count {
-                    grid.rows_at_once::<I, 8, 2>(rows, panel);
-                } else {
-                    grid.rows_at_once::<I, 8, 1>(rows, panel);
+        let at_once = factors.rows_at_once();
+        for start in (0..rows).step_by(at_once) {
+            let rows = start..rows.min(start + at_once);
+            match (factors.weight, factors.parts) {
+                (Weight::Pairs(lanes), Parts::Neither) => grid.pairs::<I, 1, 1>(lanes, rows),
+                (Weight::Pairs(lanes), Parts::Rows) => grid.pairs::<I, PARTS, 1>(lanes, rows),
+                (Weight::Pairs(lanes), Parts::Both) => grid.pairs::<I, PARTS, PARTS>(lanes, rows),
+                (Weight::Singles(lanes), Parts::Both) => {
+                    grid.singles::<I, PARTS, PARTS>(lanes, rows, room);
                 }
+                (Weight::Singles(lanes), _) => grid.singles::<I, 1, 1>(lanes, rows, room),
             }
         }
     }
 }
 
-/// The sums of up to thirty-two rows and two panels.
+impl Grid<'_, Tiled<'_>> {
+    /// Some rows, of panels in pairs. While the unit multiplies a tile of two panels, memory is asked for one of the next.
+    #[inline(always)]
+    fn pairs<I: Isa, const X: usize, const W: usize>(&self, lanes: &[Brief], rows: Range<usize>) {
+        let lanes = lanes.as_chunks::<W>().0.as_chunks::<STEPS>().0;
+        let from = |place| self.places(place).map(|place| &lanes[place]);
+        let tiles = self.factors.tiles();
+        // With few rows the next panels would come too early.
+        let later = if rows.len() <= ROWS { 1 } else { tiles };
+        let mut unit = Unit::new(rows.len());
+        let mut sums = [Full::ZERO; PANELS * BLOCK];
+        for panel in (0..self.count).step_by(PANELS) {
+            for block in blocks(&rows, panel, products(X, W).len()) {
+                unit.clear(block.tiles());
+                for tile in 0..tiles {
+                    let (now, next) = (from([panel, tile]), from(self.after([panel, tile], later)));
+                    self.add::<X, W>(&mut unit, &block, tile, now, |turn| {
+                        let steps = block.next_steps(turn);
+                        for tile in next {
+                            for lane in tile[steps.clone()].as_flattened() {
+                                I::prefetch(ptr::from_ref(lane).cast());
+                            }
+                        }
+                    });
+                }
+                unit.store(block.tiles(), &mut sums);
+                self.finish::<I>(&block, &sums);
+            }
+        }
+    }
+
+    /// Some rows, of panels in f32. While the unit multiplies some tiles of two panels, the next ones are read and made.
+    #[inline(always)]
+    fn singles<I: Isa, const X: usize, const W: usize>(
+        &self,
+        lanes: &[Full],
+        rows: Range<usize>,
+        room: &mut [Brief],
+    ) {
+        let lanes = lanes.as_chunks::<2>().0.as_chunks::<STEPS>().0;
+        let from = |place| self.places(place).map(|place| &lanes[place]);
+        let (tiles, at_once) = (self.factors.tiles(), self.factors.tiles_at_once(rows.len()));
+        let made = room.as_chunks_mut::<W>().0.as_chunks_mut::<STEPS>().0;
+        let made = made.as_chunks_mut::<PANELS>().0;
+        let (mut now, mut next) = made[..2 * at_once].split_at_mut(at_once);
+        for (tile, into) in now.iter_mut().enumerate() {
+            make::<I, W>(from([0, tile]), 0..STEPS, into);
+        }
+        let mut unit = Unit::new(rows.len());
+        let mut sums = [Full::ZERO; PANELS * ROWS_OF_A_TILE];
+        for panel in (0..self.count).step_by(PANELS) {
+            for start in (0..tiles).step_by(at_once) {
+                let (first, last) = (start == 0, start + at_once == tiles);
+                for block in blocks(&rows, panel, products(X, W).len()) {
+                    let sums = &mut sums[PANELS * ((block.row - rows.start) % ROWS_OF_A_TILE)..];
+                    let others = rows.len() > BLOCK;
+                    if first {
+                        unit.clear(block.tiles());
+                    } else if others {
+                        unit.load(block.tiles(), sums);
+                    }
+                    for (tile, (now, next)) in (start..).zip(now.iter().zip(&mut *next)) {
+                        let following = from(self.after([panel, tile], at_once));
+                        self.add::<X, W>(&mut unit, &block, tile, now.each_ref(), |turn| {
+                            let steps = block.next_steps(turn);
+                            make::<I, W>(following, steps, next);
+                        });
+                    }
+                    if last || others {
+                        unit.store(block.tiles(), sums);
+                    }
+                    if last {
+                        self.finish::<I>(&block, sums);
+                    }
+                }
+                swap(&mut now, &mut next);
+            }
+        }
+    }
+
+    /// Where the tiles of this panel and the next are. A last panel without a next is multiplied twice.
+    #[inline(always)]
+    fn places(&self, [panel, tile]: [usize; 2]) -> [usize; PANELS] {
+        [panel, (panel + 1).min(self.count - 1)].map(|panel| panel * self.factors.tiles() + tile)
+    }
+
+    /// The panel and tile that come `later` tiles after this; after the last, itself.
+    #[inline(always)]
+    fn after(&self, [panel, tile]: [usize; 2], later: usize) -> [usize; 2] {
+        let after = tile + later;
+        if after < self.factors.tiles() {
+            [panel, after]
+        } else if panel + PANELS < self.count {
+            [panel + PANELS, after - self.factors.tiles()]
+        } else {
+            [panel, tile]
+        }
+    }
+
+    /// Adds the products of a tile of terms to a block's sums. `meanwhile` is called after each product of parts, numbered.
+    #[inline(always)]
+    fn add<const X: usize, const W: usize>(
+        &self,
+        unit: &mut Unit,
+        block: &Block,
+        tile: usize,
+        panels: [&Tile<W>; PANELS],
+        mut meanwhile: impl FnMut(usize),
+    ) {
+        let stride = self.factors.row_stride;
+        let x = &self.factors.x[block.row * stride + tile * X * STEPS..];
+        let mut loaded = [usize::MAX; 2];
+        for (turn, &[row_part, panel_part]) in products(X, W).iter().enumerate() {
+            // SAFETY: the factors cover the block's whole tiles, and a tile of panels has its steps.
+            #[allow(unsafe_code)]
+            unsafe {
+                if loaded[0] != row_part {
+                    unit.rows(block.tiles(), x[row_part * STEPS..].as_ptr(), stride);
+                }
+                if loaded[1] != panel_part {
+                    unit.panels(panels.map(|tile| ptr::from_ref(&tile[0][panel_part])), W);
+                }
+            }
+            loaded = [row_part, panel_part];
+            unit.multiply(block.tiles());
+            meanwhile(turn);
+        }
+    }
+
+    /// Hands over a block's sums, with what follows in them.
+    #[inline(always)]
+    fn finish<I: Isa>(&self, block: &Block, sums: &[Full]) {
+        let known = Grid {
+            factors: &Known {
+                sums,
+                row: block.row,
+                panel: block.panel,
+            },
+            then: self.then,
+            rows: self.rows,
+            count: self.count,
+            first: self.first,
+            out: self.out,
+        };
+        let rows = block.row..block.end;
+        if block.panel + 1 < self.count {
+            known.rows_at_once::<I, 8, 2>(rows, block.panel);
+        } else {
+            known.rows_at_once::<I, 8, 1>(rows, block.panel);
+        }
+    }
+}
+
+/// Makes some steps of the tiles of two panels.
+#[inline(always)]
+fn make<I: Isa, const W: usize>(
+    from: [&[[Full; 2]; STEPS]; PANELS],
+    steps: Range<usize>,
+    into: &mut [Tile<W>; PANELS],
+) {
+    for step in steps {
+        for (from, into) in from.iter().zip(&mut *into) {
+            let [first, second] = &from[step];
+            for lane in [first, second] {
+                I::prefetch(ptr::from_ref(lane).wrapping_add(LANES_AHEAD).cast());
+            }
+            side_by_side::<I, W>(I::load(&first.0), I::load(&second.0), &mut into[step]);
+        }
+    }
+}
+
+/// Some rows in blocks, each of which is multiplied in so many turns.
+#[inline(always)]
+fn blocks(rows: &Range<usize>, panel: usize, turns: usize) -> impl Iterator<Item = Block> + use<> {
+    let end = rows.end;
+    let steps_each = STEPS.div_ceil(turns * rows.len().div_ceil(BLOCK));
+    let starts = rows.clone().step_by(BLOCK).zip((0..).step_by(turns));
+    starts.map(move |(row, turn)| Block {
+        row,
+        end: end.min(row + BLOCK),
+        panel,
+        turn,
+        steps_each,
+    })
+}
+
+/// Up to two tiles of rows, and two panels, of which the last may be missing.
 struct Block {
-    unit: Unit,
-    /// Of a row, one panel beside the other.
-    sums: [Full; 2 * ROWS * PANELS],
+    row: usize,
+    end: usize,
+    panel: usize,
+    /// Turns of the blocks before.
+    turn: usize,
+    steps_each: usize,
+}
+
+impl Block {
+    /// Tiles of rows.
+    #[inline(always)]
+    fn tiles(&self) -> usize {
+        (self.end - self.row).div_ceil(ROWS)
+    }
+
+    /// Steps of the next tiles that are read or made in one of the block's turns: all blocks together do all of them.
+    #[inline(always)]
+    fn next_steps(&self, turn: usize) -> Range<usize> {
+        let start = STEPS.min((self.turn + turn) * self.steps_each);
+        start..STEPS.min(start + self.steps_each)
+    }
+}
+
+/// A block's sums: of a row, one panel beside the other.
+struct Known<'a> {
+    sums: &'a [Full],
     /// The first.
     row: usize,
     /// The first.
     panel: usize,
 }
 
-impl Block {
-    /// Multiplies the block's rows and panels. A last panel without a second is multiplied twice.
-    #[inline(always)]
-    fn multiply(&mut self, factors: &Tiled<'_>, count: usize) {
-        let second = (self.panel + 1).min(count - 1);
-        let of = Operands {
-            x: factors.x[self.row * factors.row_stride..].as_ptr(),
-            row_stride: factors.row_stride,
-            panels: [factors.panel(self.panel), factors.panel(second)],
-            tiles: factors.steps / STEPS,
-            sums: self.sums.as_mut_ptr(),
-        };
-        // SAFETY: `run` has seen that the factors cover all rows and panels, and there is room for the sums.
-        #[allow(unsafe_code)]
-        unsafe {
-            self.unit.multiply(of, factors.parts);
-        }
-    }
-}
-
-impl Tiles for &Block {
+impl Tiles for &Known<'_> {
     #[inline(always)]
     #[allow(unsafe_code)]
     unsafe fn sums<I: Isa, const R: usize, const P: usize>(

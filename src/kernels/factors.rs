@@ -23,16 +23,6 @@ pub(super) struct Packed<'a, A: Arithmetic> {
     pub stride: usize,
 }
 
-impl<A: Arithmetic> Packed<'_, A> {
-    /// Without the panels before `first`.
-    pub(super) fn from(self, first: usize) -> Self {
-        Self {
-            panels: &self.panels[first * self.stride..],
-            ..self
-        }
-    }
-}
-
 impl<A: Arithmetic> Factors for Packed<'_, A> {
     type By = A;
 

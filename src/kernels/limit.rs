@@ -10,8 +10,8 @@ use super::cores;
 use super::grid::Mode;
 use super::isa::{Isa, Work, dispatch, unwritten};
 use super::lanes::{Packable, Pair};
-use super::matmul::{MatmulPrecision, matmul, matmul_with};
-use super::panels::{Panels, Precision};
+use super::matmul::{MatmulPrecision, matmul_with};
+use super::panels::{Panels, Precision, WIDTH};
 
 /// Chains of fused additions side by side that keep every unit busy, and leave room for two more vectors: of thirty-two registers, or of sixteen
 /// where a vector takes two.
@@ -33,16 +33,15 @@ pub fn flops_per_second(precision: MatmulPrecision, rounds: usize) -> f64 {
 /// Multiplications and additions that all cores together do in a second in products like those of a layer, each core with rows of its own:
 /// what training reaches where nothing else is to do.
 pub fn product_flops_per_second(precision: MatmulPrecision) -> f64 {
-    in_products(|x, weight, y| matmul_with(x, weight, precision, None, y, Mode::Set))
+    in_products(LAYER, precision)
 }
 
-/// The same in f32 by vectors, even if there is a matrix unit: what a sampler reaches with weights that bf16 does not hold.
+/// The same in f32 by vectors, which a matrix unit leaves products with few outputs to.
 pub fn vector_flops_per_second() -> f64 {
-    in_products(|x, weight, y| matmul(x, weight, y, Mode::Set))
+    in_products(NARROW, MatmulPrecision::F32)
 }
 
-fn in_products(multiply: impl Fn(&[f32], &Panels, &mut [f32]) + Sync) -> f64 {
-    let [rows, inputs, outputs] = PRODUCT;
+fn in_products([rows, inputs, outputs]: [usize; 3], precision: MatmulPrecision) -> f64 {
     let numbers = |count: usize| (0..count).map(|i| (i % 7) as f32).collect::<Vec<_>>();
     let (x, weight) = (numbers(rows * inputs), numbers(inputs * outputs));
     let widths = [inputs, outputs];
@@ -51,7 +50,7 @@ fn in_products(multiply: impl Fn(&[f32], &Panels, &mut [f32]) + Sync) -> f64 {
     let mut once = || {
         thread::scope(|scope| {
             for y in room.chunks_mut(rows * outputs) {
-                scope.spawn(|| multiply(&x, &weight, y));
+                scope.spawn(|| matmul_with(&x, &weight, precision, None, y, Mode::Set));
             }
         });
     };
@@ -59,8 +58,10 @@ fn in_products(multiply: impl Fn(&[f32], &Panels, &mut [f32]) + Sync) -> f64 {
     (2 * rows * inputs * outputs * cores()) as f64 / fastest(once)
 }
 
-/// Rows, inputs, outputs: some milliseconds.
-const PRODUCT: [usize; 3] = [256, 576, 1536];
+/// Rows, inputs, outputs: some milliseconds. So below.
+const LAYER: [usize; 3] = [256, 576, 1536];
+/// As many outputs as the innermost loop takes at a time.
+const NARROW: [usize; 3] = [2048, 576, 3 * WIDTH];
 
 /// Work of so many rounds, and how many multiplications and additions it was.
 type Operations = fn(usize) -> usize;

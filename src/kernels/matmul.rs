@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::amx::{self, Blocks, Parts, Tiled};
+use super::amx::{self, Blocks, Parts, Tiled, Weight};
 use super::arithmetic::{Arithmetic, Dots, Singles, Widened};
 use super::factors::{Across, Narrowed, Packed};
 use super::grid::{Grid, Mode, Out};
@@ -13,9 +13,6 @@ use super::rounded;
 use super::shared::{Shared, filled};
 use super::split::PARTS;
 use super::tile::Factors;
-
-/// Panels that are transposed or made into pairs at a time for a matrix unit, which takes two.
-const PANELS_AT_ONCE_FOR_A_UNIT: usize = 4;
 
 /// Outputs from which on it pays to split factors in f32 into parts for a matrix unit, and rows and columns of a weight's gradient: an adapter
 /// has fewer.
@@ -40,19 +37,10 @@ pub enum MatmulPrecision {
 /// # Panics
 /// If the shapes do not agree.
 pub fn matmul(x: &[f32], weight: &Panels, y: &mut [f32], mode: Mode) {
-    let out = Out::rows(y, weight.outputs(), mode);
-    columns(
-        x,
-        weight,
-        MatmulPrecision::F32,
-        Split::Never,
-        None,
-        0..weight.count(),
-        out,
-    );
+    matmul_with(x, weight, MatmulPrecision::F32, None, y, mode);
 }
 
-/// The same for a trainer, with the product of a narrower weight added to it: the terms of the second follow those of the first in each sum.
+/// The same, with the product of a narrower weight added to it: the terms of the second follow those of the first in each sum.
 ///
 /// # Shapes
 /// `x`: `[n, inputs]`; `y`: `[n, outputs]`; `beside`: `[n, r]` and a weight of `r` inputs and the same outputs.
@@ -68,7 +56,7 @@ pub fn matmul_with(
     mode: Mode,
 ) {
     let out = Out::rows(y, weight.outputs(), mode);
-    trained(x, weight, precision, beside, out);
+    columns(x, weight, precision, beside, 0..weight.count(), out);
 }
 
 /// The same, into memory that nobody has to clear first.
@@ -83,20 +71,8 @@ pub fn product(
 ) -> Vec<f32> {
     let rows = rows_of(x, weight.inputs());
     fresh(rows, weight.outputs(), |out| {
-        trained(x, weight, precision, beside, out);
+        columns(x, weight, precision, beside, 0..weight.count(), out);
     })
-}
-
-/// All columns, as a trainer has them made.
-fn trained(
-    x: &[f32],
-    weight: &Panels,
-    precision: MatmulPrecision,
-    beside: Option<Beside<'_>>,
-    out: Out<'_>,
-) {
-    let range = 0..weight.count();
-    columns(x, weight, precision, Split::WherePaid, beside, range, out);
 }
 
 /// `rows` of `width` numbers, of which `fill` sets every one.
@@ -137,31 +113,14 @@ pub unsafe fn matmul_part(
     // SAFETY: only sums are written.
     let y = unsafe { y.unwritten() };
     let stride = weight.outputs();
-    columns(
-        x,
-        weight,
-        precision,
-        Split::Never,
-        beside,
-        range,
-        Out { y, stride, mode },
-    );
-}
-
-/// Whether a weight in f32 is split for a matrix unit. It isn't the number of rows that decides, since a row's numbers must not depend on it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Split {
-    /// A sampler, which may have few rows: to make a weight's parts takes as long as multiplying it with forty.
-    Never,
-    /// A trainer, if there are outputs enough.
-    WherePaid,
+    let out = Out { y, stride, mode };
+    columns(x, weight, precision, beside, range, out);
 }
 
 fn columns(
     x: &[f32],
     weight: &Panels,
     precision: MatmulPrecision,
-    split: Split,
     beside: Option<Beside<'_>>,
     range: Range<usize>,
     out: Out<'_>,
@@ -178,7 +137,7 @@ fn columns(
     match &weight.storage {
         Storage::F32(lanes) => {
             let lanes = &lanes[range.start * depth..range.end * depth];
-            in_singles(sums, x, lanes, depth, precision, split);
+            in_singles(sums, x, lanes, depth, precision);
         }
         Storage::Bf16(lanes) => {
             let steps = depth / 2;
@@ -189,26 +148,19 @@ fn columns(
 }
 
 /// The sums for panels in f32.
-fn in_singles(
-    sums: Sums<'_>,
-    x: &[f32],
-    lanes: &[Full],
-    depth: usize,
-    precision: MatmulPrecision,
-    split: Split,
-) {
+fn in_singles(sums: Sums<'_>, x: &[f32], lanes: &[Full], depth: usize, precision: MatmulPrecision) {
     let (by_unit, steps) = (amx::takes(depth), depth.div_ceil(2));
     let pays = sums.out.stride >= WORTH_SPLITTING;
     match precision {
-        MatmulPrecision::F32 if by_unit && pays && split == Split::WherePaid => {
+        MatmulPrecision::F32 if by_unit && pays => {
             rounded::with_rows::<PARTS, _>(x, depth, steps, |x| {
-                sums.of_made::<PARTS>(x, lanes, steps, Parts::Both);
+                sums.by_unit(Tiled::new(x, Weight::Singles(lanes), steps, Parts::Both));
             });
         }
         MatmulPrecision::F32 => sums.of(packed::<Singles>(x, lanes, depth)),
         MatmulPrecision::Bf16 => rounded::with_rows::<1, _>(x, depth, steps, |x| {
             if by_unit {
-                sums.of_made::<1>(x, lanes, steps, Parts::Neither);
+                sums.by_unit(Tiled::new(x, Weight::Singles(lanes), steps, Parts::Neither));
             } else {
                 sums.of(Narrowed { x, lanes, depth });
             }
@@ -221,12 +173,12 @@ fn in_pairs(sums: Sums<'_>, x: &[f32], lanes: &[Brief], steps: usize, precision:
     let (by_unit, depth) = (amx::takes(2 * steps), 2 * steps);
     match precision {
         MatmulPrecision::F32 if by_unit => rounded::with_rows::<PARTS, _>(x, depth, steps, |x| {
-            sums.by_unit(Tiled::new(x, lanes, steps, Parts::Rows));
+            sums.by_unit(Tiled::new(x, Weight::Pairs(lanes), steps, Parts::Rows));
         }),
         MatmulPrecision::F32 => sums.of(packed::<Widened>(x, lanes, steps)),
         MatmulPrecision::Bf16 => rounded::with_rows::<1, _>(x, depth, steps, |x| {
             if by_unit {
-                sums.by_unit(Tiled::new(x, lanes, steps, Parts::Neither));
+                sums.by_unit(Tiled::new(x, Weight::Pairs(lanes), steps, Parts::Neither));
             } else {
                 sums.of(packed::<Dots>(x, lanes, steps));
             }
@@ -252,7 +204,7 @@ pub fn product_across(
     fresh(left, right, |out| {
         let by_unit = |rows: &[Pair], panels: &[Brief], steps, parts| {
             let sums = sums_across(left, 0..right.div_ceil(WIDTH), out);
-            sums.by_unit(Tiled::new(rows, panels, steps, parts));
+            sums.by_unit(Tiled::new(rows, Weight::Pairs(panels), steps, parts));
         };
         let (factors, widths) = ([a, b], [left, right]);
         match (precision, amx::steps_for(depth)) {
@@ -358,7 +310,10 @@ impl<'a> Sums<'a> {
     }
 
     fn by_unit(self, factors: Tiled<'_>) {
-        dispatch(Blocks(self.grid(factors)));
+        rounded::with_lanes(factors.room(self.rows), |room| {
+            let grid = self.grid(factors);
+            dispatch(Blocks { grid, room });
+        });
     }
 
     fn grid<F>(self, factors: F) -> Grid<'a, F> {
@@ -370,30 +325,6 @@ impl<'a> Sums<'a> {
             first: self.range.start,
             out: self.out,
         }
-    }
-
-    /// By the unit, of panels in f32 that become pairs, a few at a time, before they are multiplied.
-    fn of_made<const N: usize>(self, x: &[Pair], lanes: &[Full], steps: usize, parts: Parts) {
-        const AT_ONCE: usize = PANELS_AT_ONCE_FOR_A_UNIT;
-        let length = N * steps;
-        rounded::with_lanes(length * AT_ONCE.min(self.range.len()), |scratch| {
-            for (some, first) in lanes
-                .chunks(2 * steps * AT_ONCE)
-                .zip((0..).step_by(AT_ONCE))
-            {
-                let count = some.len() / (2 * steps);
-                let made = &mut scratch[..count * length];
-                rounded::lanes::<N>(some, made);
-                let start = self.range.start + first;
-                let sums = Sums {
-                    then: self.then.map(|then| then.from(first)),
-                    rows: self.rows,
-                    range: start..start + count,
-                    out: self.out,
-                };
-                sums.by_unit(Tiled::new(x, made, steps, parts));
-            }
-        });
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::array;
 use std::cell::Cell;
-use std::ptr;
 use std::slice;
 
+use super::amx;
 use super::isa::{Isa, Work, dispatch, transpose, unwritten};
-use super::lanes::{Brief, Full, Packable, Pair};
+use super::lanes::{Brief, Packable, Pair};
 use super::panels::WIDTH;
 use super::split::{side_by_side, split};
 
@@ -49,7 +49,7 @@ pub(super) fn with_lanes<T>(length: usize, then: impl FnOnce(&mut [Brief]) -> T)
 }
 
 /// Rows of `width` numbers, each number beside the next one: `steps` pairs, with zeros after the numbers. Sixteen pairs of the numbers' first
-/// part are followed by those of the others.
+/// part are followed by those of the others. With a matrix unit, some rows of whatever is there make up its last tile.
 ///
 /// # Panics
 /// If there are other steps than the numbers take, or numbers are to be split and there are no whole tiles of steps.
@@ -62,7 +62,12 @@ pub(super) fn with_rows<const N: usize, T>(
     assert!(width <= 2 * steps && steps.div_ceil(WIDTH) == width.div_ceil(2 * WIDTH));
     assert!(N == 1 || steps.is_multiple_of(WIDTH));
     let rows = x.len() / width.max(1);
-    with_pairs(0, N * rows * steps, |into| {
+    let places = if amx::available() {
+        rows.next_multiple_of(amx::ROWS)
+    } else {
+        rows
+    };
+    with_pairs(0, N * places * steps, |into| {
         dispatch(Rows::<N> {
             x,
             width,
@@ -121,40 +126,6 @@ fn in_parts<I: Isa, const N: usize>(numbers: &[f32; 2 * WIDTH], into: &mut [Pair
     );
 }
 
-/// Lanes of two inputs each, side by side, the parts of a lane one after the other. What follows them in memory is asked for, since it is likely
-/// to be next.
-///
-/// # Panics
-/// Unless there are twice as many of one input.
-pub(super) fn lanes<const N: usize>(from: &[Full], into: &mut [Brief]) {
-    assert!(N * from.len() == 2 * into.len());
-    dispatch(SideBySide::<N> { from, into });
-}
-
-/// Cache lines, of 64 bytes.
-const LANES_AHEAD: usize = 128;
-
-struct SideBySide<'a, const N: usize> {
-    from: &'a [Full],
-    into: &'a mut [Brief],
-}
-
-impl<const N: usize> Work for SideBySide<'_, N> {
-    const BF16: bool = true;
-
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        let (twos, _) = self.from.as_chunks();
-        let (parts, _) = self.into.as_chunks_mut::<N>();
-        for ([first, second], into) in twos.iter().zip(parts) {
-            for lane in [first, second] {
-                I::prefetch(ptr::from_ref(lane).wrapping_add(LANES_AHEAD).cast());
-            }
-            side_by_side::<I, N>(I::load(&first.0), I::load(&second.0), into);
-        }
-    }
-}
-
 /// Both factors' rows, each number beside the one below it: `[rows / 2, width]`. Zeros lie below an odd row.
 pub(super) fn with_columns<T>(
     factors: [&[f32]; 2],
@@ -193,7 +164,7 @@ pub(super) fn with_tiles<const N: usize, T>(
         dispatch(Upright::<N>(factor(a, left), rows));
         with_lanes(N * right.div_ceil(WIDTH) * steps, |panels| {
             dispatch(InPanels::<N>(factor(b, right), panels));
-            then(&rows[..N * left * steps], panels)
+            then(rows, panels)
         })
     })
 }
@@ -411,21 +382,6 @@ mod tests {
                     let at = |output: usize| weight.get(output * inputs + input).copied().unwrap_or(0.0);
                     assert_eq!(found, [at(2 * step), at(2 * step + 1)]);
                 }
-            }
-        }
-    }
-
-    #[test]
-    fn lanes_are_the_sums_of_their_parts() {
-        let from: Vec<Full> = (0..6)
-            .map(|k| Full(array::from_fn(|i| number(16 * k + i))))
-            .collect();
-        let mut into = [Brief::ZERO; 9];
-        lanes::<PARTS>(&from, &mut into);
-        for (twos, parts) in from.chunks(2).zip(into.chunks(PARTS)) {
-            for i in 0..WIDTH {
-                let found = whole([0, 1, 2].map(|n| parts[n].0[i]));
-                assert_eq!(found, [twos[0].0[i], twos[1].0[i]]);
             }
         }
     }

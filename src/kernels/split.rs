@@ -37,7 +37,12 @@ pub(super) fn side_by_side<I: Isa, const N: usize>(
     into: &mut [Brief; N],
 ) {
     split::<I, N>(first, second, |n, first, second| {
-        I::store_pairs(I::side_by_side(first, second), &mut into[n].0);
+        let pairs = if N == 1 {
+            I::side_by_side(first, second)
+        } else {
+            I::uppers(first, second)
+        };
+        I::store_pairs(pairs, &mut into[n].0);
     });
 }
 

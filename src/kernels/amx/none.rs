@@ -1,6 +1,7 @@
 //! No unit.
 
-use super::{Operands, Parts};
+use super::super::lanes::{Brief, Full, Pair};
+use super::PANELS;
 
 /// Whether there is a matrix unit to use: not on this kind of machine.
 pub fn available() -> bool {
@@ -15,15 +16,37 @@ pub(in super::super) fn multiply_in_registers(_rounds: usize) -> usize {
 /// There is none.
 pub(super) struct Unit;
 
+#[allow(unsafe_code, clippy::unused_self)] // as where there is one
 impl Unit {
     pub(super) fn new(_rows: usize) -> Self {
         unreachable!("no matrix unit")
     }
 
+    pub(super) fn clear(&mut self, _tiles: usize) {
+        unreachable!("no matrix unit")
+    }
+
+    pub(super) fn load(&mut self, _tiles: usize, _from: &[Full]) {
+        unreachable!("no matrix unit")
+    }
+
+    pub(super) fn store(&mut self, _tiles: usize, _into: &mut [Full]) {
+        unreachable!("no matrix unit")
+    }
+
     /// # Safety
     /// Never called.
-    #[allow(unsafe_code)]
-    pub(super) unsafe fn multiply(&mut self, _of: Operands, _parts: Parts) {
+    pub(super) unsafe fn rows(&mut self, _tiles: usize, _from: *const Pair, _stride: usize) {
+        unreachable!("no matrix unit")
+    }
+
+    /// # Safety
+    /// Never called.
+    pub(super) unsafe fn panels(&mut self, _from: [*const Brief; PANELS], _stride: usize) {
+        unreachable!("no matrix unit")
+    }
+
+    pub(super) fn multiply(&mut self, _tiles: usize) {
         unreachable!("no matrix unit")
     }
 }

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::super::lanes::{Brief, Full, Pair};
 use super::super::panels::WIDTH;
-use super::{Operands, PANELS, Parts, ROWS, STEPS};
+use super::{PANELS, ROWS, STEPS};
 
 /// Whether this machine has the unit and the system lets this process use it.
 pub fn available() -> bool {
@@ -53,170 +53,24 @@ struct Shapes {
     rows: [u8; 16],
 }
 
-/// Loads the part `$part` of a tile of rows, or of two.
-macro_rules! rows {
-    (1, $part:literal) => {
-        concat!(
-            "tileloadd tmm4, [{rows} + {row_stride} + 64 * ",
-            $part,
-            "]\n"
-        )
-    };
-    (2, $part:literal) => {
-        concat!(
-            rows!(1, $part),
-            "tileloadd tmm5, [{more_rows} + {row_stride} + 64 * ",
-            $part,
-            "]\n"
-        )
-    };
-}
-
-/// Loads the part `$part` of a tile of either panel.
-macro_rules! panels {
-    ($part:literal) => {
-        concat!(
-            "tileloadd tmm6, [{first} + {lane} + 64 * ",
-            $part,
-            "]\n tileloadd tmm7, [{second} + {lane} + 64 * ",
-            $part,
-            "]\n"
-        )
-    };
-}
-
-/// Asks for what lies 4 KB further on in either panel: with few rows memory is waited for. Panels just made from others are near already.
-macro_rules! ahead {
-    () => {
-        ".set .Lahead, 4096\n .rept 16\n prefetcht1 [{first} + .Lahead]\n prefetcht1 [{second} + .Lahead]\n .set .Lahead, .Lahead + 64\n .endr\n"
-    };
-}
-
-/// Adds the products of what was loaded last.
-macro_rules! products {
-    (1) => {
-        "tdpbf16ps tmm0, tmm4, tmm6\n tdpbf16ps tmm1, tmm4, tmm7\n"
-    };
-    (2) => {
-        concat!(
-            products!(1),
-            "tdpbf16ps tmm2, tmm5, tmm6\n tdpbf16ps tmm3, tmm5, tmm7\n"
-        )
-    };
-}
-
-/// One tile of terms for all rows and panels. The largest product comes last; a third part meets only a first.
-macro_rules! tile {
-    ($n:tt, Neither) => {
-        concat!(rows!($n, 0), panels!(0), products!($n))
-    };
-    ($n:tt, Rows) => {
-        concat!(
-            panels!(0),
-            rows!($n, 2),
-            products!($n),
-            rows!($n, 1),
-            products!($n),
-            rows!($n, 0),
-            products!($n),
-        )
-    };
-    ($n:tt, Both) => {
-        concat!(
-            rows!($n, 2),
-            panels!(0),
-            products!($n),
-            rows!($n, 1),
-            products!($n),
-            panels!(1),
-            products!($n),
-            rows!($n, 0),
-            products!($n),
-            panels!(2),
-            products!($n),
-            panels!(0),
-            products!($n),
-        )
-    };
-}
-
-/// The sums of so many tiles of rows, with so many parts of rows and of panels.
-macro_rules! sums {
-    (1, [$row_parts:literal, $panel_parts:literal], $of:ident, $ahead:expr, $tile:expr) => {
-        asm!(
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "2:",
-            $ahead,
-            $tile,
-            concat!("add {rows}, 64 * ", $row_parts),
-            concat!("add {first}, 1024 * ", $panel_parts),
-            concat!("add {second}, 1024 * ", $panel_parts),
-            "dec {tiles}",
-            "jnz 2b",
-            "tilestored [{sums} + {sums_stride}], tmm0",
-            "tilestored [{sums} + {sums_stride} + 64], tmm1",
-            rows = inout(reg) $of.x => _,
-            first = inout(reg) $of.panels[0] => _,
-            second = inout(reg) $of.panels[1] => _,
-            tiles = inout(reg) $of.tiles => _,
-            row_stride = in(reg) $of.row_stride * size_of::<Pair>(),
-            lane = in(reg) size_of::<Brief>() * $panel_parts,
-            sums = in(reg) $of.sums,
-            sums_stride = in(reg) PANELS * size_of::<Full>(),
-            out("tmm0") _, out("tmm1") _, out("tmm4") _, out("tmm6") _, out("tmm7") _,
-            options(nostack),
-        )
-    };
-    (2, [$row_parts:literal, $panel_parts:literal], $of:ident, $tile:expr) => {
-        asm!(
-            "tilezero tmm0",
-            "tilezero tmm1",
-            "tilezero tmm2",
-            "tilezero tmm3",
-            "2:",
-            $tile,
-            concat!("add {rows}, 64 * ", $row_parts),
-            concat!("add {more_rows}, 64 * ", $row_parts),
-            concat!("add {first}, 1024 * ", $panel_parts),
-            concat!("add {second}, 1024 * ", $panel_parts),
-            "dec {tiles}",
-            "jnz 2b",
-            "tilestored [{sums} + {sums_stride}], tmm0",
-            "tilestored [{sums} + {sums_stride} + 64], tmm1",
-            "tilestored [{sums} + {sums_stride} + 2048], tmm2",
-            "tilestored [{sums} + {sums_stride} + 2112], tmm3",
-            rows = inout(reg) $of.x => _,
-            more_rows = inout(reg) $of.x.wrapping_add(ROWS * $of.row_stride) => _,
-            first = inout(reg) $of.panels[0] => _,
-            second = inout(reg) $of.panels[1] => _,
-            tiles = inout(reg) $of.tiles => _,
-            row_stride = in(reg) $of.row_stride * size_of::<Pair>(),
-            lane = in(reg) size_of::<Brief>() * $panel_parts,
-            sums = in(reg) $of.sums,
-            sums_stride = in(reg) PANELS * size_of::<Full>(),
-            out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
-            out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
-            options(nostack),
-        )
-    };
-}
-
-/// The unit, set up on this thread for one or two tiles of rows; it is given back when this is dropped. Of its eight registers the first four
-/// are sums, the next two rows, and the last two panels.
+/// The unit, set up on this thread; it is given back when this is dropped. Of its eight registers the first four are the sums of one or two tiles
+/// of rows, times two panels; the next two are those rows, and the last two the panels. Nothing else uses them: the compiler does not know them,
+/// and the system keeps them for each thread.
 pub(super) struct Unit {
-    rows: usize,
     /// Of one thread.
-    thread: PhantomData<*const ()>,
+    _thread: PhantomData<*const ()>,
 }
 
+#[allow(unsafe_code, clippy::unused_self)] // what it holds is in registers
 impl Unit {
+    /// For so many rows: a tile has all of them, or sixteen.
+    ///
     /// # Panics
     /// If there is no unit.
     #[inline(always)]
     pub(super) fn new(rows: usize) -> Self {
-        assert!(available());
-        let [first, second] = [rows.min(ROWS), rows.saturating_sub(ROWS).max(1)].map(|n| n as u8);
+        assert!(available() && rows > 0);
+        let rows = rows.min(ROWS) as u8;
         let mut shapes = Shapes {
             palette: 1,
             start_row: 0,
@@ -225,31 +79,145 @@ impl Unit {
             rows: [0; 16],
         };
         shapes.row_bytes[..8].fill(64);
-        shapes.rows[..8].copy_from_slice(&[first, first, second, second, first, second, 16, 16]);
+        shapes.rows[..6].fill(rows);
+        shapes.rows[6..8].fill(STEPS as u8);
         // SAFETY: the unit is available, and the shapes are among those it has.
-        #[allow(unsafe_code)]
         unsafe {
             asm!("ldtilecfg [{}]", in(reg) &raw const shapes, options(nostack, readonly));
         }
-        let thread = PhantomData;
-        Self { rows, thread }
+        Self {
+            _thread: PhantomData,
+        }
     }
 
-    /// # Safety
-    /// From `x` on there must lie as many rows as the unit is set up for, each `row_stride` pairs after the one before, and in every row as
-    /// many tiles of all its parts as there are of `tiles`, which is not 0; so in the panels.
+    /// The sums are zeros.
     #[inline(always)]
-    #[allow(unsafe_code)]
-    pub(super) unsafe fn multiply(&mut self, of: Operands, parts: Parts) {
-        // SAFETY: as the caller promises. What lies in the unit's registers before means nothing.
+    pub(super) fn clear(&mut self, tiles: usize) {
+        // SAFETY: the unit is set up. So below.
         unsafe {
-            match (self.rows > ROWS, parts) {
-                (false, Parts::Neither) => sums!(1, [1, 1], of, ahead!(), tile!(1, Neither)),
-                (false, Parts::Rows) => sums!(1, [3, 1], of, ahead!(), tile!(1, Rows)),
-                (false, Parts::Both) => sums!(1, [3, 3], of, "", tile!(1, Both)),
-                (true, Parts::Neither) => sums!(2, [1, 1], of, tile!(2, Neither)),
-                (true, Parts::Rows) => sums!(2, [3, 1], of, tile!(2, Rows)),
-                (true, Parts::Both) => sums!(2, [3, 3], of, tile!(2, Both)),
+            asm!("tilezero tmm0", "tilezero tmm1", options(nostack, nomem));
+            if tiles > 1 {
+                asm!("tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
+            }
+        }
+    }
+
+    /// The sums of so many tiles of rows are these: of a row, one panel beside the other.
+    ///
+    /// # Panics
+    /// If there are fewer.
+    #[inline(always)]
+    pub(super) fn load(&mut self, tiles: usize, from: &[Full]) {
+        assert!(from.len() >= PANELS * ROWS * tiles);
+        // SAFETY: there are so many.
+        unsafe {
+            asm!(
+                "tileloadd tmm0, [{from} + {stride}]",
+                "tileloadd tmm1, [{from} + {stride} + 64]",
+                from = in(reg) from.as_ptr(),
+                stride = in(reg) PANELS * size_of::<Full>(),
+                options(nostack, readonly),
+            );
+            if tiles > 1 {
+                asm!(
+                    "tileloadd tmm2, [{from} + {stride}]",
+                    "tileloadd tmm3, [{from} + {stride} + 64]",
+                    from = in(reg) from[PANELS * ROWS..].as_ptr(),
+                    stride = in(reg) PANELS * size_of::<Full>(),
+                    options(nostack, readonly),
+                );
+            }
+        }
+    }
+
+    /// The reverse of [`Unit::load`].
+    ///
+    /// # Panics
+    /// If there is room for fewer.
+    #[inline(always)]
+    pub(super) fn store(&mut self, tiles: usize, into: &mut [Full]) {
+        assert!(into.len() >= PANELS * ROWS * tiles);
+        // SAFETY: there is room for so many.
+        unsafe {
+            asm!(
+                "tilestored [{into} + {stride}], tmm0",
+                "tilestored [{into} + {stride} + 64], tmm1",
+                into = in(reg) into.as_mut_ptr(),
+                stride = in(reg) PANELS * size_of::<Full>(),
+                options(nostack),
+            );
+            if tiles > 1 {
+                asm!(
+                    "tilestored [{into} + {stride}], tmm2",
+                    "tilestored [{into} + {stride} + 64], tmm3",
+                    into = in(reg) into[PANELS * ROWS..].as_mut_ptr(),
+                    stride = in(reg) PANELS * size_of::<Full>(),
+                    options(nostack),
+                );
+            }
+        }
+    }
+
+    /// Takes up so many tiles of rows.
+    ///
+    /// # Safety
+    /// From `from` on there must lie as many rows, each of sixteen pairs and `stride` pairs after the one before.
+    #[inline(always)]
+    pub(super) unsafe fn rows(&mut self, tiles: usize, from: *const Pair, stride: usize) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            asm!(
+                "tileloadd tmm4, [{from} + {stride}]",
+                from = in(reg) from,
+                stride = in(reg) stride * size_of::<Pair>(),
+                options(nostack, readonly),
+            );
+            if tiles > 1 {
+                asm!(
+                    "tileloadd tmm5, [{from} + {stride}]",
+                    from = in(reg) from.add(ROWS * stride),
+                    stride = in(reg) stride * size_of::<Pair>(),
+                    options(nostack, readonly),
+                );
+            }
+        }
+    }
+
+    /// Takes up sixteen steps of two panels.
+    ///
+    /// # Safety
+    /// From either pointer on there must lie as many lanes, each `stride` lanes after the one before.
+    #[inline(always)]
+    pub(super) unsafe fn panels(&mut self, from: [*const Brief; PANELS], stride: usize) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            asm!(
+                "tileloadd tmm6, [{first} + {stride}]",
+                "tileloadd tmm7, [{second} + {stride}]",
+                first = in(reg) from[0],
+                second = in(reg) from[1],
+                stride = in(reg) stride * size_of::<Brief>(),
+                options(nostack, readonly),
+            );
+        }
+    }
+
+    /// Adds the products of what was taken up to the sums. What the processor does meanwhile stays behind this: so it seems to use memory.
+    #[inline(always)]
+    pub(super) fn multiply(&mut self, tiles: usize) {
+        // SAFETY: the unit is set up.
+        unsafe {
+            asm!(
+                "tdpbf16ps tmm0, tmm4, tmm6",
+                "tdpbf16ps tmm1, tmm4, tmm7",
+                options(nostack),
+            );
+            if tiles > 1 {
+                asm!(
+                    "tdpbf16ps tmm2, tmm5, tmm6",
+                    "tdpbf16ps tmm3, tmm5, tmm7",
+                    options(nostack),
+                );
             }
         }
     }
@@ -259,7 +227,7 @@ impl Unit {
 /// that were.
 pub(in super::super) fn multiply_in_registers(rounds: usize) -> usize {
     assert!(rounds > 0);
-    let _unit = Unit::new(2 * ROWS);
+    let _unit = Unit::new(ROWS);
     // SAFETY: the unit is set up, and what its registers hold means nothing.
     #[allow(unsafe_code)]
     unsafe {

@@ -7,9 +7,9 @@ use std::arch::x86_64::{
     _mm256_slli_epi32, _mm256_storeu_ps, _mm256_storeu_si256, _mm256_unpackhi_ps,
     _mm256_unpacklo_ps, _mm512_add_epi32, _mm512_add_ps, _mm512_and_si512, _mm512_castps_si512,
     _mm512_castsi512_ps, _mm512_cvtne2ps_pbh, _mm512_dpbf16_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-    _mm512_loadu_si512, _mm512_permutex2var_ps, _mm512_permutexvar_epi16, _mm512_set1_epi32,
-    _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps,
-    _mm512_storeu_si512,
+    _mm512_loadu_si512, _mm512_or_si512, _mm512_permutex2var_ps, _mm512_permutexvar_epi16,
+    _mm512_set1_epi32, _mm512_set1_ps, _mm512_setr_epi32, _mm512_setzero_ps, _mm512_slli_epi32,
+    _mm512_srli_epi32, _mm512_storeu_ps, _mm512_storeu_si512,
 };
 use std::mem::{MaybeUninit, transmute};
 
@@ -120,6 +120,15 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
             }
         } else {
             dot_by_parts::<Self>(a, b, c)
+        }
+    }
+
+    #[inline(always)]
+    fn uppers(first: __m512, second: __m512) -> __m512i {
+        // SAFETY: as above.
+        unsafe {
+            let first = _mm512_srli_epi32(_mm512_castps_si512(first), 16);
+            _mm512_or_si512(first, _mm512_castps_si512(second))
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::super::amx::{self, Parts, Tiled};
+use super::super::amx::{self, Parts, Tiled, Weight};
 use super::super::arithmetic::{Arithmetic, Dots, Singles};
 use super::super::factors::{Packed, Turned};
 use super::super::grid::{Mode, Out};
@@ -11,10 +11,12 @@ use super::super::panels::{Panels, Storage, WIDTH};
 use super::super::rounded;
 use super::super::split::PARTS;
 use super::super::transpose::Ahead;
-use super::{Beside, MatmulPrecision, PANELS_AT_ONCE_FOR_A_UNIT, Sums, fresh, narrow, rows_of};
+use super::{Beside, MatmulPrecision, Sums, fresh, narrow, rows_of};
 
 /// Panels that are transposed at a time: as many as the innermost loop takes.
 const PANELS_AT_ONCE: usize = 3;
+/// The same for a matrix unit, which takes two.
+const PANELS_AT_ONCE_FOR_A_UNIT: usize = 4;
 /// Terms of a sum before the rest is added to it: what is transposed at a time stays in a cache of its own.
 pub(super) const DEPTH_AT_ONCE: usize = 2048;
 
@@ -89,7 +91,7 @@ impl Turning<'_> {
                     .get(row_parts * strip.terms.start / 2..)
                     .unwrap_or_default(),
                 row_stride: row_parts * steps,
-                panels: strip.lanes.as_flattened(),
+                weight: Weight::Pairs(strip.lanes.as_flattened()),
                 steps: strip.lanes.len() / sums.range.len(),
                 parts,
             };
