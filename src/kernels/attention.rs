@@ -10,6 +10,7 @@ use super::isa::{Isa, Work, dispatch};
 use super::lanes::Full;
 use super::panels::WIDTH;
 use super::pointwise::sum;
+use super::tile::{Factors, NARROW, WIDE};
 
 /// Keys and values of one key head: keys in panels of sixteen positions, values in panels of sixteen dimensions, so that both
 /// products of attention read them in order.
@@ -101,14 +102,18 @@ pub fn attend<S: Deref<Target = [Full]>>(
     let span = (last - first) * WIDTH;
     scores.clear();
     scores.resize(heads * span, 0.0);
+    let seen_of = |packed| Seen {
+        packed,
+        next: cache.lanes.len(),
+    };
     dispatch(Grid {
-        factors: Packed::<Singles> {
+        factors: seen_of(Packed {
             x: queries,
             steps: width,
             row_stride: width,
             panels: &cache.keys()[first * width..last * width],
             stride: width,
-        },
+        }),
         then: None,
         rows: heads,
         count: last - first,
@@ -125,19 +130,64 @@ pub fn attend<S: Deref<Target = [Full]>>(
     }
     let capacity = cache.capacity();
     dispatch(Grid {
-        factors: Packed::<Singles> {
+        factors: seen_of(Packed {
             x: scores,
             steps: span,
             row_stride: span,
             panels: &cache.values()[base..],
             stride: capacity,
-        },
+        }),
         then: None,
         rows: heads,
         count: width.div_ceil(WIDTH),
         first: 0,
         out: Out::rows(out, width, Mode::Set),
     });
+}
+
+/// Keys or values. While they are multiplied, those of the next head come from memory: heads are alike and lie one after the other.
+#[derive(Clone, Copy)]
+struct Seen<'a> {
+    packed: Packed<'a, Singles>,
+    /// Lanes of a head.
+    next: usize,
+}
+
+impl Factors for Seen<'_> {
+    type By = Singles;
+
+    #[inline(always)]
+    fn steps(&self) -> usize {
+        self.packed.steps()
+    }
+
+    #[inline(always)]
+    fn covers(&self, rows: usize, panels: usize) {
+        self.packed.covers(rows, panels);
+    }
+
+    #[inline(always)]
+    fn ahead<I: Isa>(&self, end: usize, step: usize, _tile: usize) {
+        let [_, panels] = if I::WIDE { WIDE } else { NARROW };
+        for panel in end.saturating_sub(panels)..end {
+            let lane = self.next + panel * self.packed.stride + step;
+            I::prefetch(self.packed.panels.as_ptr().wrapping_add(lane).cast());
+        }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn left(&self, row: usize, step: usize, which: usize) -> f32 {
+        // SAFETY: as the caller promises.
+        unsafe { self.packed.left(row, step, which) }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    unsafe fn right<I: Isa>(&self, panel: usize, step: usize, which: usize) -> I::Vector {
+        // SAFETY: as the caller promises.
+        unsafe { self.packed.right::<I>(panel, step, which) }
+    }
 }
 
 struct Softmax<'a> {
