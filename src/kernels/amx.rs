@@ -95,7 +95,7 @@ pub(super) enum Weight<'a> {
     Singles(&'a [Full]),
 }
 
-/// Rows and panels of pairs. Sixteen steps of a row's first part are followed by the same of the second and third.
+/// Rows of pairs, and panels. Sixteen steps of a row's first part are followed by the same of the second and third.
 #[derive(Clone, Copy)]
 pub(super) struct Tiled<'a> {
     /// The rows, and others that make up whole tiles.
@@ -155,7 +155,7 @@ impl<'a> Tiled<'a> {
     }
 
     /// # Panics
-    /// Unless there are so many rows, and just so many panels.
+    /// Unless there are so many rows, with those that make up whole tiles, and just so many panels.
     fn covers(&self, rows: usize, panels: usize) {
         let [row_parts, panel_parts] = self.parts.counts();
         assert!(takes(2 * self.steps));
@@ -212,20 +212,23 @@ impl Work for Blocks<'_> {
                 (Weight::Singles(lanes), Parts::Both) => {
                     grid.singles::<I, PARTS, PARTS>(lanes, rows, room);
                 }
-                (Weight::Singles(lanes), _) => grid.singles::<I, 1, 1>(lanes, rows, room),
+                (Weight::Singles(lanes), Parts::Neither) => {
+                    grid.singles::<I, 1, 1>(lanes, rows, room);
+                }
+                (Weight::Singles(_), Parts::Rows) => unreachable!("singles are split like rows"),
             }
         }
     }
 }
 
 impl Grid<'_, Tiled<'_>> {
-    /// Some rows, of panels in pairs. While the unit multiplies a tile of two panels, memory is asked for one of the next.
+    /// Some rows, of panels in pairs. While the unit multiplies a tile of two panels, memory is asked for one that it
+    /// will multiply later: of the next panels, or with few rows the next of these, since others would come too early.
     #[inline(always)]
     fn pairs<I: Isa, const X: usize, const W: usize>(&self, lanes: &[Brief], rows: Range<usize>) {
         let lanes = lanes.as_chunks::<W>().0.as_chunks::<STEPS>().0;
         let from = |place| self.places(place).map(|place| &lanes[place]);
         let tiles = self.factors.tiles();
-        // With few rows the next panels would come too early.
         let later = if rows.len() <= ROWS { 1 } else { tiles };
         let mut unit = Unit::new(rows.len());
         let mut sums = [Full::ZERO; PANELS * BLOCK];
@@ -233,10 +236,10 @@ impl Grid<'_, Tiled<'_>> {
             for block in blocks(&rows, panel, products(X, W).len()) {
                 unit.clear(block.tiles());
                 for tile in 0..tiles {
-                    let (now, next) = (from([panel, tile]), from(self.after([panel, tile], later)));
-                    self.add::<X, W>(&mut unit, &block, tile, now, |turn| {
+                    let next = self.after([panel, tile], later).map(from);
+                    self.add::<X, W>(&mut unit, &block, tile, from([panel, tile]), |turn| {
                         let steps = block.next_steps(turn);
-                        for tile in next {
+                        for tile in next.into_iter().flatten() {
                             for lane in tile[steps.clone()].as_flattened() {
                                 I::prefetch(ptr::from_ref(lane).cast());
                             }
@@ -280,10 +283,11 @@ impl Grid<'_, Tiled<'_>> {
                         unit.load(block.tiles(), sums);
                     }
                     for (tile, (now, next)) in (start..).zip(now.iter().zip(&mut *next)) {
-                        let following = from(self.after([panel, tile], at_once));
+                        let following = self.after([panel, tile], at_once).map(from);
                         self.add::<X, W>(&mut unit, &block, tile, now.each_ref(), |turn| {
-                            let steps = block.next_steps(turn);
-                            make::<I, W>(following, steps, next);
+                            if let Some(following) = following {
+                                make::<I, W>(following, block.next_steps(turn), next);
+                            }
                         });
                     }
                     if last || others {
@@ -304,16 +308,16 @@ impl Grid<'_, Tiled<'_>> {
         [panel, (panel + 1).min(self.count - 1)].map(|panel| panel * self.factors.tiles() + tile)
     }
 
-    /// The panel and tile that come `later` tiles after this; after the last, itself.
+    /// The panel and tile that come `later` tiles after this, if there are any.
     #[inline(always)]
-    fn after(&self, [panel, tile]: [usize; 2], later: usize) -> [usize; 2] {
+    fn after(&self, [panel, tile]: [usize; 2], later: usize) -> Option<[usize; 2]> {
         let after = tile + later;
         if after < self.factors.tiles() {
-            [panel, after]
+            Some([panel, after])
         } else if panel + PANELS < self.count {
-            [panel + PANELS, after - self.factors.tiles()]
+            Some([panel + PANELS, after - self.factors.tiles()])
         } else {
-            [panel, tile]
+            None
         }
     }
 
@@ -338,7 +342,10 @@ impl Grid<'_, Tiled<'_>> {
                     unit.rows(block.tiles(), x[row_part * STEPS..].as_ptr(), stride);
                 }
                 if loaded[1] != panel_part {
-                    unit.panels(panels.map(|tile| ptr::from_ref(&tile[0][panel_part])), W);
+                    unit.panels(
+                        panels.map(|tile| tile.as_flattened()[panel_part..].as_ptr()),
+                        W,
+                    );
                 }
             }
             loaded = [row_part, panel_part];

@@ -83,10 +83,13 @@ pub(super) trait Isa: Sized {
         side_by_side_by_parts::<Self>(first, second)
     }
 
-    /// Sixteen first and sixteen second numbers side by side, of which bf16 loses nothing.
+    /// The upper halves of the bits of sixteen first and sixteen second numbers: the pairs of those that bf16 holds.
     #[inline(always)]
-    fn uppers(first: Self::Vector, second: Self::Vector) -> Self::Pairs {
-        Self::side_by_side(first, second)
+    fn upper_halves(first: Self::Vector, second: Self::Vector) -> Self::Pairs {
+        let (first, second) = (numbers::<Self>(first), numbers::<Self>(second));
+        let upper = |x: f32| x.to_bits() & 0xffff_0000;
+        let pair = |i| Pair(upper(first[i]) >> 16 | upper(second[i]));
+        Self::load_pairs(&array::from_fn(pair))
     }
 
     /// The nearest pairs to thirty-two numbers that follow one another.
@@ -346,8 +349,8 @@ mod tests {
         }
     }
 
-    /// Pairs of two vectors' numbers, side by side and in order, and the dot product of both.
-    struct PairUp<'a>([[f32; 16]; 2], &'a mut [[Pair; 16]; 2], &'a mut [f32; 16]);
+    /// Pairs of two vectors' numbers, side by side, in order and cut off, and the dot product of the first two.
+    struct PairUp<'a>([[f32; 16]; 2], &'a mut [[Pair; 16]; 3], &'a mut [f32; 16]);
 
     impl Work for PairUp<'_> {
         const BF16: bool = true;
@@ -358,6 +361,7 @@ mod tests {
             let (across, along) = (I::side_by_side(a, b), I::in_pairs(a, b));
             I::store_pairs(across, &mut self.1[0]);
             I::store_pairs(along, &mut self.1[1]);
+            I::store_pairs(I::upper_halves(a, b), &mut self.1[2]);
             I::store(I::dot(across, along, a), unwritten(self.2));
         }
     }
@@ -367,7 +371,7 @@ mod tests {
         let number = |i: usize, j| 1.0 / (3.0 + (16 * i + j) as f32) - 0.1;
         let numbers: [[f32; 16]; 2] = array::from_fn(|i| array::from_fn(|j| number(i, j)));
         let run = |how: for<'a> fn(PairUp<'a>)| {
-            let (mut pairs, mut dots) = ([[Pair::ZERO; 16]; 2], [0.0; 16]);
+            let (mut pairs, mut dots) = ([[Pair::ZERO; 16]; 3], [0.0; 16]);
             how(PairUp(numbers, &mut pairs, &mut dots));
             (pairs, dots)
         };
@@ -376,6 +380,9 @@ mod tests {
         for i in 0..16 {
             assert_eq!(pairs[0][i], Pair::nearest(flat[i], flat[16 + i]));
             assert_eq!(pairs[1][i], Pair::nearest(flat[2 * i], flat[2 * i + 1]));
+            let cut = |x: f32| f32::from_bits(x.to_bits() >> 16 << 16);
+            let halves = Pair::nearest(cut(flat[i]), cut(flat[16 + i]));
+            assert_eq!(pairs[2][i], halves);
             let [a, b] = [0, 1].map(|p| [0, 1].map(|which| f64::from(pairs[p][i].number(which))));
             let exact = f64::from(flat[i]) + a[0] * b[0] + a[1] * b[1];
             assert!((f64::from(dots[i]) - exact).abs() < 1e-8);

@@ -10,7 +10,7 @@ use super::cores;
 use super::grid::Mode;
 use super::isa::{Isa, Work, dispatch, unwritten};
 use super::lanes::{Packable, Pair};
-use super::matmul::{MatmulPrecision, matmul_with};
+use super::matmul::{MatmulPrecision, WORTH_SPLITTING, matmul_with};
 use super::panels::{Panels, Precision, WIDTH};
 
 /// Chains of fused additions side by side that keep every unit busy, and leave room for two more vectors: of thirty-two registers, or of sixteen
@@ -36,9 +36,10 @@ pub fn product_flops_per_second(precision: MatmulPrecision) -> f64 {
     in_products(LAYER, precision)
 }
 
-/// The same in f32 by vectors, which a matrix unit leaves products with few outputs to.
+/// The same in f32 by vectors, to which a matrix unit leaves products with few outputs.
 pub fn vector_flops_per_second() -> f64 {
-    in_products(NARROW, MatmulPrecision::F32)
+    let shape = if amx::available() { NARROW } else { LAYER };
+    in_products(shape, MatmulPrecision::F32)
 }
 
 fn in_products([rows, inputs, outputs]: [usize; 3], precision: MatmulPrecision) -> f64 {
@@ -61,7 +62,8 @@ fn in_products([rows, inputs, outputs]: [usize; 3], precision: MatmulPrecision) 
 /// Rows, inputs, outputs: some milliseconds. So below.
 const LAYER: [usize; 3] = [256, 576, 1536];
 /// As many outputs as the innermost loop takes at a time.
-const NARROW: [usize; 3] = [2048, 576, 3 * WIDTH];
+const NARROW: [usize; 3] = [4096, 576, 3 * WIDTH];
+const _: () = assert!(NARROW[2] < WORTH_SPLITTING);
 
 /// Work of so many rounds, and how many multiplications and additions it was.
 type Operations = fn(usize) -> usize;

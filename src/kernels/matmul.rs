@@ -16,7 +16,7 @@ use super::tile::Factors;
 
 /// Outputs from which on it pays to split factors in f32 into parts for a matrix unit, and rows and columns of a weight's gradient: an adapter
 /// has fewer.
-const WORTH_SPLITTING: usize = 64;
+pub(super) const WORTH_SPLITTING: usize = 64;
 
 /// How a product's factors are rounded before they are multiplied, as by PyTorch's `autocast`. Sums are always in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -162,6 +162,7 @@ fn in_singles(sums: Sums<'_>, x: &[f32], lanes: &[Full], depth: usize, precision
             if by_unit {
                 sums.by_unit(Tiled::new(x, Weight::Singles(lanes), steps, Parts::Neither));
             } else {
+                let x = &x[..sums.rows * steps];
                 sums.of(Narrowed { x, lanes, depth });
             }
         }),
@@ -180,6 +181,7 @@ fn in_pairs(sums: Sums<'_>, x: &[f32], lanes: &[Brief], steps: usize, precision:
             if by_unit {
                 sums.by_unit(Tiled::new(x, Weight::Pairs(lanes), steps, Parts::Neither));
             } else {
+                let x = &x[..sums.rows * steps];
                 sums.of(packed::<Dots>(x, lanes, steps));
             }
         }),

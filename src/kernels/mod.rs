@@ -125,6 +125,14 @@
 //! | f32, looked at because this machine reaches 44 % of its limit at 32 rows where the Zen 4 reaches 78 %: pointers to rows and four steps at a time, or nothing asked for ahead | 10 to 20 %: a loop of 57 instructions has 24 products | nothing; a quarter of the loop's time is spent waiting for panels, though a loop in C reaches 84 % with panels that stay in the cache; undone |
 //! | members take their own rows from 32 rows on instead of 16 (its cache doesn't hold what the other core has read) | memory is read once | batch 32 428 → 459 tokens/s, batch 64 490 → 500; the Zen 4 had gained 7 % the other way; undone |
 //! | the same from 64 rows on, only where there is a unit | a weight's pairs are made once, not by every member | f32, batch 32: 450 → 498 tokens/s, batch 64 about the same; products in bf16, batch 32, 64: 932, 1,207 → 1,083, 1,303, and of weights in f32 519, 799 → 749, 944 |
+//! | a sampler's weights in f32 again: a tile of two panels is read and split, a few steps after each product, while the unit multiplies the tile before | memory, splitting and unit beside each other: 20 ms or so for the products of a step, whatever the rows | products of a step of 1, 8, 32, 64 rows: 18, 20, 40, 71 ms by vectors, 19, 22, 29, 47 ms now (the unit alone takes 20 for 64 rows); batch 1, 8, 32, 64: 50, 297, 483, 540 → 48, 285, 619, 736 tokens/s |
+//! | meanwhile, memory asked for 16 lines ahead where it had been 128 | nothing | one row 26 → 19 ms |
+//! | the parts of exact numbers put together by a shift and an or, where an instruction had rounded them and another moved them | splitting takes half the time | one row 21.5 → 18 ms |
+//! | splitting spread over all blocks of rows, not done during the first | memory is read evenly | 64 rows 50 → 45 ms |
+//! | two, three, six tiles split at a time | sums loaded and stored less often | 32 rows 27 → 28, 31, 32 ms: the nearest cache is too small; with 280 rows 358, 360, 387, 382 GFLOP/s, and all tiles of a panel 448, as before: so one tile up to 64 rows, and all with more |
+//! | weights in bf16: while two panels are multiplied, the next two are asked for | 10 % at 32 rows | products of a step of 32 rows 18.3 → 15.8 ms; batch 1, 8, 32, 64: 84, 458, 862, 913 → 92, 528, 917, 934 tokens/s |
+//! | attention asks for the next head's keys and values (the Zen 4 had lost by it) | 4 of 87 ms at 64 rows | 11.4 → 9.8 ms; batch 64 with weights in bf16 950 → 1,050 tokens/s, with the row above |
+//! | the cache in large pages as well | 2 ms | 0.5 to 1 ms, and the Zen 4 had lost: not done |
 //!
 //! # What was tried for start-up and memory
 //!

@@ -8,7 +8,7 @@ use super::forward::{Pass, Token, spans};
 
 /// Rows from which on a member goes through the network alone: enough products to read the weights meanwhile.
 const ROWS_OF_ITS_OWN: usize = 16;
-/// The same where a matrix unit is done with them sooner, and may have to make a weight's pairs first, which all members had better share.
+/// The same where a matrix unit is done with them sooner, and may have to split or round the weights, which all members had better share.
 const ROWS_OF_ITS_OWN_FOR_A_UNIT: usize = 64;
 
 impl<'a> Pass<'a> {

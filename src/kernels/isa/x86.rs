@@ -124,11 +124,13 @@ impl<const BF16: bool> Isa for Avx512<BF16> {
     }
 
     #[inline(always)]
-    fn uppers(first: __m512, second: __m512) -> __m512i {
+    fn upper_halves(first: __m512, second: __m512) -> __m512i {
         // SAFETY: as above.
         unsafe {
             let first = _mm512_srli_epi32(_mm512_castps_si512(first), 16);
-            _mm512_or_si512(first, _mm512_castps_si512(second))
+            let upper = _mm512_set1_epi32(SECOND);
+            let second = _mm512_and_si512(_mm512_castps_si512(second), upper);
+            _mm512_or_si512(first, second)
         }
     }
 

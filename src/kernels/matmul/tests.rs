@@ -229,8 +229,10 @@ proptest! {
 
 #[test]
 fn many_rows_are_those_that_each_is_alone() {
-    let (rows, depth, outputs) = (350, 64, 70);
+    let (rows, depth, outputs, rank) = (350, 64, 70, 5);
     let (x, weight) = (thirds(rows * depth, 15), thirds(depth * outputs, 16));
+    let (inner, narrow) = (thirds(rows * rank, 17), thirds(rank * outputs, 18));
+    let narrow = Panels::pack(&narrow, [rank, outputs], (1, rank), Precision::F32);
     let kept = [Precision::F32, Precision::Bf16];
     let multiplied = [MatmulPrecision::F32, MatmulPrecision::Bf16];
     for (kept, precision) in kept
@@ -238,11 +240,19 @@ fn many_rows_are_those_that_each_is_alone() {
         .flat_map(|kept| multiplied.map(|by| (kept, by)))
     {
         let panels = Panels::pack(&weight, [depth, outputs], (1, depth), kept);
-        let together = product(&x, &panels, precision, None);
+        let of = |rows: Range<usize>| {
+            let mut y = vec![0.5; rows.len() * outputs];
+            let x = &x[rows.start * depth..rows.end * depth];
+            let inner = &inner[rows.start * rank..rows.end * rank];
+            let beside = Some((inner, &narrow));
+            matmul_with(x, &panels, precision, beside, &mut y, Mode::Add);
+            y
+        };
+        let together = of(0..rows);
         for row in [
             0, 63, 64, 95, 96, 127, 128, 255, 256, 287, 288, 319, 320, 349,
         ] {
-            let alone = product(&x[row * depth..][..depth], &panels, precision, None);
+            let alone = of(row..row + 1);
             assert_eq!(alone, together[row * outputs..][..outputs], "{row}");
         }
     }
@@ -300,7 +310,8 @@ fn a_matrix_unit_that_is_there_is_used() {
     let y = rounded::with_rows::<1, _>(&x, depth, depth / 2, |x| {
         by_vectors(packed::<Dots>(x, pairs, depth / 2), rows, outputs)
     });
-    check(&brief, MatmulPrecision::Bf16, y);
+    check(&brief, MatmulPrecision::Bf16, y.clone());
+    check(&full, MatmulPrecision::Bf16, y);
 }
 
 #[test]
