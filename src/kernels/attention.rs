@@ -5,7 +5,7 @@ use std::ops::{Deref, DerefMut, Range};
 use super::amx;
 use super::arithmetic::Singles;
 use super::exp::exp;
-use super::factors::Packed;
+use super::factors::{Asking, Next, Packed};
 use super::grid::{Grid, Mode, Out};
 use super::isa::{Isa, Work, dispatch};
 use super::lanes::Full;
@@ -107,10 +107,12 @@ pub fn attend<S: Deref<Target = [Full]>>(
     scores.clear();
     scores.resize(heads * span, 0.0);
     let far = amx::available() && cache.lanes.len() <= LANES_OF_A_SHORT_HEAD;
-    let next = far.then_some(cache.lanes.len());
-    let seen_of = |packed| Seen { packed, next };
+    let next = NextHead {
+        lanes: far.then_some(cache.lanes.len()),
+    };
+    let asking = |packed| Asking { packed, next };
     dispatch(Grid {
-        factors: seen_of(Packed {
+        factors: asking(Packed {
             x: queries,
             steps: width,
             row_stride: width,
@@ -133,7 +135,7 @@ pub fn attend<S: Deref<Target = [Full]>>(
     }
     let capacity = cache.capacity();
     dispatch(Grid {
-        factors: seen_of(Packed {
+        factors: asking(Packed {
             x: scores,
             steps: span,
             row_stride: span,
@@ -148,51 +150,24 @@ pub fn attend<S: Deref<Target = [Full]>>(
     });
 }
 
-/// Keys or values. While those of a short head are multiplied, the next head's come from memory: heads are alike and lie one after the other.
+/// The keys or values of the next head, which is like this one and lies behind it.
 #[derive(Clone, Copy)]
-struct Seen<'a> {
-    packed: Packed<'a, Singles>,
+struct NextHead {
     /// Lanes from a head to the next, if that one is asked for.
-    next: Option<usize>,
+    lanes: Option<usize>,
 }
 
-impl Factors for Seen<'_> {
-    type By = Singles;
-
+impl Next<Singles> for NextHead {
     #[inline(always)]
-    fn steps(&self) -> usize {
-        self.packed.steps()
-    }
-
-    #[inline(always)]
-    fn covers(&self, rows: usize, panels: usize) {
-        self.packed.covers(rows, panels);
-    }
-
-    #[inline(always)]
-    fn ahead<I: Isa>(&self, end: usize, step: usize, tile: usize) {
-        let Some(next) = self.next else {
-            return self.packed.ahead::<I>(end, step, tile);
+    fn ahead<I: Isa>(self, now: &Packed<'_, Singles>, end: usize, step: usize, tile: usize) {
+        let Some(lanes) = self.lanes else {
+            return now.ahead::<I>(end, step, tile);
         };
         let [_, panels] = if I::WIDE { WIDE } else { NARROW };
         for panel in end.saturating_sub(panels)..end {
-            let lane = next + panel * self.packed.stride + step;
-            I::prefetch(self.packed.panels.as_ptr().wrapping_add(lane).cast());
+            let lane = lanes + panel * now.stride + step;
+            I::prefetch(now.panels.as_ptr().wrapping_add(lane).cast());
         }
-    }
-
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    unsafe fn left(&self, row: usize, step: usize, which: usize) -> f32 {
-        // SAFETY: as the caller promises.
-        unsafe { self.packed.left(row, step, which) }
-    }
-
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    unsafe fn right<I: Isa>(&self, panel: usize, step: usize, which: usize) -> I::Vector {
-        // SAFETY: as the caller promises.
-        unsafe { self.packed.right::<I>(panel, step, which) }
     }
 }
 

@@ -133,17 +133,30 @@ pub(super) fn reach(count: usize, stride: usize, length: usize) -> usize {
         .map_or(0, |last| last * stride + length)
 }
 
-/// Panels that were transposed; the next ones have still to be, which goes across the weight, where the processor sees no order in
-/// what is read.
+/// Packed factors, while which something else is asked for than the next panels.
 #[derive(Clone, Copy)]
-pub(super) struct Turned<'a, A: Arithmetic> {
-    /// These.
+pub(super) struct Asking<'a, A: Arithmetic, N> {
+    /// The factors.
     pub packed: Packed<'a, A>,
-    /// Those.
-    pub next: Ahead,
+    /// What for.
+    pub next: N,
 }
 
-impl<A: Arithmetic> Factors for Turned<'_, A> {
+/// What to ask memory for while packed factors are multiplied.
+pub(super) trait Next<A: Arithmetic>: Copy {
+    /// As [`Factors::ahead`].
+    fn ahead<I: Isa>(self, now: &Packed<'_, A>, panel: usize, step: usize, tile: usize);
+}
+
+/// Panels that have still to be transposed, which goes across the weight, where the processor sees no order in what is read.
+impl<A: Arithmetic> Next<A> for Ahead {
+    #[inline(always)]
+    fn ahead<I: Isa>(self, _now: &Packed<'_, A>, _panel: usize, step: usize, tile: usize) {
+        I::prefetch(self.line(step * A::Lanes::INPUTS, tile));
+    }
+}
+
+impl<A: Arithmetic, N: Next<A>> Factors for Asking<'_, A, N> {
     type By = A;
 
     #[inline(always)]
@@ -157,8 +170,8 @@ impl<A: Arithmetic> Factors for Turned<'_, A> {
     }
 
     #[inline(always)]
-    fn ahead<I: Isa>(&self, _panel: usize, step: usize, tile: usize) {
-        I::prefetch(self.next.line(step * A::Lanes::INPUTS, tile));
+    fn ahead<I: Isa>(&self, panel: usize, step: usize, tile: usize) {
+        self.next.ahead::<I>(&self.packed, panel, step, tile);
     }
 
     #[inline(always)]

@@ -54,8 +54,8 @@ struct Shapes {
 }
 
 /// The unit, set up on this thread; it is given back when this is dropped. Of its eight registers the first four are the sums of one or two tiles
-/// of rows, times two panels; the next two are those rows, and the last two the panels. The compiler puts nothing of
-/// its own into them, so they stay as they are from one of these functions to the next, and the system keeps them for each thread.
+/// of rows, times two panels; the next two are those rows, and the last two the panels. The compiler puts nothing of its own into them, so they
+/// stay as they are from one of these functions to the next, and the system keeps them for each thread.
 pub(super) struct Unit {
     /// Of one thread.
     _thread: PhantomData<*const ()>,

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::super::amx::{self, Parts, Tiled, Weight};
 use super::super::arithmetic::{Arithmetic, Dots, Singles};
-use super::super::factors::{Packed, Turned};
+use super::super::factors::{Asking, Packed};
 use super::super::grid::{Mode, Out};
 use super::super::lanes::{Brief, Packable, Pair};
 use super::super::panels::{Panels, Storage, WIDTH};
@@ -103,7 +103,7 @@ impl Turning<'_> {
         let terms = A::Lanes::INPUTS;
         self.strips::<A::Lanes>(PANELS_AT_ONCE, 1, |sums, strip| {
             let steps = strip.terms.len().div_ceil(terms);
-            sums.of(Turned {
+            sums.of(Asking {
                 packed: Packed::<A> {
                     x: dy.get(strip.terms.start / terms..).unwrap_or_default(),
                     steps,
