@@ -7,14 +7,15 @@
 
 use std::mem::swap;
 use std::ops::Range;
-use std::ptr;
 
-use super::factors::reach;
 use super::grid::Grid;
 use super::isa::{Isa, Work};
-use super::lanes::{Brief, Full, Pair};
-use super::split::{PARTS, side_by_side};
+use super::lanes::{Brief, Full};
+use super::split::PARTS;
 use super::tile::{Factors, Tiles};
+
+mod meanwhile;
+mod tiled;
 
 #[cfg(all(
     target_arch = "x86_64",
@@ -30,6 +31,8 @@ mod unit;
 #[path = "amx/none.rs"]
 mod unit;
 
+use meanwhile::{Asks, Makes, Meanwhile};
+pub(super) use tiled::{Parts, Tiled, Weight};
 use unit::Unit;
 pub use unit::available;
 pub(super) use unit::multiply_in_registers;
@@ -42,17 +45,9 @@ pub(super) const STEPS: usize = 16;
 const BLOCK: usize = 2 * ROWS;
 /// Panels that are multiplied at a time.
 const PANELS: usize = 2;
-/// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a cache of 2 MiB.
-const ROWS_AT_ONCE: usize = 256;
-/// The same of rows in parts.
-const SPLIT_ROWS_AT_ONCE: usize = 128;
-/// The same where panels have to be made for them, which costs more than reading rows again.
-const MADE_ROWS_AT_ONCE: usize = 320;
 /// Up to so many rows meet one tile of a panel at a time, so that what is made stays in the nearest cache. The sums of more rows would not, and
 /// they meet all tiles of a panel.
 const ROWS_OF_A_TILE: usize = 64;
-/// Lanes in f32 that are asked for before they are made into others.
-const LANES_AHEAD: usize = 16;
 
 /// Whether there is a unit, and so many terms make up whole tiles.
 pub(super) fn takes(terms: usize) -> bool {
@@ -62,110 +57,6 @@ pub(super) fn takes(terms: usize) -> bool {
 /// Steps of whole tiles for so many terms, if there is a unit to multiply them.
 pub(super) fn steps_for(terms: usize) -> Option<usize> {
     (terms > 0 && available()).then_some(terms.div_ceil(2).next_multiple_of(STEPS))
-}
-
-/// Which factors are numbers in f32, each a sum of three in bf16 ([`split`](super::split)): the unit multiplies their parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Parts {
-    /// Both are in bf16.
-    Neither,
-    /// The rows.
-    Rows,
-    /// Rows and panels.
-    Both,
-}
-
-impl Parts {
-    /// Of a row and of a panel.
-    pub(super) fn counts(self) -> [usize; 2] {
-        match self {
-            Self::Neither => [1, 1],
-            Self::Rows => [PARTS, 1],
-            Self::Both => [PARTS, PARTS],
-        }
-    }
-}
-
-/// The panels of a product, one after the other.
-#[derive(Clone, Copy)]
-pub(super) enum Weight<'a> {
-    /// In pairs; a step of a panel's first part is followed by the same of the others.
-    Pairs(&'a [Brief]),
-    /// In f32: parts or pairs are made of them as they are needed.
-    Singles(&'a [Full]),
-}
-
-/// Rows of pairs, and panels. Sixteen steps of a row's first part are followed by the same of the second and third.
-#[derive(Clone, Copy)]
-pub(super) struct Tiled<'a> {
-    /// The rows, and others that make up whole tiles.
-    pub x: &'a [Pair],
-    /// Pairs from the start of a row to the next.
-    pub row_stride: usize,
-    /// The panels.
-    pub weight: Weight<'a>,
-    /// Steps of a sum: whole tiles.
-    pub steps: usize,
-    /// Which are split.
-    pub parts: Parts,
-}
-
-impl<'a> Tiled<'a> {
-    /// Rows of `steps`, one after the other.
-    pub(super) fn new(x: &'a [Pair], weight: Weight<'a>, steps: usize, parts: Parts) -> Self {
-        Self {
-            x,
-            row_stride: parts.counts()[0] * steps,
-            weight,
-            steps,
-            parts,
-        }
-    }
-
-    /// Tiles of terms.
-    fn tiles(&self) -> usize {
-        self.steps / STEPS
-    }
-
-    /// Rows that are taken through all panels before the next.
-    fn rows_at_once(&self) -> usize {
-        match (self.weight, self.parts) {
-            (Weight::Singles(_), _) => MADE_ROWS_AT_ONCE,
-            (Weight::Pairs(_), Parts::Neither) => ROWS_AT_ONCE,
-            (Weight::Pairs(_), Parts::Rows | Parts::Both) => SPLIT_ROWS_AT_ONCE,
-        }
-    }
-
-    /// Tiles of a panel in f32 that are made before so many rows are multiplied with them.
-    fn tiles_at_once(&self, rows: usize) -> usize {
-        if rows <= ROWS_OF_A_TILE {
-            1
-        } else {
-            self.tiles()
-        }
-    }
-
-    /// Lanes of what has been made of panels for so many rows, and of what is being made meanwhile.
-    pub(super) fn room(&self, rows: usize) -> usize {
-        let tile = PANELS * self.parts.counts()[1] * STEPS;
-        match self.weight {
-            Weight::Singles(_) => 2 * self.tiles_at_once(rows) * tile,
-            Weight::Pairs(_) => 0,
-        }
-    }
-
-    /// # Panics
-    /// Unless there are so many rows, with those that make up whole tiles, and just so many panels.
-    fn covers(&self, rows: usize, panels: usize) {
-        let [row_parts, panel_parts] = self.parts.counts();
-        assert!(takes(2 * self.steps));
-        let rows = rows.next_multiple_of(ROWS);
-        assert!(reach(rows, self.row_stride, row_parts * self.steps) <= self.x.len());
-        assert!(match self.weight {
-            Weight::Pairs(lanes) => panels * panel_parts * self.steps == lanes.len(),
-            Weight::Singles(lanes) => 2 * panels * self.steps == lanes.len(),
-        });
-    }
 }
 
 /// Which part of a row meets which of a panel, of so many each: a third only a first. The largest product comes last.
@@ -193,6 +84,7 @@ impl Work for Blocks<'_> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
+        assert!(I::WIDE); // as machines with a unit are: no copy for others
         let Self { grid, room } = self;
         let (rows, factors) = (grid.rows, grid.factors);
         factors.covers(rows, grid.count);
@@ -236,15 +128,9 @@ impl Grid<'_, Tiled<'_>> {
             for block in blocks(&rows, panel, products(X, W).len()) {
                 unit.clear(block.tiles());
                 for tile in 0..tiles {
-                    let next = self.after([panel, tile], later).map(from);
-                    self.add::<X, W>(&mut unit, &block, tile, from([panel, tile]), |turn| {
-                        let steps = block.next_steps(turn);
-                        for tile in next.into_iter().flatten() {
-                            for lane in tile[steps.clone()].as_flattened() {
-                                I::prefetch(ptr::from_ref(lane).cast());
-                            }
-                        }
-                    });
+                    let tiles = self.after([panel, tile], later).map(from);
+                    let now = from([panel, tile]);
+                    self.add::<I, X, W>(&mut unit, &block, tile, now, Asks { tiles });
                 }
                 unit.store(block.tiles(), &mut sums);
                 self.finish::<I>(&block, &sums);
@@ -266,8 +152,10 @@ impl Grid<'_, Tiled<'_>> {
         let made = room.as_chunks_mut::<W>().0.as_chunks_mut::<STEPS>().0;
         let made = made.as_chunks_mut::<PANELS>().0;
         let (mut now, mut next) = made[..2 * at_once].split_at_mut(at_once);
+        let soon = rows.len() <= BLOCK;
         for (tile, into) in now.iter_mut().enumerate() {
-            make::<I, W>(from([0, tile]), 0..STEPS, into);
+            let from = Some(from([0, tile]));
+            Makes { from, into, soon }.steps::<I>(0..STEPS);
         }
         let mut unit = Unit::new(rows.len());
         let mut sums = [Full::ZERO; PANELS * ROWS_OF_A_TILE];
@@ -282,13 +170,10 @@ impl Grid<'_, Tiled<'_>> {
                     } else if others {
                         unit.load(block.tiles(), sums);
                     }
-                    for (tile, (now, next)) in (start..).zip(now.iter().zip(&mut *next)) {
-                        let following = self.after([panel, tile], at_once).map(from);
-                        self.add::<X, W>(&mut unit, &block, tile, now.each_ref(), |turn| {
-                            if let Some(following) = following {
-                                make::<I, W>(following, block.next_steps(turn), next);
-                            }
-                        });
+                    for (tile, (now, into)) in (start..).zip(now.iter().zip(&mut *next)) {
+                        let from = self.after([panel, tile], at_once).map(from);
+                        let makes = Makes { from, into, soon };
+                        self.add::<I, X, W>(&mut unit, &block, tile, now.each_ref(), makes);
                     }
                     if last || others {
                         unit.store(block.tiles(), sums);
@@ -321,15 +206,15 @@ impl Grid<'_, Tiled<'_>> {
         }
     }
 
-    /// Adds the products of a tile of terms to a block's sums. `meanwhile` is called after each product of parts, numbered.
+    /// Adds the products of a tile of terms to a block's sums. Meanwhile other work is done in pieces, one after each product of parts.
     #[inline(always)]
-    fn add<const X: usize, const W: usize>(
+    fn add<I: Isa, const X: usize, const W: usize>(
         &self,
         unit: &mut Unit,
         block: &Block,
         tile: usize,
         panels: [&Tile<W>; PANELS],
-        mut meanwhile: impl FnMut(usize),
+        mut meanwhile: impl Meanwhile,
     ) {
         let stride = self.factors.row_stride;
         let x = &self.factors.x[block.row * stride + tile * X * STEPS..];
@@ -350,7 +235,7 @@ impl Grid<'_, Tiled<'_>> {
             }
             loaded = [row_part, panel_part];
             unit.multiply(block.tiles());
-            meanwhile(turn);
+            meanwhile.steps::<I>(block.next_steps(turn));
         }
     }
 
@@ -374,24 +259,6 @@ impl Grid<'_, Tiled<'_>> {
             known.rows_at_once::<I, 8, 2>(rows, block.panel);
         } else {
             known.rows_at_once::<I, 8, 1>(rows, block.panel);
-        }
-    }
-}
-
-/// Makes some steps of the tiles of two panels.
-#[inline(always)]
-fn make<I: Isa, const W: usize>(
-    from: [&[[Full; 2]; STEPS]; PANELS],
-    steps: Range<usize>,
-    into: &mut [Tile<W>; PANELS],
-) {
-    for step in steps {
-        for (from, into) in from.iter().zip(&mut *into) {
-            let [first, second] = &from[step];
-            for lane in [first, second] {
-                I::prefetch(ptr::from_ref(lane).wrapping_add(LANES_AHEAD).cast());
-            }
-            side_by_side::<I, W>(I::load(&first.0), I::load(&second.0), &mut into[step]);
         }
     }
 }

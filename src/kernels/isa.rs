@@ -106,6 +106,9 @@ pub(super) trait Isa: Sized {
 
     /// Asks for a cache line that will be read soon. It may lie anywhere: nothing is read.
     fn prefetch(line: *const u8);
+
+    /// The same of a line that will be read at once: it goes into the nearest cache.
+    fn prefetch_near(line: *const u8);
 }
 
 /// Work with a body that is inlined into the copy for an instruction set; [`Work::run`] and all it calls must be
@@ -213,6 +216,9 @@ impl Isa for Portable {
 
     #[inline(always)]
     fn prefetch(_line: *const u8) {}
+
+    #[inline(always)]
+    fn prefetch_near(_line: *const u8) {}
 }
 
 #[inline(always)]

@@ -1,6 +1,7 @@
-//! Arithmetic for its own sake: what the cores can do at most.
+//! Arithmetic and reading for their own sake: what the machine can do at most.
 
 use std::hint::black_box;
+use std::mem::MaybeUninit;
 use std::thread;
 use std::time::Instant;
 
@@ -9,8 +10,9 @@ use super::arithmetic::{Arithmetic, Dots, Singles};
 use super::cores;
 use super::grid::Mode;
 use super::isa::{Isa, Work, dispatch, unwritten};
-use super::lanes::{Packable, Pair};
+use super::lanes::{Full, Packable, Pair};
 use super::matmul::{MatmulPrecision, WORTH_SPLITTING, matmul_with};
+use super::memory::Kept;
 use super::panels::{Panels, Precision, WIDTH};
 
 /// Chains of fused additions side by side that keep every unit busy, and leave room for two more vectors: of thirty-two registers, or of sixteen
@@ -90,8 +92,56 @@ fn pairs(rounds: usize) -> usize {
     fused_additions::<Dots>(Pair::nearest(0.5, 0.5), rounds)
 }
 
+/// Bytes that all cores together read from memory in a second, where it lies as packed weights do.
+pub fn bytes_per_second() -> f64 {
+    let ones = |room: &mut [MaybeUninit<Full>]| {
+        room.fill(MaybeUninit::new(Full([1.0; WIDTH])));
+    };
+    // SAFETY: every lane is written.
+    #[allow(unsafe_code)]
+    let lanes = unsafe { Kept::filled(STREAMED, true, ones) };
+    let read = || {
+        thread::scope(|scope| {
+            for lanes in lanes.chunks(STREAMED.div_ceil(cores())) {
+                scope.spawn(|| dispatch(Read(lanes)));
+            }
+        });
+    };
+    size_of_val(&*lanes) as f64 / fastest(read)
+}
+
+/// Lanes that no cache should hold, though the largest come near: 512 MB.
+const STREAMED: usize = 1 << 23;
+
+/// Adds up lanes, in four sums side by side so that none waits for the one before.
+struct Read<'a>(&'a [Full]);
+
+impl Work for Read<'_> {
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let mut sums = [I::zero(); 4];
+        let (fours, _) = self.0.as_chunks::<4>();
+        for lanes in fours {
+            for (sum, lane) in sums.iter_mut().zip(lanes) {
+                *sum = I::sum(*sum, I::load(&lane.0));
+            }
+        }
+        keep::<I>(&sums);
+    }
+}
+
+/// So that the compiler takes sums for needed.
+#[inline(always)]
+fn keep<I: Isa>(sums: &[I::Vector]) {
+    for sum in sums {
+        let mut numbers = [0.0; 16];
+        I::store(*sum, unwritten(&mut numbers));
+        black_box(numbers);
+    }
+}
+
 /// Seconds of the fastest of some runs.
-pub fn fastest(mut work: impl FnMut()) -> f64 {
+fn fastest(mut work: impl FnMut()) -> f64 {
     let timed = |_| {
         let started = Instant::now();
         work();
@@ -146,11 +196,7 @@ fn add<I: Isa, A: Arithmetic, const N: usize>(number: A::Number, rounds: usize) 
             *sum = A::fused::<I>(a, b, *sum);
         }
     }
-    for sum in sums {
-        let mut numbers = [0.0; 16];
-        I::store(sum, unwritten(&mut numbers));
-        black_box(numbers);
-    }
+    keep::<I>(&sums);
 }
 
 #[cfg(test)]

@@ -133,6 +133,12 @@
 //! | weights in bf16: while two panels are multiplied, the next two are asked for | 10 % at 32 rows | products of a step of 32 rows 18.3 → 15.8 ms; batch 1, 8, 32, 64: 84, 458, 862, 913 → 92, 528, 917, 934 tokens/s |
 //! | attention asks for the next head's keys and values (the Zen 4 had lost by it) | 4 of 87 ms at 64 rows | 11.4 → 9.8 ms; batch 64 with weights in bf16 950 → 1,050 tokens/s, with the row above |
 //! | the cache in large pages as well | 2 ms | 0.5 to 1 ms, and the Zen 4 had lost: not done |
+//! | memory's limit looked at again: it had been measured in pages of 4 KB, by a loop without wide registers, in 256 MB where this machine has a third cache of 480 | what had been 98 to 122 % of the limit is less | 21 → 27 to 31 GB/s; batch 1 and 8 in f32 reach 95 and 80 % of it, weights in bf16 90 and 75 to 80 % |
+//! | f32, 64 rows, taken apart (parts of the loop left out in turn): tiles loaded, without products and parts, 18 ms; products as well 31 to 36; parts as well, of panels in the second cache, 41; from memory 47 | one of them is in the way of the others | the same loop in assembly, one product in L1: parts cost nothing beside the unit; rows from the second cache 5 ms, sums stored and loaded again 4 to 6, numbers instead of zeros a fifth of the clock |
+//! | rows asked for into the nearest cache; rows as contiguous tiles; parts made two tiles ahead; other distances of what is asked for; the six products unrolled | 5 ms each, from the line above | nothing, nothing, nothing, nothing, 3 to 8 % slower: undone |
+//! | up to 32 rows what is made next is asked for into the nearest cache, not the second | 5 % | products of a step of 1, 8, 32 rows 18.7 → 17.2, 21.5 → 20, 28.5 → 27.5 ms (64 rows: no change, and not done); batch 1 and 8 50.5 → 52.5, 306 → 323 tokens/s, 32 and 64 within the noise |
+//! | the next tile's parts made before the unit is told to multiply, not after | 15 %, as in assembly | within the noise: undone |
+//! | a product's rows split faster (for 64 rows 24 us of each of 211 products) | 2 ms | the loop was not what took the time: undone; to split rows once for all products they meet would save 2 ms and was not tried |
 //!
 //! # What was tried for start-up and memory
 //!
@@ -182,7 +188,9 @@ pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use grid::Mode;
 pub use isa::{has_bf16_products, instructions};
 pub use lanes::Full;
-pub use limit::{fastest, flops_per_second, product_flops_per_second, vector_flops_per_second};
+pub use limit::{
+    bytes_per_second, flops_per_second, product_flops_per_second, vector_flops_per_second,
+};
 pub use matmul::{
     Beside, MatmulPrecision, matmul, matmul_part, matmul_with, product, product_across,
     product_transposed,

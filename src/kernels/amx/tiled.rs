@@ -1,0 +1,122 @@
+//! What the unit multiplies: rows and panels, in pairs or in parts.
+
+use super::super::factors::reach;
+use super::super::lanes::{Brief, Full, Pair};
+use super::super::split::PARTS;
+use super::{PANELS, ROWS, ROWS_OF_A_TILE, STEPS, takes};
+
+/// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a cache of 2 MiB.
+const ROWS_AT_ONCE: usize = 256;
+/// The same of rows in parts.
+const SPLIT_ROWS_AT_ONCE: usize = 128;
+/// The same where panels have to be made for them, which costs more than reading rows again.
+const MADE_ROWS_AT_ONCE: usize = 320;
+
+/// Which factors are numbers in f32, each a sum of three in bf16 ([`split`](super::super::split)): the unit multiplies their parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in super::super) enum Parts {
+    /// Both are in bf16.
+    Neither,
+    /// The rows.
+    Rows,
+    /// Rows and panels.
+    Both,
+}
+
+impl Parts {
+    /// Of a row and of a panel.
+    pub(in super::super) fn counts(self) -> [usize; 2] {
+        match self {
+            Self::Neither => [1, 1],
+            Self::Rows => [PARTS, 1],
+            Self::Both => [PARTS, PARTS],
+        }
+    }
+}
+
+/// The panels of a product, one after the other.
+#[derive(Clone, Copy)]
+pub(in super::super) enum Weight<'a> {
+    /// In pairs; a step of a panel's first part is followed by the same of the others.
+    Pairs(&'a [Brief]),
+    /// In f32: parts or pairs are made of them as they are needed.
+    Singles(&'a [Full]),
+}
+
+/// Rows of pairs, and panels. Sixteen steps of a row's first part are followed by the same of the second and third.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Tiled<'a> {
+    /// The rows, and others that make up whole tiles.
+    pub x: &'a [Pair],
+    /// Pairs from the start of a row to the next.
+    pub row_stride: usize,
+    /// The panels.
+    pub weight: Weight<'a>,
+    /// Steps of a sum: whole tiles.
+    pub steps: usize,
+    /// Which are split.
+    pub parts: Parts,
+}
+
+impl<'a> Tiled<'a> {
+    /// Rows of `steps`, one after the other.
+    pub(in super::super) fn new(
+        x: &'a [Pair],
+        weight: Weight<'a>,
+        steps: usize,
+        parts: Parts,
+    ) -> Self {
+        Self {
+            x,
+            row_stride: parts.counts()[0] * steps,
+            weight,
+            steps,
+            parts,
+        }
+    }
+
+    /// Tiles of terms.
+    pub(super) fn tiles(&self) -> usize {
+        self.steps / STEPS
+    }
+
+    /// Rows that are taken through all panels before the next.
+    pub(super) fn rows_at_once(&self) -> usize {
+        match (self.weight, self.parts) {
+            (Weight::Singles(_), _) => MADE_ROWS_AT_ONCE,
+            (Weight::Pairs(_), Parts::Neither) => ROWS_AT_ONCE,
+            (Weight::Pairs(_), Parts::Rows | Parts::Both) => SPLIT_ROWS_AT_ONCE,
+        }
+    }
+
+    /// Tiles of a panel in f32 that are made before so many rows are multiplied with them.
+    pub(super) fn tiles_at_once(&self, rows: usize) -> usize {
+        if rows <= ROWS_OF_A_TILE {
+            1
+        } else {
+            self.tiles()
+        }
+    }
+
+    /// Lanes of what has been made of panels for so many rows, and of what is being made meanwhile.
+    pub(in super::super) fn room(&self, rows: usize) -> usize {
+        let tile = PANELS * self.parts.counts()[1] * STEPS;
+        match self.weight {
+            Weight::Singles(_) => 2 * self.tiles_at_once(rows) * tile,
+            Weight::Pairs(_) => 0,
+        }
+    }
+
+    /// # Panics
+    /// Unless there are so many rows, with those that make up whole tiles, and just so many panels.
+    pub(super) fn covers(&self, rows: usize, panels: usize) {
+        let [row_parts, panel_parts] = self.parts.counts();
+        assert!(takes(2 * self.steps));
+        let rows = rows.next_multiple_of(ROWS);
+        assert!(reach(rows, self.row_stride, row_parts * self.steps) <= self.x.len());
+        assert!(match self.weight {
+            Weight::Pairs(lanes) => panels * panel_parts * self.steps == lanes.len(),
+            Weight::Singles(lanes) => 2 * panels * self.steps == lanes.len(),
+        });
+    }
+}
