@@ -152,7 +152,8 @@ impl Grid<'_, Tiled<'_>> {
         let made = room.as_chunks_mut::<W>().0.as_chunks_mut::<STEPS>().0;
         let made = made.as_chunks_mut::<PANELS>().0;
         let (mut now, mut next) = made[..2 * at_once].split_at_mut(at_once);
-        let soon = rows.len() <= BLOCK;
+        let others = rows.len() > BLOCK; // blocks that take turns with a tile
+        let soon = !others;
         for (tile, into) in now.iter_mut().enumerate() {
             let from = Some(from([0, tile]));
             Makes { from, into, soon }.steps::<I>(0..STEPS);
@@ -164,7 +165,6 @@ impl Grid<'_, Tiled<'_>> {
                 let (first, last) = (start == 0, start + at_once == tiles);
                 for block in blocks(&rows, panel, products(X, W).len()) {
                     let sums = &mut sums[PANELS * ((block.row - rows.start) % ROWS_OF_A_TILE)..];
-                    let others = rows.len() > BLOCK;
                     if first {
                         unit.clear(block.tiles());
                     } else if others {
