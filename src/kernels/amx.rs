@@ -5,16 +5,18 @@
 //! too, but it is another than that of `vdpbf16ps`: the unit adds up the first numbers' products of sixteen pairs, and the second ones', and then
 //! both to what was there.
 
+use std::array;
 use std::mem::swap;
 use std::ops::Range;
 
 use super::grid::Grid;
 use super::isa::{Isa, Work};
-use super::lanes::{Brief, Full};
+use super::lanes::{Brief, Full, Pair};
 use super::split::PARTS;
-use super::tile::{Factors, Tiles};
+use super::tile::Factors;
 
 mod meanwhile;
+mod sums;
 mod tiled;
 
 #[cfg(all(
@@ -31,7 +33,8 @@ mod unit;
 #[path = "amx/none.rs"]
 mod unit;
 
-use meanwhile::{Asks, Makes, Meanwhile};
+use meanwhile::{Asks, Makes, Meanwhile, Pieces};
+use sums::Sums;
 pub(super) use tiled::{Parts, Tiled, Weight};
 use unit::Unit;
 pub use unit::available;
@@ -41,13 +44,14 @@ pub(super) use unit::multiply_in_registers;
 pub(super) const ROWS: usize = 16;
 /// Steps, of a pair each, that a tile holds.
 pub(super) const STEPS: usize = 16;
-/// Rows that are multiplied at a time: two tiles.
-const BLOCK: usize = 2 * ROWS;
-/// Panels that are multiplied at a time.
-const PANELS: usize = 2;
-/// Up to so many rows meet one tile of a panel at a time, so that what is made stays in the nearest cache. The sums of more rows would not, and
-/// they meet all tiles of a panel.
-const ROWS_OF_A_TILE: usize = 64;
+/// Tiles of sums that the unit holds: of two tiles of rows and two panels, or of four and one.
+const SUMS: usize = 4;
+/// Up to so many rows are multiplied at a time, with one panel: then a panel in f32 is made tile by tile, in the nearest cache.
+const ROWS_OF_A_PANEL: usize = SUMS * ROWS;
+/// Up to so many, with two panels: a tile of them is loaded for as many rows as a tile of rows for panels.
+const ROWS_OF_TWO: usize = SUMS / 2 * ROWS;
+/// Rows whose sums are handed over at a time.
+const HANDED_OVER: usize = 8;
 
 /// Whether there is a unit, and so many terms make up whole tiles.
 pub(super) fn takes(terms: usize) -> bool {
@@ -68,8 +72,12 @@ const fn products(row_parts: usize, panel_parts: usize) -> &'static [[usize; 2]]
     }
 }
 
-/// Steps of a panel that the unit multiplies at a time, in `W` parts.
-type Tile<const W: usize> = [[Brief; W]; STEPS];
+/// A step of a panel in `W` parts.
+type Step<const W: usize> = [Brief; W];
+/// Those that the unit multiplies at a time.
+type Tile<const W: usize> = [Step<W>; STEPS];
+/// The same of `P` panels side by side.
+type Made<const W: usize, const P: usize> = [[Step<W>; P]; STEPS];
 
 /// All rows times some panels, as [`Grid`] but by the unit.
 pub(super) struct Blocks<'a> {
@@ -114,31 +122,33 @@ impl Work for Blocks<'_> {
 }
 
 impl Grid<'_, Tiled<'_>> {
-    /// Some rows, of panels in pairs. While the unit multiplies a tile of two panels, memory is asked for one that it
-    /// will multiply later: of the next panels, or with few rows the next of these, since others would come too early.
+    /// Some rows, of panels in pairs. While the unit multiplies some tiles of two panels, memory is asked for others: of the next panels, or with
+    /// few rows for the next of these, since those would come too early.
     #[inline(always)]
     fn pairs<I: Isa, const X: usize, const W: usize>(&self, lanes: &[Brief], rows: Range<usize>) {
-        let lanes = lanes.as_chunks::<W>().0.as_chunks::<STEPS>().0;
-        let from = |place| self.places(place).map(|place| &lanes[place]);
+        let lanes: &[Tile<W>] = lanes.as_chunks::<W>().0.as_chunks().0;
         let tiles = self.factors.tiles();
-        let later = if rows.len() <= ROWS { 1 } else { tiles };
-        let mut unit = Unit::new(rows.len());
-        let mut sums = [Full::ZERO; PANELS * BLOCK];
-        for panel in (0..self.count).step_by(PANELS) {
-            for block in blocks(&rows, panel, products(X, W).len()) {
-                unit.clear(block.tiles());
-                for tile in 0..tiles {
-                    let tiles = self.after([panel, tile], later).map(from);
-                    let now = from([panel, tile]);
-                    self.add::<I, X, W>(&mut unit, &block, tile, now, Asks { tiles });
-                }
-                unit.store(block.tiles(), &mut sums);
-                self.finish::<I>(&block, &sums);
+        let at_once = if rows.len() <= ROWS { 1 } else { tiles };
+        let from = |place| self.places::<2>(place).map(|at| &lanes[at..at + at_once]);
+        let pieces = Pieces::new(at_once * STEPS, at_once * turns::<X, W, 2>(&rows));
+        let mut sums = Sums::new(rows.len());
+        for panel in (0..self.count).step_by(2) {
+            for start in (0..tiles).step_by(at_once) {
+                let place = [panel, start];
+                let [first, second] = from(place);
+                let now = first.iter().zip(second).map(|(first, second)| {
+                    [first, second].map(|tile| tile.as_flattened().as_ptr())
+                });
+                let ahead = self.after::<2>(place, at_once).map(from);
+                let ahead = ahead.map(|panels| panels.map(<[_]>::as_flattened));
+                let mut asks = Asks::new(ahead, pieces);
+                self.tiles::<I, X, W, 2>(&rows, place, (now, W), &mut sums, &mut asks);
             }
         }
+        self.hand_over::<I, 2>(&mut sums, usize::MAX);
     }
 
-    /// Some rows, of panels in f32. While the unit multiplies some tiles of two panels, the next ones are read and made.
+    /// Some rows, of panels in f32.
     #[inline(always)]
     fn singles<I: Isa, const X: usize, const W: usize>(
         &self,
@@ -146,187 +156,219 @@ impl Grid<'_, Tiled<'_>> {
         rows: Range<usize>,
         room: &mut [Brief],
     ) {
-        let lanes = lanes.as_chunks::<2>().0.as_chunks::<STEPS>().0;
-        let from = |place| self.places(place).map(|place| &lanes[place]);
-        let (tiles, at_once) = (self.factors.tiles(), self.factors.tiles_at_once(rows.len()));
-        let made = room.as_chunks_mut::<W>().0.as_chunks_mut::<STEPS>().0;
-        let made = made.as_chunks_mut::<PANELS>().0;
-        let (mut now, mut next) = made[..2 * at_once].split_at_mut(at_once);
-        let others = rows.len() > BLOCK; // blocks that take turns with a tile
-        let soon = !others;
-        for (tile, into) in now.iter_mut().enumerate() {
-            let from = Some(from([0, tile]));
-            Makes { from, into, soon }.steps::<I>(0..STEPS);
+        if (ROWS_OF_TWO + 1..=ROWS_OF_A_PANEL).contains(&rows.len()) {
+            self.made::<I, X, W, 1>(lanes, rows, room);
+        } else {
+            self.made::<I, X, W, 2>(lanes, rows, room);
         }
-        let mut unit = Unit::new(rows.len());
-        let mut sums = [Full::ZERO; PANELS * ROWS_OF_A_TILE];
-        for panel in (0..self.count).step_by(PANELS) {
+    }
+
+    /// `P` panels at a time. While the unit multiplies some tiles of them, the next ones are read and made.
+    #[inline(always)]
+    fn made<I: Isa, const X: usize, const W: usize, const P: usize>(
+        &self,
+        lanes: &[Full],
+        rows: Range<usize>,
+        room: &mut [Brief],
+    ) {
+        let lanes: &[[[Full; 2]; STEPS]] = lanes.as_chunks::<2>().0.as_chunks().0;
+        let (tiles, at_once) = (self.factors.tiles(), self.factors.tiles_at_once(rows.len()));
+        let from = |place| {
+            self.places::<P>(place)
+                .map(|at| lanes[at..at + at_once].as_flattened())
+        };
+        let made = room.as_chunks_mut::<W>().0.as_chunks_mut::<P>().0;
+        let made: &mut [Made<W, P>] = made.as_chunks_mut().0;
+        let (mut now, mut next) = made[..2 * at_once].split_at_mut(at_once);
+        let soon = rows.len() <= ROWS_OF_TWO;
+        let all = Pieces::new(at_once * STEPS, 1);
+        Makes::new(Some(from([0, 0])), now.as_flattened_mut(), soon, all).piece::<I>();
+        let pieces = Pieces::new(at_once * STEPS, at_once * turns::<X, W, P>(&rows));
+        let mut sums = Sums::new(rows.len());
+        for panel in (0..self.count).step_by(P) {
             for start in (0..tiles).step_by(at_once) {
-                let (first, last) = (start == 0, start + at_once == tiles);
-                for block in blocks(&rows, panel, products(X, W).len()) {
-                    let sums = &mut sums[PANELS * ((block.row - rows.start) % ROWS_OF_A_TILE)..];
-                    if first {
-                        unit.clear(block.tiles());
-                    } else if others {
-                        unit.load(block.tiles(), sums);
-                    }
-                    for (tile, (now, into)) in (start..).zip(now.iter().zip(&mut *next)) {
-                        let from = self.after([panel, tile], at_once).map(from);
-                        let makes = Makes { from, into, soon };
-                        self.add::<I, X, W>(&mut unit, &block, tile, now.each_ref(), makes);
-                    }
-                    if last || others {
-                        unit.store(block.tiles(), sums);
-                    }
-                    if last {
-                        self.finish::<I>(&block, sums);
-                    }
-                }
+                let place = [panel, start];
+                let ahead = self.after::<P>(place, at_once).map(from);
+                let mut makes = Makes::new(ahead, next.as_flattened_mut(), soon, pieces);
+                let tiles_now = now.iter().map(|tile| {
+                    array::from_fn(|p| tile.as_flattened()[p..].as_flattened().as_ptr())
+                });
+                self.tiles::<I, X, W, P>(&rows, place, (tiles_now, P * W), &mut sums, &mut makes);
                 swap(&mut now, &mut next);
+            }
+        }
+        self.hand_over::<I, P>(&mut sums, usize::MAX);
+    }
+
+    /// Some rows, of some tiles of `P` panels, all of them or one after the other; their steps are `stride` lanes apart.
+    #[inline(always)]
+    fn tiles<I: Isa, const X: usize, const W: usize, const P: usize>(
+        &self,
+        rows: &Range<usize>,
+        [panel, start]: [usize; 2],
+        (panels, stride): (
+            impl ExactSizeIterator<Item = [*const Brief; P]> + Clone,
+            usize,
+        ),
+        sums: &mut Sums<P>,
+        meanwhile: &mut impl Meanwhile,
+    ) {
+        let (first, last) = (start == 0, start + panels.len() == self.factors.tiles());
+        for block in blocks(rows, SUMS / P * ROWS) {
+            if first {
+                sums.unit.clear();
+            }
+            for (tile, panels) in (start..).zip(panels.clone()) {
+                self.add::<I, X, W, P>(&block, tile, (panels, stride), &mut sums.unit, meanwhile);
+                if rows.len() > ROWS {
+                    self.hand_over::<I, P>(sums, HANDED_OVER);
+                }
+            }
+            if last {
+                self.hand_over::<I, P>(sums, usize::MAX);
+                sums.take(block, panel);
             }
         }
     }
 
-    /// Where the tiles of this panel and the next are. A last panel without a next is multiplied twice.
+    /// Where a tile of this panel and the next is. A last panel without a next is multiplied twice.
     #[inline(always)]
-    fn places(&self, [panel, tile]: [usize; 2]) -> [usize; PANELS] {
-        [panel, (panel + 1).min(self.count - 1)].map(|panel| panel * self.factors.tiles() + tile)
+    fn places<const P: usize>(&self, [panel, tile]: [usize; 2]) -> [usize; P] {
+        let panels = array::from_fn(|p| (panel + p).min(self.count - 1));
+        panels.map(|panel: usize| panel * self.factors.tiles() + tile)
     }
 
     /// The panel and tile that come `later` tiles after this, if there are any.
     #[inline(always)]
-    fn after(&self, [panel, tile]: [usize; 2], later: usize) -> Option<[usize; 2]> {
+    fn after<const P: usize>(&self, [panel, tile]: [usize; 2], later: usize) -> Option<[usize; 2]> {
         let after = tile + later;
         if after < self.factors.tiles() {
             Some([panel, after])
-        } else if panel + PANELS < self.count {
-            Some([panel + PANELS, after - self.factors.tiles()])
+        } else if panel + P < self.count {
+            Some([panel + P, after - self.factors.tiles()])
         } else {
             None
         }
     }
 
-    /// Adds the products of a tile of terms to a block's sums. Meanwhile other work is done in pieces, one after each product of parts.
+    /// Adds the products of a tile of terms to a block's sums: the rows' with those of each of `P` panels, whose steps are `stride` lanes apart.
+    /// Meanwhile other work is done in pieces, one in each turn.
     #[inline(always)]
-    fn add<I: Isa, const X: usize, const W: usize>(
+    fn add<I: Isa, const X: usize, const W: usize, const P: usize>(
         &self,
-        unit: &mut Unit,
-        block: &Block,
+        block: &Range<usize>,
         tile: usize,
-        panels: [&Tile<W>; PANELS],
-        mut meanwhile: impl Meanwhile,
+        (panels, stride): ([*const Brief; P], usize),
+        unit: &mut Unit,
+        meanwhile: &mut impl Meanwhile,
     ) {
-        let stride = self.factors.row_stride;
-        let x = &self.factors.x[block.row * stride + tile * X * STEPS..];
-        let mut loaded = [usize::MAX; 2];
-        for (turn, &[row_part, panel_part]) in products(X, W).iter().enumerate() {
-            // SAFETY: the factors cover the block's whole tiles, and a tile of panels has its steps.
-            #[allow(unsafe_code)]
-            unsafe {
-                if loaded[0] != row_part {
-                    unit.rows(block.tiles(), x[row_part * STEPS..].as_ptr(), stride);
+        let row_stride = self.factors.row_stride;
+        let x = &self.factors.x[block.start * row_stride + tile * X * STEPS..];
+        let tiles = block_tiles(block);
+        // SAFETY: the factors cover the block's whole tiles, and panels have so many steps.
+        #[allow(unsafe_code)]
+        unsafe {
+            if let [panel] = panels[..] {
+                unit.panel::<W>(panel, stride);
+                if X == PARTS {
+                    self.turns_of_a_panel::<I, X, 2>(unit, tiles, x, meanwhile);
+                    self.turns_of_a_panel::<I, X, 1>(unit, tiles, x, meanwhile);
                 }
-                if loaded[1] != panel_part {
-                    unit.panels(
-                        panels.map(|tile| tile.as_flattened()[panel_part..].as_ptr()),
-                        W,
-                    );
+                self.turns_of_a_panel::<I, X, 0>(unit, tiles, x, meanwhile);
+            } else {
+                let mut loaded = [usize::MAX; 2];
+                for &[row_part, panel_part] in products(X, W) {
+                    if loaded[0] != row_part {
+                        unit.rows(tiles, x[row_part * STEPS..].as_ptr(), row_stride);
+                    }
+                    if loaded[1] != panel_part {
+                        unit.panels(
+                            [panels[0], panels[1]].map(|panel| panel.add(panel_part)),
+                            stride,
+                        );
+                    }
+                    loaded = [row_part, panel_part];
+                    unit.multiply(tiles);
+                    meanwhile.piece::<I>();
                 }
             }
-            loaded = [row_part, panel_part];
-            unit.multiply(block.tiles());
-            meanwhile.steps::<I>(block.next_steps(turn));
         }
     }
 
-    /// Hands over a block's sums, with what follows in them.
+    /// One part of three or four tiles of rows times what it meets of a panel.
+    ///
+    /// # Safety
+    /// There must be so many rows.
     #[inline(always)]
-    fn finish<I: Isa>(&self, block: &Block, sums: &[Full]) {
+    #[allow(unsafe_code)]
+    unsafe fn turns_of_a_panel<I: Isa, const X: usize, const PART: usize>(
+        &self,
+        unit: &mut Unit,
+        tiles: usize,
+        x: &[Pair],
+        meanwhile: &mut impl Meanwhile,
+    ) {
+        let stride = self.factors.row_stride;
+        let x = x[PART * STEPS..].as_ptr();
+        // SAFETY: as the caller promises.
+        unsafe {
+            unit.multiply_a_panel::<X, PART, 0>(x, stride);
+            meanwhile.piece::<I>();
+            unit.multiply_a_panel::<X, PART, 1>(x.add(ROWS * stride), stride);
+            meanwhile.piece::<I>();
+            unit.multiply_a_panel::<X, PART, 2>(x.add(2 * ROWS * stride), stride);
+            meanwhile.piece::<I>();
+            if tiles > 3 {
+                unit.multiply_a_panel::<X, PART, 3>(x.add(3 * ROWS * stride), stride);
+                meanwhile.piece::<I>();
+            }
+        }
+    }
+
+    /// Hands over the sums of at most so many rows, with what follows in them.
+    #[inline(always)]
+    fn hand_over<I: Isa, const P: usize>(&self, sums: &mut Sums<P>, at_most: usize) {
+        let Some(rows) = sums.next(at_most) else {
+            return;
+        };
         let known = Grid {
-            factors: &Known {
-                sums,
-                row: block.row,
-                panel: block.panel,
-            },
+            factors: &*sums,
             then: self.then,
             rows: self.rows,
             count: self.count,
             first: self.first,
             out: self.out,
         };
-        let rows = block.row..block.end;
-        if block.panel + 1 < self.count {
-            known.rows_at_once::<I, 8, 2>(rows, block.panel);
+        if P == 2 && sums.panel + 1 < self.count {
+            known.rows_at_once::<I, HANDED_OVER, 2>(rows, sums.panel);
         } else {
-            known.rows_at_once::<I, 8, 1>(rows, block.panel);
+            known.rows_at_once::<I, HANDED_OVER, 1>(rows, sums.panel);
         }
     }
 }
 
-/// Some rows in blocks, each of which is multiplied in so many turns.
+/// Turns in which all blocks of some rows are multiplied with a tile of `P` panels.
+fn turns<const X: usize, const W: usize, const P: usize>(rows: &Range<usize>) -> usize {
+    if P == 1 {
+        X * block_tiles(rows)
+    } else {
+        products(X, W).len() * blocks(rows, ROWS_OF_TWO).len()
+    }
+}
+
+/// Some rows, so many at a time.
 #[inline(always)]
-fn blocks(rows: &Range<usize>, panel: usize, turns: usize) -> impl Iterator<Item = Block> + use<> {
+fn blocks(
+    rows: &Range<usize>,
+    at_once: usize,
+) -> impl ExactSizeIterator<Item = Range<usize>> + Clone + use<> {
     let end = rows.end;
-    let steps_each = STEPS.div_ceil(turns * rows.len().div_ceil(BLOCK));
-    let starts = rows.clone().step_by(BLOCK).zip((0..).step_by(turns));
-    starts.map(move |(row, turn)| Block {
-        row,
-        end: end.min(row + BLOCK),
-        panel,
-        turn,
-        steps_each,
-    })
+    let starts = rows.clone().step_by(at_once);
+    starts.map(move |start| start..end.min(start + at_once))
 }
 
-/// Up to two tiles of rows, and two panels, of which the last may be missing.
-struct Block {
-    row: usize,
-    end: usize,
-    panel: usize,
-    /// Turns of the blocks before.
-    turn: usize,
-    steps_each: usize,
-}
-
-impl Block {
-    /// Tiles of rows.
-    #[inline(always)]
-    fn tiles(&self) -> usize {
-        (self.end - self.row).div_ceil(ROWS)
-    }
-
-    /// Steps of the next tiles that are read or made in one of the block's turns: all blocks together do all of them.
-    #[inline(always)]
-    fn next_steps(&self, turn: usize) -> Range<usize> {
-        let start = STEPS.min((self.turn + turn) * self.steps_each);
-        start..STEPS.min(start + self.steps_each)
-    }
-}
-
-/// A block's sums: of a row, one panel beside the other.
-struct Known<'a> {
-    sums: &'a [Full],
-    /// The first.
-    row: usize,
-    /// The first.
-    panel: usize,
-}
-
-impl Tiles for &Known<'_> {
-    #[inline(always)]
-    #[allow(unsafe_code)]
-    unsafe fn sums<I: Isa, const R: usize, const P: usize>(
-        &self,
-        row: usize,
-        panel: usize,
-    ) -> [[I::Vector; P]; R] {
-        let mut sums = [[I::zero(); P]; R];
-        for (r, sums) in sums.iter_mut().enumerate() {
-            let at = PANELS * (row - self.row + r) + panel - self.panel;
-            for (p, sums) in sums.iter_mut().enumerate() {
-                *sums = I::load(&self.sums[at + p].0);
-            }
-        }
-        sums
-    }
+/// Tiles of a block's rows.
+#[inline(always)]
+fn block_tiles(block: &Range<usize>) -> usize {
+    block.len().div_ceil(ROWS)
 }

@@ -6,54 +6,121 @@ use std::ptr;
 use super::super::isa::Isa;
 use super::super::lanes::Full;
 use super::super::split::side_by_side;
-use super::{PANELS, STEPS, Tile};
+use super::Step;
 
 /// Lanes in f32 that are asked for before they are made into others.
 const LANES_AHEAD: usize = 16;
 
 /// Work in pieces. Not a closure: one that is not inlined would lose the instruction set.
 pub(super) trait Meanwhile {
-    /// Does what belongs to some steps of a tile.
-    fn steps<I: Isa>(&mut self, steps: Range<usize>);
+    /// Does the next piece.
+    fn piece<I: Isa>(&mut self);
 }
 
-/// Asks memory for a tile of two panels.
+/// Some steps in so many pieces, as even as can be.
+#[derive(Clone, Copy)]
+pub(super) struct Pieces {
+    /// Steps of every piece.
+    each: usize,
+    /// Steps that are left over.
+    over: usize,
+    count: usize,
+    /// Steps of the pieces before.
+    done: usize,
+    /// What is due of the next step that is left over, if a whole one is `count`.
+    due: usize,
+}
+
+impl Pieces {
+    #[inline(always)]
+    pub(super) fn new(steps: usize, count: usize) -> Self {
+        Self {
+            each: steps / count,
+            over: steps % count,
+            count,
+            done: 0,
+            due: 0,
+        }
+    }
+
+    /// The next piece.
+    #[inline(always)]
+    fn next(&mut self) -> Range<usize> {
+        let start = self.done;
+        self.done += self.each;
+        self.due += self.over;
+        if self.due >= self.count {
+            self.due -= self.count;
+            self.done += 1;
+        }
+        start..self.done
+    }
+}
+
+/// Asks memory for some steps of two panels.
 pub(super) struct Asks<'a, const W: usize> {
     /// Of each panel, if there are any more.
-    pub tiles: Option<[&'a Tile<W>; PANELS]>,
+    steps: Option<[&'a [Step<W>]; 2]>,
+    pieces: Pieces,
+}
+
+impl<'a, const W: usize> Asks<'a, W> {
+    #[inline(always)]
+    pub(super) fn new(steps: Option<[&'a [Step<W>]; 2]>, pieces: Pieces) -> Self {
+        Self { steps, pieces }
+    }
 }
 
 impl<const W: usize> Meanwhile for Asks<'_, W> {
     #[inline(always)]
-    fn steps<I: Isa>(&mut self, steps: Range<usize>) {
-        for tile in self.tiles.into_iter().flatten() {
-            for lane in tile[steps.clone()].as_flattened() {
+    fn piece<I: Isa>(&mut self) {
+        let Some(panels) = self.steps else { return };
+        let piece = self.pieces.next();
+        for panel in panels {
+            for lane in panel[piece.clone()].as_flattened() {
                 I::prefetch(ptr::from_ref(lane).cast());
             }
         }
     }
 }
 
-/// Makes pairs, or parts, of a tile of two panels in f32.
-pub(super) struct Makes<'a, const W: usize> {
+/// Makes pairs, or parts, of some steps of `P` panels in f32.
+pub(super) struct Makes<'a, const W: usize, const P: usize> {
     /// Of each panel, if there are any more.
-    pub from: Option<[&'a Singles; PANELS]>,
+    from: Option<[&'a [[Full; 2]]; P]>,
     /// Where to.
-    pub into: &'a mut [Tile<W>; PANELS],
+    into: &'a mut [[Step<W>; P]],
     /// Whether the next steps follow soon, so that what they read can wait in the nearest cache.
-    pub soon: bool,
+    soon: bool,
+    pieces: Pieces,
 }
 
-/// A tile of a panel in f32.
-pub(super) type Singles = [[Full; 2]; STEPS];
-
-impl<const W: usize> Meanwhile for Makes<'_, W> {
+impl<'a, const W: usize, const P: usize> Makes<'a, W, P> {
     #[inline(always)]
-    fn steps<I: Isa>(&mut self, steps: Range<usize>) {
+    pub(super) fn new(
+        from: Option<[&'a [[Full; 2]]; P]>,
+        into: &'a mut [[Step<W>; P]],
+        soon: bool,
+        pieces: Pieces,
+    ) -> Self {
+        Self {
+            from,
+            into,
+            soon,
+            pieces,
+        }
+    }
+}
+
+impl<const W: usize, const P: usize> Meanwhile for Makes<'_, W, P> {
+    #[inline(always)]
+    fn piece<I: Isa>(&mut self) {
         let Some(from) = self.from else { return };
-        for step in steps {
-            for (from, into) in from.iter().zip(&mut *self.into) {
-                let [first, second] = &from[step];
+        let piece = self.pieces.next();
+        let from = from.map(|panel| &panel[piece.clone()]);
+        for (i, into) in self.into[piece].iter_mut().enumerate() {
+            for (from, into) in from.iter().zip(into) {
+                let [first, second] = &from[i];
                 for lane in [first, second] {
                     let line = ptr::from_ref(lane).wrapping_add(LANES_AHEAD).cast();
                     if self.soon {
@@ -62,7 +129,7 @@ impl<const W: usize> Meanwhile for Makes<'_, W> {
                         I::prefetch(line);
                     }
                 }
-                side_by_side::<I, W>(I::load(&first.0), I::load(&second.0), &mut into[step]);
+                side_by_side::<I, W>(I::load(&first.0), I::load(&second.0), into);
             }
         }
     }

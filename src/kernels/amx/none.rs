@@ -1,7 +1,6 @@
 //! No unit.
 
 use super::super::lanes::{Brief, Full, Pair};
-use super::PANELS;
 
 /// Whether there is a matrix unit to use: not on this kind of machine.
 pub fn available() -> bool {
@@ -22,31 +21,40 @@ impl Unit {
         unreachable!("no matrix unit")
     }
 
-    pub(super) fn clear(&mut self, _tiles: usize) {
+    pub(super) fn clear(&mut self) {
         unreachable!("no matrix unit")
     }
 
-    pub(super) fn load(&mut self, _tiles: usize, _from: &[Full]) {
-        unreachable!("no matrix unit")
-    }
-
-    pub(super) fn store(&mut self, _tiles: usize, _into: &mut [Full]) {
+    pub(super) fn store<const P: usize>(&mut self, _tiles: usize, _into: &mut [Full]) {
         unreachable!("no matrix unit")
     }
 
     /// # Safety
-    /// Never called.
+    /// Never called. So below.
     pub(super) unsafe fn rows(&mut self, _tiles: usize, _from: *const Pair, _stride: usize) {
         unreachable!("no matrix unit")
     }
 
     /// # Safety
-    /// Never called.
-    pub(super) unsafe fn panels(&mut self, _from: [*const Brief; PANELS], _stride: usize) {
+    pub(super) unsafe fn panels(&mut self, _from: [*const Brief; 2], _stride: usize) {
         unreachable!("no matrix unit")
     }
 
     pub(super) fn multiply(&mut self, _tiles: usize) {
+        unreachable!("no matrix unit")
+    }
+
+    /// # Safety
+    pub(super) unsafe fn panel<const W: usize>(&mut self, _from: *const Brief, _stride: usize) {
+        unreachable!("no matrix unit")
+    }
+
+    /// # Safety
+    pub(super) unsafe fn multiply_a_panel<const X: usize, const PART: usize, const TILE: usize>(
+        &mut self,
+        _from: *const Pair,
+        _stride: usize,
+    ) {
         unreachable!("no matrix unit")
     }
 }

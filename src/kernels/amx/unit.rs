@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::super::lanes::{Brief, Full, Pair};
 use super::super::panels::WIDTH;
-use super::{PANELS, ROWS, STEPS};
+use super::{ROWS, STEPS, SUMS};
 
 /// Whether this machine has the unit and the system lets this process use it.
 pub fn available() -> bool {
@@ -53,9 +53,44 @@ struct Shapes {
     rows: [u8; 16],
 }
 
-/// The unit, set up on this thread; it is given back when this is dropped. Of its eight registers the first four are the sums of one or two tiles
-/// of rows, times two panels; the next two are those rows, and the last two the panels. The compiler puts nothing of its own into them, so they
-/// stay as they are from one of these functions to the next, and the system keeps them for each thread.
+/// Sixteen lines of memory, the next so many bytes after the one before, into a register.
+macro_rules! tile_from {
+    ($register:literal, $from:expr, $bytes:expr) => {
+        asm!(
+            concat!("tileloadd tmm", $register, ", [{from} + {bytes}]"),
+            from = in(reg) $from,
+            bytes = in(reg) $bytes,
+            options(nostack, readonly),
+        )
+    };
+}
+
+/// The reverse.
+macro_rules! tile_to {
+    ($register:literal, $into:expr, $bytes:expr) => {
+        asm!(
+            concat!("tilestored [{into} + {bytes}], tmm", $register),
+            into = in(reg) $into,
+            bytes = in(reg) $bytes,
+            options(nostack),
+        )
+    };
+}
+
+/// Adds the products of two registers to a third. What the processor does meanwhile stays behind this: so it seems to use memory.
+macro_rules! multiply {
+    ($sums:literal, $rows:literal, $panel:literal) => {
+        asm!(
+            concat!("tdpbf16ps tmm", $sums, ", tmm", $rows, ", tmm", $panel),
+            options(nostack),
+        )
+    };
+}
+
+/// The unit, set up on this thread; it is given back when this is dropped. Of its eight registers the first four are sums: of one or two tiles of
+/// rows times two panels, where the next two are those rows and the last two the panels; or of up to four tiles of rows times one panel, where the
+/// next one is one of those rows and the last three the panel's parts. The compiler puts nothing of its own into them, so they stay as they are
+/// from one of these functions to the next, and the system keeps them for each thread.
 pub(super) struct Unit {
     /// Of one thread.
     _thread: PhantomData<*const ()>,
@@ -92,93 +127,63 @@ impl Unit {
 
     /// The sums are zeros.
     #[inline(always)]
-    pub(super) fn clear(&mut self, tiles: usize) {
+    pub(super) fn clear(&mut self) {
         // SAFETY: the unit is set up. So below.
         unsafe {
-            asm!("tilezero tmm0", "tilezero tmm1", options(nostack, nomem));
-            if tiles > 1 {
-                asm!("tilezero tmm2", "tilezero tmm3", options(nostack, nomem));
-            }
-        }
-    }
-
-    /// The sums of so many tiles of rows are these: of a row, one panel beside the other.
-    ///
-    /// # Panics
-    /// If there are fewer.
-    #[inline(always)]
-    pub(super) fn load(&mut self, tiles: usize, from: &[Full]) {
-        assert!(from.len() >= PANELS * ROWS * tiles);
-        // SAFETY: there are so many.
-        unsafe {
             asm!(
-                "tileloadd tmm0, [{from} + {stride}]",
-                "tileloadd tmm1, [{from} + {stride} + 64]",
-                from = in(reg) from.as_ptr(),
-                stride = in(reg) PANELS * size_of::<Full>(),
-                options(nostack, readonly),
+                "tilezero tmm0",
+                "tilezero tmm1",
+                "tilezero tmm2",
+                "tilezero tmm3",
+                options(nostack, nomem)
             );
-            if tiles > 1 {
-                asm!(
-                    "tileloadd tmm2, [{from} + {stride}]",
-                    "tileloadd tmm3, [{from} + {stride} + 64]",
-                    from = in(reg) from[PANELS * ROWS..].as_ptr(),
-                    stride = in(reg) PANELS * size_of::<Full>(),
-                    options(nostack, readonly),
-                );
-            }
         }
     }
 
-    /// The reverse of [`Unit::load`].
+    /// Writes the sums of so many tiles of rows: of a row, one of `P` panels beside the other.
     ///
     /// # Panics
     /// If there is room for fewer.
     #[inline(always)]
-    pub(super) fn store(&mut self, tiles: usize, into: &mut [Full]) {
-        assert!(into.len() >= PANELS * ROWS * tiles);
+    pub(super) fn store<const P: usize>(&mut self, tiles: usize, into: &mut [Full]) {
+        assert!(into.len() >= P * ROWS * tiles && P * tiles <= SUMS);
+        let (into, stride) = (into.as_mut_ptr(), P * size_of::<Full>());
         // SAFETY: there is room for so many.
         unsafe {
-            asm!(
-                "tilestored [{into} + {stride}], tmm0",
-                "tilestored [{into} + {stride} + 64], tmm1",
-                into = in(reg) into.as_mut_ptr(),
-                stride = in(reg) PANELS * size_of::<Full>(),
-                options(nostack),
-            );
-            if tiles > 1 {
-                asm!(
-                    "tilestored [{into} + {stride}], tmm2",
-                    "tilestored [{into} + {stride} + 64], tmm3",
-                    into = in(reg) into[PANELS * ROWS..].as_mut_ptr(),
-                    stride = in(reg) PANELS * size_of::<Full>(),
-                    options(nostack),
-                );
+            if P == 1 {
+                tile_to!(0, into, stride);
+                if tiles > 1 {
+                    tile_to!(1, into.add(ROWS), stride);
+                }
+                if tiles > 2 {
+                    tile_to!(2, into.add(2 * ROWS), stride);
+                }
+                if tiles > 3 {
+                    tile_to!(3, into.add(3 * ROWS), stride);
+                }
+            } else {
+                tile_to!(0, into, stride);
+                tile_to!(1, into.add(1), stride);
+                if tiles > 1 {
+                    tile_to!(2, into.add(2 * ROWS), stride);
+                    tile_to!(3, into.add(2 * ROWS + 1), stride);
+                }
             }
         }
     }
 
-    /// Takes up so many tiles of rows.
+    /// Takes up one or two tiles of rows, for two panels.
     ///
     /// # Safety
     /// From `from` on there must lie as many rows, each of sixteen pairs and `stride` pairs after the one before.
     #[inline(always)]
     pub(super) unsafe fn rows(&mut self, tiles: usize, from: *const Pair, stride: usize) {
+        let bytes = stride * size_of::<Pair>();
         // SAFETY: as the caller promises.
         unsafe {
-            asm!(
-                "tileloadd tmm4, [{from} + {stride}]",
-                from = in(reg) from,
-                stride = in(reg) stride * size_of::<Pair>(),
-                options(nostack, readonly),
-            );
+            tile_from!(4, from, bytes);
             if tiles > 1 {
-                asm!(
-                    "tileloadd tmm5, [{from} + {stride}]",
-                    from = in(reg) from.add(ROWS * stride),
-                    stride = in(reg) stride * size_of::<Pair>(),
-                    options(nostack, readonly),
-                );
+                tile_from!(5, from.add(ROWS * stride), bytes);
             }
         }
     }
@@ -188,17 +193,12 @@ impl Unit {
     /// # Safety
     /// From either pointer on there must lie as many lanes, each `stride` lanes after the one before.
     #[inline(always)]
-    pub(super) unsafe fn panels(&mut self, from: [*const Brief; PANELS], stride: usize) {
+    pub(super) unsafe fn panels(&mut self, from: [*const Brief; 2], stride: usize) {
+        let bytes = stride * size_of::<Brief>();
         // SAFETY: as the caller promises.
         unsafe {
-            asm!(
-                "tileloadd tmm6, [{first} + {stride}]",
-                "tileloadd tmm7, [{second} + {stride}]",
-                first = in(reg) from[0],
-                second = in(reg) from[1],
-                stride = in(reg) stride * size_of::<Brief>(),
-                options(nostack, readonly),
-            );
+            tile_from!(6, from[0], bytes);
+            tile_from!(7, from[1], bytes);
         }
     }
 
@@ -207,15 +207,62 @@ impl Unit {
     pub(super) fn multiply(&mut self, tiles: usize) {
         // SAFETY: the unit is set up.
         unsafe {
-            asm!(
-                "tdpbf16ps tmm0, tmm4, tmm6",
-                "tdpbf16ps tmm1, tmm4, tmm7",
-                options(nostack),
-            );
+            multiply!(0, 4, 6);
+            multiply!(1, 4, 7);
             if tiles > 1 {
+                multiply!(2, 5, 6);
+                multiply!(3, 5, 7);
+            }
+        }
+    }
+
+    /// Takes up sixteen steps of one panel, in `W` parts.
+    ///
+    /// # Safety
+    /// From the pointer on there must lie as many lanes of each part, `stride` lanes after the one before.
+    #[inline(always)]
+    pub(super) unsafe fn panel<const W: usize>(&mut self, from: *const Brief, stride: usize) {
+        let bytes = stride * size_of::<Brief>();
+        // SAFETY: as the caller promises.
+        unsafe {
+            tile_from!(5, from, bytes);
+            if W > 1 {
+                tile_from!(6, from.add(1), bytes);
+            }
+            if W > 2 {
+                tile_from!(7, from.add(2), bytes);
+            }
+        }
+    }
+
+    /// Takes up one part of a tile of rows, one of `X`, and adds its products with the panel's parts that it meets up to the `TILE`-th sums.
+    ///
+    /// # Safety
+    /// As of [`Unit::rows`].
+    #[inline(always)]
+    pub(super) unsafe fn multiply_a_panel<const X: usize, const PART: usize, const TILE: usize>(
+        &mut self,
+        from: *const Pair,
+        stride: usize,
+    ) {
+        // SAFETY: as the caller promises.
+        unsafe {
+            tile_from!(4, from, stride * size_of::<Pair>());
+            if X == 1 || PART == 2 {
+                asm!("tdpbf16ps tmm{tile}, tmm4, tmm5", tile = const TILE, options(nostack));
+            } else if PART == 1 {
                 asm!(
-                    "tdpbf16ps tmm2, tmm5, tmm6",
-                    "tdpbf16ps tmm3, tmm5, tmm7",
+                    "tdpbf16ps tmm{tile}, tmm4, tmm5",
+                    "tdpbf16ps tmm{tile}, tmm4, tmm6",
+                    tile = const TILE,
+                    options(nostack),
+                );
+            } else {
+                asm!(
+                    "tdpbf16ps tmm{tile}, tmm4, tmm6",
+                    "tdpbf16ps tmm{tile}, tmm4, tmm7",
+                    "tdpbf16ps tmm{tile}, tmm4, tmm5",
+                    tile = const TILE,
                     options(nostack),
                 );
             }

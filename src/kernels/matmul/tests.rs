@@ -229,7 +229,17 @@ proptest! {
 
 #[test]
 fn many_rows_are_those_that_each_is_alone() {
-    let (rows, depth, outputs, rank) = (350, 64, 70, 5);
+    let around = |edges: &[usize]| edges.iter().flat_map(|&row| [row - 1, row]).collect();
+    assert_each_is_alone(350, 64, around(&[1, 64, 96, 128, 256, 288, 320, 350]));
+    // As many as a matrix unit takes with one panel at a time, of more tiles than the rows before need to be handed over.
+    for rows in [33, 47, 48, 49, 64, 65] {
+        assert_each_is_alone(rows, 288, (0..rows).collect());
+    }
+}
+
+/// Some of so many rows.
+fn assert_each_is_alone(rows: usize, depth: usize, some: Vec<usize>) {
+    let (outputs, rank) = (70, 5);
     let (x, weight) = (thirds(rows * depth, 15), thirds(depth * outputs, 16));
     let (inner, narrow) = (thirds(rows * rank, 17), thirds(rank * outputs, 18));
     let narrow = Panels::pack(&narrow, [rank, outputs], (1, rank), Precision::F32);
@@ -249,11 +259,13 @@ fn many_rows_are_those_that_each_is_alone() {
             y
         };
         let together = of(0..rows);
-        for row in [
-            0, 63, 64, 95, 96, 127, 128, 255, 256, 287, 288, 319, 320, 349,
-        ] {
+        for &row in some.iter().filter(|&&row| row < rows) {
             let alone = of(row..row + 1);
-            assert_eq!(alone, together[row * outputs..][..outputs], "{row}");
+            assert_eq!(
+                alone,
+                together[row * outputs..][..outputs],
+                "{row} of {rows}"
+            );
         }
     }
 }
