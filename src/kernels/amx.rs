@@ -46,10 +46,10 @@ pub(super) const ROWS: usize = 16;
 pub(super) const STEPS: usize = 16;
 /// Tiles of sums that the unit holds: of two tiles of rows and two panels, or of four and one.
 const SUMS: usize = 4;
-/// Up to so many rows are multiplied at a time, with one panel: then a panel in f32 is made tile by tile, in the nearest cache.
-const ROWS_OF_A_PANEL: usize = SUMS * ROWS;
-/// Up to so many, with two panels: a tile of them is loaded for as many rows as a tile of rows for panels.
-const ROWS_OF_TWO: usize = SUMS / 2 * ROWS;
+/// Rows whose sums the unit holds beside one panel. Up to so many meet a panel in f32 tile by tile, as it is made in the nearest cache.
+const ROWS_BESIDE_ONE: usize = SUMS * ROWS;
+/// The same beside two panels, which takes fewer loads for as many products.
+const ROWS_BESIDE_TWO: usize = SUMS / 2 * ROWS;
 /// Rows whose sums are handed over at a time.
 const HANDED_OVER: usize = 8;
 
@@ -123,7 +123,7 @@ impl Work for Blocks<'_> {
 
 impl Grid<'_, Tiled<'_>> {
     /// Some rows, of panels in pairs. While the unit multiplies some tiles of two panels, memory is asked for others: of the next panels, or with
-    /// few rows for the next of these, since those would come too early.
+    /// few rows the next of these, since others would come too early.
     #[inline(always)]
     fn pairs<I: Isa, const X: usize, const W: usize>(&self, lanes: &[Brief], rows: Range<usize>) {
         let lanes: &[Tile<W>] = lanes.as_chunks::<W>().0.as_chunks().0;
@@ -142,13 +142,17 @@ impl Grid<'_, Tiled<'_>> {
                 let ahead = self.after::<2>(place, at_once).map(from);
                 let ahead = ahead.map(|panels| panels.map(<[_]>::as_flattened));
                 let mut asks = Asks::new(ahead, pieces);
-                self.tiles::<I, X, W, 2>(&rows, place, (now, W), &mut sums, &mut asks);
+                // SAFETY: these are panels' tiles, of steps one after the other.
+                #[allow(unsafe_code)]
+                unsafe {
+                    self.multiply::<I, X, W, 2>(&rows, place, (now, W), &mut sums, &mut asks);
+                }
             }
         }
         self.hand_over::<I, 2>(&mut sums, usize::MAX);
     }
 
-    /// Some rows, of panels in f32.
+    /// Some rows, of panels in f32. As long as the unit holds the sums of all of them, they meet a panel tile by tile.
     #[inline(always)]
     fn singles<I: Isa, const X: usize, const W: usize>(
         &self,
@@ -156,7 +160,7 @@ impl Grid<'_, Tiled<'_>> {
         rows: Range<usize>,
         room: &mut [Brief],
     ) {
-        if (ROWS_OF_TWO + 1..=ROWS_OF_A_PANEL).contains(&rows.len()) {
+        if (ROWS_BESIDE_TWO + 1..=ROWS_BESIDE_ONE).contains(&rows.len()) {
             self.made::<I, X, W, 1>(lanes, rows, room);
         } else {
             self.made::<I, X, W, 2>(lanes, rows, room);
@@ -171,6 +175,7 @@ impl Grid<'_, Tiled<'_>> {
         rows: Range<usize>,
         room: &mut [Brief],
     ) {
+        const { assert!(X == W && (P == 1 || P == 2)) };
         let lanes: &[[[Full; 2]; STEPS]] = lanes.as_chunks::<2>().0.as_chunks().0;
         let (tiles, at_once) = (self.factors.tiles(), self.factors.tiles_at_once(rows.len()));
         let from = |place| {
@@ -180,7 +185,7 @@ impl Grid<'_, Tiled<'_>> {
         let made = room.as_chunks_mut::<W>().0.as_chunks_mut::<P>().0;
         let made: &mut [Made<W, P>] = made.as_chunks_mut().0;
         let (mut now, mut next) = made[..2 * at_once].split_at_mut(at_once);
-        let soon = rows.len() <= ROWS_OF_TWO;
+        let soon = rows.len() <= ROWS_BESIDE_TWO;
         let all = Pieces::new(at_once * STEPS, 1);
         Makes::new(Some(from([0, 0])), now.as_flattened_mut(), soon, all).piece::<I>();
         let pieces = Pieces::new(at_once * STEPS, at_once * turns::<X, W, P>(&rows));
@@ -190,36 +195,55 @@ impl Grid<'_, Tiled<'_>> {
                 let place = [panel, start];
                 let ahead = self.after::<P>(place, at_once).map(from);
                 let mut makes = Makes::new(ahead, next.as_flattened_mut(), soon, pieces);
-                let tiles_now = now.iter().map(|tile| {
+                let made = now.iter().map(|tile| {
                     array::from_fn(|p| tile.as_flattened()[p..].as_flattened().as_ptr())
                 });
-                self.tiles::<I, X, W, P>(&rows, place, (tiles_now, P * W), &mut sums, &mut makes);
+                // SAFETY: so many tiles were made, with the panels' steps side by side.
+                #[allow(unsafe_code)]
+                unsafe {
+                    self.multiply::<I, X, W, P>(&rows, place, (made, P * W), &mut sums, &mut makes);
+                }
                 swap(&mut now, &mut next);
             }
         }
         self.hand_over::<I, P>(&mut sums, usize::MAX);
     }
 
-    /// Some rows, of some tiles of `P` panels, all of them or one after the other; their steps are `stride` lanes apart.
+    /// Multiplies some rows with some tiles of `P` panels: with all of them, or, if there is but one block of rows, with any.
+    ///
+    /// # Safety
+    /// From each pointer on there must lie the steps of a tile, of `W` lanes each and `stride` lanes after the one before.
     #[inline(always)]
-    fn tiles<I: Isa, const X: usize, const W: usize, const P: usize>(
+    #[allow(unsafe_code)]
+    unsafe fn multiply<I: Isa, const X: usize, const W: usize, const P: usize>(
         &self,
         rows: &Range<usize>,
         [panel, start]: [usize; 2],
-        (panels, stride): (
+        (tiles, stride): (
             impl ExactSizeIterator<Item = [*const Brief; P]> + Clone,
             usize,
         ),
         sums: &mut Sums<P>,
         meanwhile: &mut impl Meanwhile,
     ) {
-        let (first, last) = (start == 0, start + panels.len() == self.factors.tiles());
-        for block in blocks(rows, SUMS / P * ROWS) {
+        let blocks = blocks(rows, SUMS / P * ROWS);
+        let (first, last) = (start == 0, start + tiles.len() == self.factors.tiles());
+        debug_assert!(blocks.len() == 1 || first && last);
+        for block in blocks {
             if first {
                 sums.unit.clear();
             }
-            for (tile, panels) in (start..).zip(panels.clone()) {
-                self.add::<I, X, W, P>(&block, tile, (panels, stride), &mut sums.unit, meanwhile);
+            for (tile, panels) in (start..).zip(tiles.clone()) {
+                // SAFETY: as the caller promises.
+                unsafe {
+                    self.add::<I, X, W, P>(
+                        &block,
+                        tile,
+                        (panels, stride),
+                        &mut sums.unit,
+                        meanwhile,
+                    );
+                }
                 if rows.len() > ROWS {
                     self.hand_over::<I, P>(sums, HANDED_OVER);
                 }
@@ -231,7 +255,7 @@ impl Grid<'_, Tiled<'_>> {
         }
     }
 
-    /// Where a tile of this panel and the next is. A last panel without a next is multiplied twice.
+    /// Where a tile of `P` panels is, from this one on. The last panel stands for those after it: it is multiplied twice.
     #[inline(always)]
     fn places<const P: usize>(&self, [panel, tile]: [usize; 2]) -> [usize; P] {
         let panels = array::from_fn(|p| (panel + p).min(self.count - 1));
@@ -251,10 +275,14 @@ impl Grid<'_, Tiled<'_>> {
         }
     }
 
-    /// Adds the products of a tile of terms to a block's sums: the rows' with those of each of `P` panels, whose steps are `stride` lanes apart.
-    /// Meanwhile other work is done in pieces, one in each turn.
+    /// Adds the products of a tile of terms to a block's sums: the rows' with those of each of `P` panels. Meanwhile other work is done in pieces,
+    /// one in each turn.
+    ///
+    /// # Safety
+    /// As of [`Self::multiply`].
     #[inline(always)]
-    fn add<I: Isa, const X: usize, const W: usize, const P: usize>(
+    #[allow(unsafe_code)]
+    unsafe fn add<I: Isa, const X: usize, const W: usize, const P: usize>(
         &self,
         block: &Range<usize>,
         tile: usize,
@@ -265,8 +293,7 @@ impl Grid<'_, Tiled<'_>> {
         let row_stride = self.factors.row_stride;
         let x = &self.factors.x[block.start * row_stride + tile * X * STEPS..];
         let tiles = block_tiles(block);
-        // SAFETY: the factors cover the block's whole tiles, and panels have so many steps.
-        #[allow(unsafe_code)]
+        // SAFETY: the factors cover the block's whole tiles; a single panel goes with 33 to 64 rows; and as the caller promises.
         unsafe {
             if let [panel] = panels[..] {
                 unit.panel::<W>(panel, stride);
@@ -295,10 +322,10 @@ impl Grid<'_, Tiled<'_>> {
         }
     }
 
-    /// One part of three or four tiles of rows times what it meets of a panel.
+    /// One part of three or four tiles of rows times what it meets of the panel that the unit has taken up.
     ///
     /// # Safety
-    /// There must be so many rows.
+    /// From `x` on there must lie so many tiles of rows, in `X` parts.
     #[inline(always)]
     #[allow(unsafe_code)]
     unsafe fn turns_of_a_panel<I: Isa, const X: usize, const PART: usize>(
@@ -347,12 +374,12 @@ impl Grid<'_, Tiled<'_>> {
     }
 }
 
-/// Turns in which all blocks of some rows are multiplied with a tile of `P` panels.
+/// Turns in which all blocks of some rows are multiplied with a tile of `P` panels: as many as `add` has pieces of other work done.
 fn turns<const X: usize, const W: usize, const P: usize>(rows: &Range<usize>) -> usize {
     if P == 1 {
         X * block_tiles(rows)
     } else {
-        products(X, W).len() * blocks(rows, ROWS_OF_TWO).len()
+        products(X, W).len() * blocks(rows, SUMS / P * ROWS).len()
     }
 }
 

@@ -134,3 +134,25 @@ impl<const W: usize, const P: usize> Meanwhile for Makes<'_, W, P> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn pieces_follow_each_other_and_are_even(steps in 0_usize..100, count in 1_usize..40) {
+            let mut pieces = Pieces::new(steps, count);
+            let mut done = 0;
+            for _ in 0..count {
+                let piece = pieces.next();
+                prop_assert_eq!(piece.start, done);
+                prop_assert!(piece.len() == steps / count || piece.len() == steps.div_ceil(count));
+                done = piece.end;
+            }
+            prop_assert_eq!(done, steps);
+        }
+    }
+}

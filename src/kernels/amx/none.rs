@@ -30,12 +30,13 @@ impl Unit {
     }
 
     /// # Safety
-    /// Never called. So below.
+    /// Never called.
     pub(super) unsafe fn rows(&mut self, _tiles: usize, _from: *const Pair, _stride: usize) {
         unreachable!("no matrix unit")
     }
 
     /// # Safety
+    /// Never called.
     pub(super) unsafe fn panels(&mut self, _from: [*const Brief; 2], _stride: usize) {
         unreachable!("no matrix unit")
     }
@@ -45,11 +46,13 @@ impl Unit {
     }
 
     /// # Safety
+    /// Never called.
     pub(super) unsafe fn panel<const W: usize>(&mut self, _from: *const Brief, _stride: usize) {
         unreachable!("no matrix unit")
     }
 
     /// # Safety
+    /// Never called.
     pub(super) unsafe fn multiply_a_panel<const X: usize, const PART: usize, const TILE: usize>(
         &mut self,
         _from: *const Pair,

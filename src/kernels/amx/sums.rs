@@ -8,8 +8,8 @@ use super::super::tile::Tiles;
 use super::unit::Unit;
 use super::{ROWS, SUMS, block_tiles};
 
-/// What the unit has summed up of a block, until it is handed over: a few rows at a time while the unit multiplies the next block, since its
-/// sums are only there when all it was told to multiply is done.
+/// What the unit has summed up of a block, until it is handed over. That is after the unit was told to multiply the next tiles, since these sums are
+/// only there when all that it was told before is done.
 pub(super) struct Sums<const P: usize> {
     /// Adds up those of the next block.
     pub unit: Unit,

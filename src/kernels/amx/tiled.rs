@@ -3,7 +3,7 @@
 use super::super::factors::reach;
 use super::super::lanes::{Brief, Full, Pair};
 use super::super::split::PARTS;
-use super::{ROWS, ROWS_OF_A_PANEL, STEPS, takes};
+use super::{ROWS, ROWS_BESIDE_ONE, STEPS, takes};
 
 /// Rows that are taken through all panels before the next: those of SmolLM2's widest layer fill half of a cache of 2 MiB.
 const ROWS_AT_ONCE: usize = 256;
@@ -91,18 +91,18 @@ impl<'a> Tiled<'a> {
 
     /// Tiles of a panel in f32 that are made before so many rows are multiplied with them.
     pub(super) fn tiles_at_once(&self, rows: usize) -> usize {
-        if rows <= ROWS_OF_A_PANEL {
+        if rows <= ROWS_BESIDE_ONE {
             1
         } else {
             self.tiles()
         }
     }
 
-    /// Lanes of what has been made of panels for so many rows, and of what is being made meanwhile.
+    /// Lanes of what has been made of one or two panels for so many rows, and of what is being made meanwhile.
     pub(in super::super) fn room(&self, rows: usize) -> usize {
-        let tile = 2 * self.parts.counts()[1] * STEPS;
+        let (panels, tile) = (2, self.parts.counts()[1] * STEPS);
         match self.weight {
-            Weight::Singles(_) => 2 * self.tiles_at_once(rows) * tile,
+            Weight::Singles(_) => 2 * self.tiles_at_once(rows) * panels * tile,
             Weight::Pairs(_) => 0,
         }
     }

@@ -53,7 +53,7 @@ struct Shapes {
     rows: [u8; 16],
 }
 
-/// Sixteen lines of memory, the next so many bytes after the one before, into a register.
+/// Lines of memory, the next so many bytes after the one before, into a register: as many as it has rows.
 macro_rules! tile_from {
     ($register:literal, $from:expr, $bytes:expr) => {
         asm!(
@@ -77,7 +77,7 @@ macro_rules! tile_to {
     };
 }
 
-/// Adds the products of two registers to a third. What the processor does meanwhile stays behind this: so it seems to use memory.
+/// Adds the products of two registers to a third. It seems to use memory, so that other work stays behind it.
 macro_rules! multiply {
     ($sums:literal, $rows:literal, $panel:literal) => {
         asm!(
@@ -88,8 +88,8 @@ macro_rules! multiply {
 }
 
 /// The unit, set up on this thread; it is given back when this is dropped. Of its eight registers the first four are sums: of one or two tiles of
-/// rows times two panels, where the next two are those rows and the last two the panels; or of up to four tiles of rows times one panel, where the
-/// next one is one of those rows and the last three the panel's parts. The compiler puts nothing of its own into them, so they stay as they are
+/// rows times two panels, where the next two are those rows and the last two the panels; or of three or four tiles of rows times one panel, where
+/// the next one is one of those tiles and the last three are the panel's parts. The compiler puts nothing of its own into them, so they stay as they are
 /// from one of these functions to the next, and the system keeps them for each thread.
 pub(super) struct Unit {
     /// Of one thread.
@@ -202,7 +202,7 @@ impl Unit {
         }
     }
 
-    /// Adds the products of what was taken up to the sums. What the processor does meanwhile stays behind this: so it seems to use memory.
+    /// Adds the products of what was taken up to the sums.
     #[inline(always)]
     pub(super) fn multiply(&mut self, tiles: usize) {
         // SAFETY: the unit is set up.
@@ -219,7 +219,7 @@ impl Unit {
     /// Takes up sixteen steps of one panel, in `W` parts.
     ///
     /// # Safety
-    /// From the pointer on there must lie as many lanes of each part, `stride` lanes after the one before.
+    /// The unit must be for sixteen rows or more, and from the pointer on there must lie so many steps, each `stride` lanes after the one before.
     #[inline(always)]
     pub(super) unsafe fn panel<const W: usize>(&mut self, from: *const Brief, stride: usize) {
         let bytes = stride * size_of::<Brief>();
@@ -235,10 +235,11 @@ impl Unit {
         }
     }
 
-    /// Takes up one part of a tile of rows, one of `X`, and adds its products with the panel's parts that it meets up to the `TILE`-th sums.
+    /// Takes up one part of a tile of rows, one of `X`, and adds its products with those of the panel's `X` parts that it meets, in the order of
+    /// `products`, to the `TILE`-th sums.
     ///
     /// # Safety
-    /// As of [`Unit::rows`].
+    /// As of [`Unit::rows`], and a panel was taken up.
     #[inline(always)]
     pub(super) unsafe fn multiply_a_panel<const X: usize, const PART: usize, const TILE: usize>(
         &mut self,
