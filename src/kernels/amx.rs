@@ -10,7 +10,7 @@ use std::mem::swap;
 use std::ops::Range;
 
 use super::grid::Grid;
-use super::isa::{Isa, Work};
+use super::isa::{Isa, Work, dispatch};
 use super::lanes::{Brief, Full, Pair};
 use super::split::PARTS;
 use super::tile::Factors;
@@ -149,7 +149,9 @@ impl Grid<'_, Tiled<'_>> {
                 }
             }
         }
-        self.hand_over::<I, 2>(&mut sums, usize::MAX);
+        if let Some(rest) = self.handing_over(&mut sums, usize::MAX) {
+            dispatch(rest);
+        }
     }
 
     /// Some rows, of panels in f32. As long as the unit holds the sums of all of them, they meet a panel tile by tile.
@@ -206,7 +208,9 @@ impl Grid<'_, Tiled<'_>> {
                 swap(&mut now, &mut next);
             }
         }
-        self.hand_over::<I, P>(&mut sums, usize::MAX);
+        if let Some(rest) = self.handing_over(&mut sums, usize::MAX) {
+            dispatch(rest);
+        }
     }
 
     /// Multiplies some rows with some tiles of `P` panels: with all of them, or, if there is but one block of rows, with any.
@@ -244,12 +248,17 @@ impl Grid<'_, Tiled<'_>> {
                         meanwhile,
                     );
                 }
-                if rows.len() > ROWS {
-                    self.hand_over::<I, P>(sums, HANDED_OVER);
+                let at_most = match rows.len() {
+                    _ if last && tile + 1 == self.factors.tiles() => usize::MAX,
+                    ..=ROWS => 0,
+                    _ => HANDED_OVER,
+                };
+                // The only place where this is inlined: it is long, and compiling it takes long.
+                if let Some(rest) = self.handing_over(sums, at_most) {
+                    rest.run::<I>();
                 }
             }
             if last {
-                self.hand_over::<I, P>(sums, usize::MAX);
                 sums.take(block, panel);
             }
         }
@@ -352,13 +361,15 @@ impl Grid<'_, Tiled<'_>> {
         }
     }
 
-    /// Hands over the sums of at most so many rows, with what follows in them.
+    /// The sums of at most so many rows, to be handed over with what follows in them.
     #[inline(always)]
-    fn hand_over<I: Isa, const P: usize>(&self, sums: &mut Sums<P>, at_most: usize) {
-        let Some(rows) = sums.next(at_most) else {
-            return;
-        };
-        let known = Grid {
+    fn handing_over<'a, const P: usize>(
+        &'a self,
+        sums: &'a mut Sums<P>,
+        at_most: usize,
+    ) -> Option<HandingOver<'a, P>> {
+        let rows = sums.next(at_most)?;
+        let grid = Grid {
             factors: &*sums,
             then: self.then,
             rows: self.rows,
@@ -366,10 +377,25 @@ impl Grid<'_, Tiled<'_>> {
             first: self.first,
             out: self.out,
         };
-        if P == 2 && sums.panel + 1 < self.count {
-            known.rows_at_once::<I, HANDED_OVER, 2>(rows, sums.panel);
+        Some(HandingOver { grid, rows })
+    }
+}
+
+/// Some rows of a block's sums, of `P` panels or a last one.
+struct HandingOver<'a, const P: usize> {
+    grid: Grid<'a, &'a Sums<P>>,
+    rows: Range<usize>,
+}
+
+impl<const P: usize> Work for HandingOver<'_, P> {
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { grid, rows } = self;
+        let panel = grid.factors.panel;
+        if P == 2 && panel + 1 < grid.count {
+            grid.rows_at_once::<I, HANDED_OVER, 2>(rows, panel);
         } else {
-            known.rows_at_once::<I, HANDED_OVER, 1>(rows, sums.panel);
+            grid.rows_at_once::<I, HANDED_OVER, 1>(rows, panel);
         }
     }
 }
