@@ -150,6 +150,7 @@
 //! | weights in bf16: memory asked for in the same order | the same | 64 rows 27.5 → 25, 280 rows in bf16 59 → 57 |
 //! | weights in f32, 33 to 64 rows: four tiles of rows and one panel in the unit's registers, where there had been two and two, so that sums stay in them | in the loop alone 10 to 15 % | by choosing registers in a loop nothing, since that became jumps; each turn written out 45 → 44: the results, which are waited for, take most of what was won |
 //! | a block's sums handed over eight rows at a time, while the unit multiplies the next block | 5 % | weights in bf16, 32 and 64 rows 15.9 → 15.1, 25.5 → 24.5, 280 rows in bf16 58 → 55. One row in f32 17 → 19, so up to 16 rows all are handed over together: 17.1 → 18.0, what is left of it is not understood |
+//! | what hands sums over compiled once and called, where three copies in each kernel had made compiling slow | nothing | 280 rows in bf16 51 → 62: one copy inlined in each kernel instead |
 //! | results stored past the caches | in the loop alone 10 % | not done: what follows reads them at once |
 //! | the whole program, f32, batch 1, 8, 32, 64 (medians of three) | | 47.1, 287, 639, 698 → 47.6, 307, 672, 746 tokens/s |
 //!
