@@ -6,12 +6,13 @@
 //! both to what was there.
 
 use std::array;
+use std::iter;
 use std::mem::swap;
 use std::ops::Range;
 
 use super::grid::Grid;
 use super::isa::{Isa, Work, dispatch};
-use super::lanes::{Brief, Full, Pair};
+use super::lanes::{Brief, Full};
 use super::split::PARTS;
 use super::tile::Factors;
 
@@ -33,9 +34,9 @@ mod unit;
 #[path = "amx/none.rs"]
 mod unit;
 
-use meanwhile::{Asks, Makes, Meanwhile, Pieces};
+use meanwhile::{Asks, MakesOne, MakesSome, Meanwhile, Pieces};
 use sums::Sums;
-pub(super) use tiled::{Parts, Tiled, Weight};
+pub(super) use tiled::{Parts, Tiled, Weight, height};
 use unit::Unit;
 pub use unit::available;
 pub(super) use unit::multiply_in_registers;
@@ -46,10 +47,14 @@ pub(super) const ROWS: usize = 16;
 pub(super) const STEPS: usize = 16;
 /// Tiles of sums that the unit holds: of two tiles of rows and two panels, or of four and one.
 const SUMS: usize = 4;
-/// Rows whose sums the unit holds beside one panel. Up to so many meet a panel in f32 tile by tile, as it is made in the nearest cache.
-const ROWS_BESIDE_ONE: usize = SUMS * ROWS;
-/// The same beside two panels, which takes fewer loads for as many products.
-const ROWS_BESIDE_TWO: usize = SUMS / 2 * ROWS;
+/// Rows whose sums the unit holds beside so many panels.
+const fn rows_beside(panels: usize) -> usize {
+    SUMS / panels * ROWS
+}
+/// Up to so many rows meet a panel in f32 tile by tile, as it is made in the nearest cache.
+const ROWS_BESIDE_ONE: usize = rows_beside(1);
+/// So many meet two panels instead, which takes fewer loads for as many products.
+const ROWS_BESIDE_TWO: usize = rows_beside(2);
 /// Rows whose sums are handed over at a time.
 const HANDED_OVER: usize = 8;
 
@@ -72,6 +77,36 @@ const fn products(row_parts: usize, panel_parts: usize) -> &'static [[usize; 2]]
     }
 }
 
+/// The turn's product, if there are so many.
+const fn product(row_parts: usize, panel_parts: usize, turn: usize) -> Option<[usize; 2]> {
+    let products = products(row_parts, panel_parts);
+    if turn < products.len() {
+        Some(products[turn])
+    } else {
+        None
+    }
+}
+
+/// Which part of which tile of rows meets what it meets of a single panel in this turn, if there are so many: the last part comes first.
+const fn turn_of_one(row_parts: usize, turn: usize) -> Option<(usize, usize)> {
+    if turn < SUMS * row_parts {
+        Some((row_parts - 1 - turn / SUMS, turn % SUMS))
+    } else {
+        None
+    }
+}
+
+/// Does the same in each turn. Each is written out, since its number is a constant in it: a loop would choose registers by jumps, and take work to
+/// pieces by counting.
+macro_rules! in_turns {
+    ($($turn:literal)*: |$name:ident| $body:block) => {
+        $({
+            const $name: usize = $turn;
+            $body
+        })*
+    };
+}
+
 /// A step of a panel in `W` parts.
 type Step<const W: usize> = [Brief; W];
 /// Those that the unit multiplies at a time.
@@ -79,140 +114,201 @@ type Tile<const W: usize> = [Step<W>; STEPS];
 /// The same of `P` panels side by side.
 type Made<const W: usize, const P: usize> = [[Step<W>; P]; STEPS];
 
-/// All rows times some panels, as [`Grid`] but by the unit.
-pub(super) struct Blocks<'a> {
-    /// The work.
-    pub grid: Grid<'a, Tiled<'a>>,
-    /// For what is made of panels: as much as [`Tiled::room`] says.
-    pub room: &'a mut [Brief],
-}
-
-impl Work for Blocks<'_> {
-    const BF16: bool = true;
-
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        assert!(I::WIDE); // as machines with a unit are: no copy for others
-        let Self { grid, room } = self;
-        let (rows, factors) = (grid.rows, grid.factors);
-        factors.covers(rows, grid.count);
-        if let Some(then) = &grid.then {
-            then.covers(rows, grid.count);
-        }
-        if grid.count == 0 {
-            return;
-        }
-        let at_once = factors.rows_at_once();
-        for start in (0..rows).step_by(at_once) {
-            let rows = start..rows.min(start + at_once);
-            match (factors.weight, factors.parts) {
-                (Weight::Pairs(lanes), Parts::Neither) => grid.pairs::<I, 1, 1>(lanes, rows),
-                (Weight::Pairs(lanes), Parts::Rows) => grid.pairs::<I, PARTS, 1>(lanes, rows),
-                (Weight::Pairs(lanes), Parts::Both) => grid.pairs::<I, PARTS, PARTS>(lanes, rows),
-                (Weight::Singles(lanes), Parts::Both) => {
-                    grid.singles::<I, PARTS, PARTS>(lanes, rows, room);
-                }
-                (Weight::Singles(lanes), Parts::Neither) => {
-                    grid.singles::<I, 1, 1>(lanes, rows, room);
-                }
-                (Weight::Singles(_), Parts::Rows) => unreachable!("singles are split like rows"),
-            }
+/// All rows times some panels, as [`Grid`] but by the unit. `room` is for what is made of panels: as much as [`Tiled::room`] says.
+///
+/// # Panics
+/// If the factors have other rows or panels.
+pub(super) fn multiply(grid: &Grid<'_, Tiled<'_>>, room: &mut [Brief]) {
+    let factors = grid.factors;
+    factors.covers(grid.rows, grid.count);
+    if let Some(then) = &grid.then {
+        then.covers(grid.rows, grid.count);
+    }
+    if grid.count == 0 {
+        return;
+    }
+    let at_once = factors.rows_at_once();
+    for start in (0..grid.rows).step_by(at_once) {
+        let rows = start..grid.rows.min(start + at_once);
+        match (factors.weight, factors.parts) {
+            (Weight::Pairs(lanes), Parts::Neither) => pairs::<1, 1>(grid, lanes, rows),
+            (Weight::Pairs(lanes), Parts::Rows) => pairs::<PARTS, 1>(grid, lanes, rows),
+            (Weight::Pairs(lanes), Parts::Both) => pairs::<PARTS, PARTS>(grid, lanes, rows),
+            (Weight::Singles(lanes), Parts::Neither) => singles::<1>(grid, lanes, rows, room),
+            (Weight::Singles(lanes), Parts::Both) => singles::<PARTS>(grid, lanes, rows, room),
+            (Weight::Singles(_), Parts::Rows) => unreachable!("singles are split like rows"),
         }
     }
 }
 
-impl Grid<'_, Tiled<'_>> {
-    /// Some rows, of panels in pairs. While the unit multiplies some tiles of two panels, memory is asked for others: of the next panels, or with
-    /// few rows the next of these, since others would come too early.
+/// Some rows, in `X` parts, times panels in pairs, in `W`.
+fn pairs<const X: usize, const W: usize>(
+    grid: &Grid<'_, Tiled<'_>>,
+    lanes: &[Brief],
+    rows: Range<usize>,
+) {
+    let lanes = lanes.as_chunks().0.as_chunks().0;
+    dispatch(OfPairs::<X, W> { grid, lanes, rows });
+}
+
+/// Some rows times panels in f32, both in `N` parts. As long as the unit holds the sums of all rows, they meet a panel tile by tile.
+fn singles<const N: usize>(
+    grid: &Grid<'_, Tiled<'_>>,
+    lanes: &[Full],
+    rows: Range<usize>,
+    room: &mut [Brief],
+) {
+    let few = rows.len();
+    let made = OfSingles {
+        grid,
+        lanes: lanes.as_chunks().0.as_chunks().0,
+        rows,
+        room,
+    };
+    if few <= ROWS_BESIDE_TWO {
+        dispatch(TileByTile::<N, 2>(made));
+    } else if few <= ROWS_BESIDE_ONE {
+        dispatch(TileByTile::<N, 1>(made));
+    } else {
+        dispatch(TwoByTwo::<N>(made));
+    }
+}
+
+/// While the unit multiplies some tiles of two panels, memory is asked for others: of the next panels, or with few rows the next of these, since
+/// others would come too early.
+///
+/// This and the other two are functions of their own: in a single one for all, the compiler keeps in memory what it counts by.
+struct OfPairs<'a, const X: usize, const W: usize> {
+    grid: &'a Grid<'a, Tiled<'a>>,
+    lanes: &'a [Tile<W>],
+    rows: Range<usize>,
+}
+
+impl<const X: usize, const W: usize> Work for OfPairs<'_, X, W> {
+    const BF16: bool = true;
+
     #[inline(always)]
-    fn pairs<I: Isa, const X: usize, const W: usize>(&self, lanes: &[Brief], rows: Range<usize>) {
-        let lanes: &[Tile<W>] = lanes.as_chunks::<W>().0.as_chunks().0;
-        let tiles = self.factors.tiles();
+    fn run<I: Isa>(self) {
+        let Self { grid, lanes, rows } = self;
+        let tiles = grid.factors.tiles();
         let at_once = if rows.len() <= ROWS { 1 } else { tiles };
-        let from = |place| self.places::<2>(place).map(|at| &lanes[at..at + at_once]);
-        let pieces = Pieces::new(at_once * STEPS, at_once * turns::<X, W, 2>(&rows));
+        let from = |place| grid.places::<2>(place).map(|at| &lanes[at..at + at_once]);
+        let pieces = Pieces::new(at_once * STEPS, at_once * turns::<X, W>(&rows));
         let mut sums = Sums::new(rows.len());
-        for panel in (0..self.count).step_by(2) {
+        for panel in (0..grid.count).step_by(2) {
             for start in (0..tiles).step_by(at_once) {
                 let place = [panel, start];
                 let [first, second] = from(place);
                 let now = first.iter().zip(second).map(|(first, second)| {
                     [first, second].map(|tile| tile.as_flattened().as_ptr())
                 });
-                let ahead = self.after::<2>(place, at_once).map(from);
+                let ahead = grid.after::<2>(place, at_once).map(from);
                 let ahead = ahead.map(|panels| panels.map(<[_]>::as_flattened));
                 let mut asks = Asks::new(ahead, pieces);
                 // SAFETY: these are panels' tiles, of steps one after the other.
                 #[allow(unsafe_code)]
                 unsafe {
-                    self.multiply::<I, X, W, 2>(&rows, place, (now, W), &mut sums, &mut asks);
+                    grid.multiply::<I, X, W, 2>(&rows, place, (now, W), &mut sums, &mut asks);
                 }
             }
         }
-        if let Some(rest) = self.handing_over(&mut sums, usize::MAX) {
-            dispatch(rest);
-        }
+        grid.hand_over_the_last(&mut sums);
     }
+}
 
-    /// Some rows, of panels in f32. As long as the unit holds the sums of all of them, they meet a panel tile by tile.
-    #[inline(always)]
-    fn singles<I: Isa, const X: usize, const W: usize>(
-        &self,
-        lanes: &[Full],
-        rows: Range<usize>,
-        room: &mut [Brief],
-    ) {
-        if (ROWS_BESIDE_TWO + 1..=ROWS_BESIDE_ONE).contains(&rows.len()) {
-            self.made::<I, X, W, 1>(lanes, rows, room);
-        } else {
-            self.made::<I, X, W, 2>(lanes, rows, room);
-        }
-    }
+/// Some rows and panels in f32.
+struct OfSingles<'a> {
+    grid: &'a Grid<'a, Tiled<'a>>,
+    lanes: &'a [[[Full; 2]; STEPS]],
+    rows: Range<usize>,
+    room: &'a mut [Brief],
+}
 
-    /// `P` panels at a time. While the unit multiplies some tiles of them, the next ones are read and made.
+/// `P` panels at a time. While the unit multiplies a tile of them, the next one is read and made.
+struct TileByTile<'a, const N: usize, const P: usize>(OfSingles<'a>);
+
+impl<const N: usize, const P: usize> Work for TileByTile<'_, N, P> {
+    const BF16: bool = true;
+
     #[inline(always)]
-    fn made<I: Isa, const X: usize, const W: usize, const P: usize>(
-        &self,
-        lanes: &[Full],
-        rows: Range<usize>,
-        room: &mut [Brief],
-    ) {
-        const { assert!(X == W && (P == 1 || P == 2)) };
-        let lanes: &[[[Full; 2]; STEPS]] = lanes.as_chunks::<2>().0.as_chunks().0;
-        let (tiles, at_once) = (self.factors.tiles(), self.factors.tiles_at_once(rows.len()));
-        let from = |place| {
-            self.places::<P>(place)
-                .map(|at| lanes[at..at + at_once].as_flattened())
-        };
-        let made = room.as_chunks_mut::<W>().0.as_chunks_mut::<P>().0;
-        let made: &mut [Made<W, P>] = made.as_chunks_mut().0;
-        let (mut now, mut next) = made[..2 * at_once].split_at_mut(at_once);
-        let soon = rows.len() <= ROWS_BESIDE_TWO;
-        let all = Pieces::new(at_once * STEPS, 1);
-        Makes::new(Some(from([0, 0])), now.as_flattened_mut(), soon, all).piece::<I>();
-        let pieces = Pieces::new(at_once * STEPS, at_once * turns::<X, W, P>(&rows));
+    fn run<I: Isa>(self) {
+        let OfSingles {
+            grid,
+            lanes,
+            rows,
+            room,
+        } = self.0;
+        let from = |place| grid.places::<P>(place).map(|at| &lanes[at]);
+        let made = room.as_chunks_mut::<N>().0.as_chunks_mut::<P>().0;
+        let made: &mut [Made<N, P>] = made.as_chunks_mut().0;
+        let (mut now, mut next) = made.split_at_mut(1);
+        MakesOne::new(from([0, 0]), &mut now[0]).all::<I>();
         let mut sums = Sums::new(rows.len());
-        for panel in (0..self.count).step_by(P) {
-            for start in (0..tiles).step_by(at_once) {
-                let place = [panel, start];
-                let ahead = self.after::<P>(place, at_once).map(from);
-                let mut makes = Makes::new(ahead, next.as_flattened_mut(), soon, pieces);
-                let made = now.iter().map(|tile| {
-                    array::from_fn(|p| tile.as_flattened()[p..].as_flattened().as_ptr())
-                });
-                // SAFETY: so many tiles were made, with the panels' steps side by side.
+        for panel in (0..grid.count).step_by(P) {
+            for tile in 0..grid.factors.tiles() {
+                let place = [panel, tile];
+                // After the last one it is made again, for nothing: to ask in every turn whether there is another takes longer.
+                let ahead = grid.after::<P>(place, 1).unwrap_or(place);
+                let mut makes = MakesOne::new(from(ahead), &mut next[0]);
+                let made = array::from_fn(|p| now[0].as_flattened()[p..].as_flattened().as_ptr());
+                // SAFETY: the tile was made, with the panels' steps side by side.
                 #[allow(unsafe_code)]
                 unsafe {
-                    self.multiply::<I, X, W, P>(&rows, place, (made, P * W), &mut sums, &mut makes);
+                    let made = (iter::once(made), P * N);
+                    grid.multiply::<I, N, N, P>(&rows, place, made, &mut sums, &mut makes);
                 }
                 swap(&mut now, &mut next);
             }
         }
-        if let Some(rest) = self.handing_over(&mut sums, usize::MAX) {
-            dispatch(rest);
-        }
+        grid.hand_over_the_last(&mut sums);
     }
+}
 
+/// Two panels at a time. While the unit multiplies all their tiles, the next two panels are read and made.
+struct TwoByTwo<'a, const N: usize>(OfSingles<'a>);
+
+impl<const N: usize> Work for TwoByTwo<'_, N> {
+    const BF16: bool = true;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let OfSingles {
+            grid,
+            lanes,
+            rows,
+            room,
+        } = self.0;
+        let tiles = grid.factors.tiles();
+        let from = |place| {
+            grid.places::<2>(place)
+                .map(|at| lanes[at..at + tiles].as_flattened())
+        };
+        let made = room.as_chunks_mut::<N>().0.as_chunks_mut::<2>().0;
+        let made: &mut [Made<N, 2>] = made.as_chunks_mut().0;
+        let (mut now, mut next) = made[..2 * tiles].split_at_mut(tiles);
+        let all = Pieces::new(tiles * STEPS, 1);
+        MakesSome::new(Some(from([0, 0])), now.as_flattened_mut(), all).all::<I>();
+        let pieces = Pieces::new(tiles * STEPS, tiles * turns::<N, N>(&rows));
+        let mut sums = Sums::new(rows.len());
+        for panel in (0..grid.count).step_by(2) {
+            let place = [panel, 0];
+            let ahead = grid.after::<2>(place, tiles).map(from);
+            let mut makes = MakesSome::new(ahead, next.as_flattened_mut(), pieces);
+            let made = now
+                .iter()
+                .map(|tile| array::from_fn(|p| tile.as_flattened()[p..].as_flattened().as_ptr()));
+            // SAFETY: so many tiles were made, with the panels' steps side by side.
+            #[allow(unsafe_code)]
+            unsafe {
+                grid.multiply::<I, N, N, 2>(&rows, place, (made, 2 * N), &mut sums, &mut makes);
+            }
+            swap(&mut now, &mut next);
+        }
+        grid.hand_over_the_last(&mut sums);
+    }
+}
+
+impl Grid<'_, Tiled<'_>> {
     /// Multiplies some rows with some tiles of `P` panels: with all of them, or, if there is but one block of rows, with any.
     ///
     /// # Safety
@@ -230,7 +326,7 @@ impl Grid<'_, Tiled<'_>> {
         sums: &mut Sums<P>,
         meanwhile: &mut impl Meanwhile,
     ) {
-        let blocks = blocks(rows, SUMS / P * ROWS);
+        let blocks = blocks(rows, rows_beside(P));
         let (first, last) = (start == 0, start + tiles.len() == self.factors.tiles());
         debug_assert!(blocks.len() == 1 || first && last);
         for block in blocks {
@@ -299,65 +395,46 @@ impl Grid<'_, Tiled<'_>> {
         unit: &mut Unit,
         meanwhile: &mut impl Meanwhile,
     ) {
-        let row_stride = self.factors.row_stride;
-        let x = &self.factors.x[block.start * row_stride + tile * X * STEPS..];
+        let (height, below) = (self.factors.height, self.factors.below);
+        let x = self.factors.x[block.start / ROWS * below + tile * X * height * STEPS..].as_ptr();
         let tiles = block_tiles(block);
         // SAFETY: the factors cover the block's whole tiles; a single panel goes with 33 to 64 rows; and as the caller promises.
         unsafe {
             if let [panel] = panels[..] {
                 unit.panel::<W>(panel, stride);
-                if X == PARTS {
-                    self.turns_of_a_panel::<I, X, 2>(unit, tiles, x, meanwhile);
-                    self.turns_of_a_panel::<I, X, 1>(unit, tiles, x, meanwhile);
-                }
-                self.turns_of_a_panel::<I, X, 0>(unit, tiles, x, meanwhile);
+                in_turns!(0 1 2 3 4 5 6 7 8 9 10 11: |TURN| {
+                    if let Some((part, tile)) = const { turn_of_one(X, TURN) } {
+                        if tile < tiles {
+                            let x = x.add(part * ROWS * STEPS + tile * below);
+                            unit.multiply_a_panel::<X, TURN>(x);
+                        }
+                        meanwhile.piece::<I, TURN>();
+                    }
+                });
             } else {
-                let mut loaded = [usize::MAX; 2];
-                for &[row_part, panel_part] in products(X, W) {
-                    if loaded[0] != row_part {
-                        unit.rows(tiles, x[row_part * STEPS..].as_ptr(), row_stride);
+                in_turns!(0 1 2 3 4 5: |TURN| {
+                    if let Some([row_part, panel_part]) = const { product(X, W, TURN) } {
+                        let before = const { product(X, W, TURN.wrapping_sub(1)) };
+                        if before.is_none_or(|before| before[0] != row_part) {
+                            unit.rows(tiles, x.add(row_part * height * STEPS), below);
+                        }
+                        if before.is_none_or(|before| before[1] != panel_part) {
+                            let panels = [panels[0], panels[1]].map(|panel| panel.add(panel_part));
+                            unit.panels(panels, stride);
+                        }
+                        unit.multiply(tiles);
+                        meanwhile.piece::<I, TURN>();
                     }
-                    if loaded[1] != panel_part {
-                        unit.panels(
-                            [panels[0], panels[1]].map(|panel| panel.add(panel_part)),
-                            stride,
-                        );
-                    }
-                    loaded = [row_part, panel_part];
-                    unit.multiply(tiles);
-                    meanwhile.piece::<I>();
-                }
+                });
             }
         }
     }
 
-    /// One part of three or four tiles of rows times what it meets of the panel that the unit has taken up.
-    ///
-    /// # Safety
-    /// From `x` on there must lie so many tiles of rows, in `X` parts.
+    /// Hands over what is left when all is multiplied.
     #[inline(always)]
-    #[allow(unsafe_code)]
-    unsafe fn turns_of_a_panel<I: Isa, const X: usize, const PART: usize>(
-        &self,
-        unit: &mut Unit,
-        tiles: usize,
-        x: &[Pair],
-        meanwhile: &mut impl Meanwhile,
-    ) {
-        let stride = self.factors.row_stride;
-        let x = x[PART * STEPS..].as_ptr();
-        // SAFETY: as the caller promises.
-        unsafe {
-            unit.multiply_a_panel::<X, PART, 0>(x, stride);
-            meanwhile.piece::<I>();
-            unit.multiply_a_panel::<X, PART, 1>(x.add(ROWS * stride), stride);
-            meanwhile.piece::<I>();
-            unit.multiply_a_panel::<X, PART, 2>(x.add(2 * ROWS * stride), stride);
-            meanwhile.piece::<I>();
-            if tiles > 3 {
-                unit.multiply_a_panel::<X, PART, 3>(x.add(3 * ROWS * stride), stride);
-                meanwhile.piece::<I>();
-            }
+    fn hand_over_the_last<const P: usize>(&self, sums: &mut Sums<P>) {
+        if let Some(rest) = self.handing_over(sums, usize::MAX) {
+            dispatch(rest);
         }
     }
 
@@ -400,13 +477,9 @@ impl<const P: usize> Work for HandingOver<'_, P> {
     }
 }
 
-/// Turns in which all blocks of some rows are multiplied with a tile of `P` panels: as many as `add` has pieces of other work done.
-fn turns<const X: usize, const W: usize, const P: usize>(rows: &Range<usize>) -> usize {
-    if P == 1 {
-        X * block_tiles(rows)
-    } else {
-        products(X, W).len() * blocks(rows, SUMS / P * ROWS).len()
-    }
+/// Turns in which all blocks of some rows are multiplied with a tile of two panels: as many as `add` has pieces of other work done.
+fn turns<const X: usize, const W: usize>(rows: &Range<usize>) -> usize {
+    products(X, W).len() * blocks(rows, ROWS_BESIDE_TWO).len()
 }
 
 /// Some rows, so many at a time.

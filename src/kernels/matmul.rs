@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::amx::{self, Blocks, Parts, Tiled, Weight};
+use super::amx::{self, Parts, Tiled, Weight};
 use super::arithmetic::{Arithmetic, Dots, Singles, Widened};
 use super::factors::{Across, Narrowed, Packed};
 use super::grid::{Grid, Mode, Out};
@@ -153,18 +153,18 @@ fn in_singles(sums: Sums<'_>, x: &[f32], lanes: &[Full], depth: usize, precision
     let pays = sums.out.stride >= WORTH_SPLITTING;
     match precision {
         MatmulPrecision::F32 if by_unit && pays => {
-            rounded::with_rows::<PARTS, _>(x, depth, steps, |x| {
-                sums.by_unit(Tiled::new(x, Weight::Singles(lanes), steps, Parts::Both));
+            rounded::with_row_tiles::<PARTS, _>(x, depth, steps, |x| {
+                sums.by_unit(x, Weight::Singles(lanes), steps, Parts::Both);
             });
         }
         MatmulPrecision::F32 => sums.of(packed::<Singles>(x, lanes, depth)),
-        MatmulPrecision::Bf16 => rounded::with_rows::<1, _>(x, depth, steps, |x| {
-            if by_unit {
-                sums.by_unit(Tiled::new(x, Weight::Singles(lanes), steps, Parts::Neither));
-            } else {
-                let x = &x[..sums.rows * steps];
-                sums.of(Narrowed { x, lanes, depth });
-            }
+        MatmulPrecision::Bf16 if by_unit => {
+            rounded::with_row_tiles::<1, _>(x, depth, steps, |x| {
+                sums.by_unit(x, Weight::Singles(lanes), steps, Parts::Neither);
+            });
+        }
+        MatmulPrecision::Bf16 => rounded::with_rows(x, depth, steps, |x| {
+            sums.of(Narrowed { x, lanes, depth });
         }),
     }
 }
@@ -173,17 +173,19 @@ fn in_singles(sums: Sums<'_>, x: &[f32], lanes: &[Full], depth: usize, precision
 fn in_pairs(sums: Sums<'_>, x: &[f32], lanes: &[Brief], steps: usize, precision: MatmulPrecision) {
     let (by_unit, depth) = (amx::takes(2 * steps), 2 * steps);
     match precision {
-        MatmulPrecision::F32 if by_unit => rounded::with_rows::<PARTS, _>(x, depth, steps, |x| {
-            sums.by_unit(Tiled::new(x, Weight::Pairs(lanes), steps, Parts::Rows));
-        }),
+        MatmulPrecision::F32 if by_unit => {
+            rounded::with_row_tiles::<PARTS, _>(x, depth, steps, |x| {
+                sums.by_unit(x, Weight::Pairs(lanes), steps, Parts::Rows);
+            });
+        }
         MatmulPrecision::F32 => sums.of(packed::<Widened>(x, lanes, steps)),
-        MatmulPrecision::Bf16 => rounded::with_rows::<1, _>(x, depth, steps, |x| {
-            if by_unit {
-                sums.by_unit(Tiled::new(x, Weight::Pairs(lanes), steps, Parts::Neither));
-            } else {
-                let x = &x[..sums.rows * steps];
-                sums.of(packed::<Dots>(x, lanes, steps));
-            }
+        MatmulPrecision::Bf16 if by_unit => {
+            rounded::with_row_tiles::<1, _>(x, depth, steps, |x| {
+                sums.by_unit(x, Weight::Pairs(lanes), steps, Parts::Neither);
+            });
+        }
+        MatmulPrecision::Bf16 => rounded::with_rows(x, depth, steps, |x| {
+            sums.of(packed::<Dots>(x, lanes, steps));
         }),
     }
 }
@@ -206,7 +208,7 @@ pub fn product_across(
     fresh(left, right, |out| {
         let by_unit = |rows: &[Pair], panels: &[Brief], steps, parts| {
             let sums = sums_across(left, 0..right.div_ceil(WIDTH), out);
-            sums.by_unit(Tiled::new(rows, Weight::Pairs(panels), steps, parts));
+            sums.by_unit(rows, Weight::Pairs(panels), steps, parts);
         };
         let (factors, widths) = ([a, b], [left, right]);
         match (precision, amx::steps_for(depth)) {
@@ -311,10 +313,15 @@ impl<'a> Sums<'a> {
         dispatch(self.grid(factors));
     }
 
-    fn by_unit(self, factors: Tiled<'_>) {
+    /// By the unit, all terms of rows of `steps`.
+    fn by_unit(self, x: &[Pair], weight: Weight<'_>, steps: usize, parts: Parts) {
+        let factors = Tiled::new((x, self.rows), weight, steps, parts);
+        self.of_tiles(factors);
+    }
+
+    fn of_tiles(self, factors: Tiled<'_>) {
         rounded::with_lanes(factors.room(self.rows), |room| {
-            let grid = self.grid(factors);
-            dispatch(Blocks { grid, room });
+            amx::multiply(&self.grid(factors), room);
         });
     }
 

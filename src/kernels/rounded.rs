@@ -48,27 +48,20 @@ pub(super) fn with_lanes<T>(length: usize, then: impl FnOnce(&mut [Brief]) -> T)
     with_room(PANELS, length, then)
 }
 
-/// Rows of `width` numbers, each number beside the next one: `steps` pairs, with zeros after the numbers. Sixteen pairs of the numbers' first
-/// part are followed by those of the others. With a matrix unit, some rows of whatever is there make up its last tile.
+/// Rows of `width` numbers, each number beside the next one: `steps` pairs, with a zero after the last of an odd width.
 ///
 /// # Panics
-/// If there are other steps than the numbers take, or numbers are to be split and there are no whole tiles of steps.
-pub(super) fn with_rows<const N: usize, T>(
+/// If there are other steps than the numbers take.
+pub(super) fn with_rows<T>(
     x: &[f32],
     width: usize,
     steps: usize,
     then: impl FnOnce(&[Pair]) -> T,
 ) -> T {
-    assert!(width <= 2 * steps && steps.div_ceil(WIDTH) == width.div_ceil(2 * WIDTH));
-    assert!(N == 1 || steps.is_multiple_of(WIDTH));
+    assert_eq!(steps, width.div_ceil(2));
     let rows = x.len() / width.max(1);
-    let places = if amx::available() {
-        rows.next_multiple_of(amx::ROWS)
-    } else {
-        rows
-    };
-    with_pairs(0, N * places * steps, |into| {
-        dispatch(Rows::<N> {
+    with_pairs(0, rows * steps, |into| {
+        dispatch(Rows {
             x,
             width,
             steps,
@@ -78,52 +71,103 @@ pub(super) fn with_rows<const N: usize, T>(
     })
 }
 
-struct Rows<'a, const N: usize> {
+struct Rows<'a> {
     x: &'a [f32],
     width: usize,
     steps: usize,
     into: &'a mut [Pair],
 }
 
-impl<const N: usize> Work for Rows<'_, N> {
+impl Work for Rows<'_> {
     const BF16: bool = true;
 
     #[inline(always)]
     fn run<I: Isa>(self) {
         let rows = self.x.chunks(self.width.max(1));
-        let pairs = self.into.chunks_mut((N * self.steps).max(1));
-        for (from, into) in rows.zip(pairs) {
-            for (from, into) in from.chunks(2 * WIDTH).zip(into.chunks_mut(N * WIDTH)) {
-                let mut numbers = [0.0; 2 * WIDTH];
-                let numbers = from.as_array().unwrap_or_else(|| {
-                    numbers[..from.len()].copy_from_slice(from);
-                    &numbers
-                });
-                in_parts::<I, N>(numbers, into);
+        for (from, into) in rows.zip(self.into.chunks_mut(self.steps.max(1))) {
+            for (from, into) in from.chunks(2 * WIDTH).zip(into.chunks_mut(WIDTH)) {
+                let [first, second] = thirty_two::<I>(from);
+                let pairs = I::in_pairs(first, second);
+                if let Some(into) = into.as_mut_array() {
+                    I::store_pairs(pairs, into);
+                } else {
+                    let mut last = [Pair::ZERO; WIDTH];
+                    I::store_pairs(pairs, &mut last);
+                    into.copy_from_slice(&last[..into.len()]);
+                }
             }
         }
     }
 }
 
-/// Pairs of thirty-two numbers. In the last place there may be room for fewer of them.
+/// At most so many numbers, and zeros after them.
 #[inline(always)]
-fn in_parts<I: Isa, const N: usize>(numbers: &[f32; 2 * WIDTH], into: &mut [Pair]) {
+fn thirty_two<I: Isa>(from: &[f32]) -> [I::Vector; 2] {
+    let mut numbers = [0.0; 2 * WIDTH];
+    let numbers = from.as_array().unwrap_or_else(|| {
+        numbers[..from.len()].copy_from_slice(from);
+        &numbers
+    });
     let (halves, _) = numbers.as_chunks::<WIDTH>();
-    split::<I, N>(
-        I::load(&halves[0]),
-        I::load(&halves[1]),
-        |n, first, second| {
-            let part = I::in_pairs(first, second);
-            let into = &mut into[n * WIDTH..];
-            if let Some(into) = into.first_chunk_mut() {
-                I::store_pairs(part, into);
-            } else {
-                let mut pairs = [Pair::ZERO; WIDTH];
-                I::store_pairs(part, &mut pairs);
-                into.copy_from_slice(&pairs[..into.len()]);
+    [I::load(&halves[0]), I::load(&halves[1])]
+}
+
+/// The same for a matrix unit, as [`Tiled`](amx::Tiled) has them: in `N` parts, with zeros that make up whole tiles of steps, and rows of whatever
+/// is there that make up the last tile of rows.
+///
+/// # Panics
+/// If there are other tiles than the numbers take.
+pub(super) fn with_row_tiles<const N: usize, T>(
+    x: &[f32],
+    width: usize,
+    steps: usize,
+    then: impl FnOnce(&[Pair]) -> T,
+) -> T {
+    assert_eq!(steps, width.div_ceil(2).next_multiple_of(amx::STEPS));
+    let rows = x.len() / width.max(1);
+    let height = amx::height(rows);
+    with_pairs(0, N * rows.next_multiple_of(height) * steps, |into| {
+        dispatch(RowTiles::<N> {
+            x,
+            width,
+            steps,
+            height,
+            into,
+        });
+        then(into)
+    })
+}
+
+struct RowTiles<'a, const N: usize> {
+    x: &'a [f32],
+    width: usize,
+    steps: usize,
+    height: usize,
+    into: &'a mut [Pair],
+}
+
+impl<const N: usize> Work for RowTiles<'_, N> {
+    const BF16: bool = true;
+
+    #[inline(always)]
+    fn run<I: Isa>(self) {
+        let Self { width, height, .. } = self;
+        let rows = self.x.chunks((height * width).max(1));
+        let tiles = self.into.chunks_mut((N * height * self.steps).max(1));
+        for (rows, tiles) in rows.zip(tiles) {
+            let (lanes, _) = tiles.as_chunks_mut();
+            for (tile, lanes) in lanes.chunks_mut(N * height).enumerate() {
+                for (r, row) in rows.chunks(width).enumerate() {
+                    let from = 2 * amx::STEPS * tile;
+                    let [first, second] =
+                        thirty_two::<I>(&row[from..width.min(from + 2 * amx::STEPS)]);
+                    split::<I, N>(first, second, |n, first, second| {
+                        I::store_pairs(I::in_pairs(first, second), &mut lanes[n * height + r]);
+                    });
+                }
             }
-        },
-    );
+        }
+    }
 }
 
 /// Both factors' rows, each number beside the one below it: `[rows / 2, width]`. Zeros lie below an odd row.
@@ -152,16 +196,17 @@ fn with_one_s_columns<T>(
 }
 
 /// The same for a matrix unit, which takes whole tiles, so that there are `steps` twos of rows, zeros below the last: of the first factor each
-/// column as a row of pairs, `[width, N · steps]`, and of the second its panels.
+/// column as a row of pairs, and of the second its panels.
 pub(super) fn with_tiles<const N: usize, T>(
     [a, b]: [&[f32]; 2],
     [left, right]: [usize; 2],
     steps: usize,
     then: impl FnOnce(&[Pair], &[Brief]) -> T,
 ) -> T {
-    with_pairs(0, N * left.next_multiple_of(WIDTH) * steps, |rows| {
+    let height = amx::height(left);
+    with_pairs(0, N * left.next_multiple_of(height) * steps, |rows| {
         let factor = |x, width| Factor { x, width, steps };
-        dispatch(Upright::<N>(factor(a, left), rows));
+        dispatch(Upright::<N>(factor(a, left), height, rows));
         with_lanes(N * right.div_ceil(WIDTH) * steps, |panels| {
             dispatch(InPanels::<N>(factor(b, right), panels));
             then(rows, panels)
@@ -203,32 +248,32 @@ impl Factor<'_> {
     }
 }
 
-struct Upright<'a, const N: usize>(Factor<'a>, &'a mut [Pair]);
+struct Upright<'a, const N: usize>(Factor<'a>, usize, &'a mut [Pair]);
 
 impl<const N: usize> Work for Upright<'_, N> {
     const BF16: bool = true;
 
     #[inline(always)]
     fn run<I: Isa>(self) {
-        let Self(factor, into) = self;
-        let length = N * factor.steps;
-        let blocks = into.chunks_mut((WIDTH * length).max(1));
+        let Self(factor, height, into) = self;
+        let blocks = into.chunks_mut((N * height * factor.steps).max(1));
         for (block, column) in blocks.zip((0..factor.width).step_by(WIDTH)) {
-            for step in (0..factor.steps).step_by(WIDTH) {
+            let (lanes, _) = block.as_chunks_mut::<WIDTH>();
+            for (tile, lanes) in lanes.chunks_mut(N * height).enumerate() {
+                let step = tile * WIDTH;
                 let mut pairs = [[Brief::ZERO; N]; WIDTH];
                 for (k, pairs) in pairs.iter_mut().enumerate() {
                     factor.step::<I, N>(step + k, column, pairs);
                 }
-                for n in 0..N {
+                for (n, lanes) in lanes.chunks_mut(height).enumerate() {
                     // Bits on their way through registers, whatever they mean there.
                     let bits = |pair: Pair| f32::from_bits(pair.0);
                     let mut rows = array::from_fn(|k| I::load(&pairs[k][n].0.map(bits)));
                     transpose::<I>(&mut rows);
-                    for (row, into) in rows.into_iter().zip(block.chunks_mut(length)) {
+                    for (row, into) in rows.into_iter().zip(lanes) {
                         let mut numbers = [0.0; WIDTH];
                         I::store(row, unwritten(&mut numbers));
-                        let pairs = numbers.map(|number| Pair(number.to_bits()));
-                        into[N * step + n * WIDTH..][..WIDTH].copy_from_slice(&pairs);
+                        *into = numbers.map(|number| Pair(number.to_bits()));
                     }
                 }
             }
@@ -312,6 +357,18 @@ mod tests {
         [0, 1].map(|which| parts.iter().map(|part| part.number(which)).sum())
     }
 
+    /// A step of one of `rows` rows, as the unit finds it.
+    fn in_row_tiles(
+        x: &[Pair],
+        rows: usize,
+        steps: usize,
+        [row, step]: [usize; 2],
+    ) -> [Pair; PARTS] {
+        let height = rows.min(16);
+        let tile = row / 16 * steps / 16 + step / 16;
+        array::from_fn(|n| x[((tile * PARTS + n) * height + row % 16) * 16 + step % 16])
+    }
+
     /// So that nothing passes for a zero that was only left from before.
     fn spoil(length: usize) {
         for which in 0..=PANELS {
@@ -323,15 +380,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn rows_are_the_sums_of_their_parts_and_end_in_zeros(rows in 1_usize..4, width in 1_usize..100) {
+        fn rows_are_the_sums_of_their_parts_and_end_in_zeros(rows in 1_usize..40, width in 1_usize..100) {
             let x: Vec<f32> = (0..rows * width).map(number).collect();
             let steps = width.div_ceil(2).next_multiple_of(WIDTH);
-            spoil(PARTS * rows * steps);
-            with_rows::<PARTS, _>(&x, width, steps, |pairs| {
-                for (x, row) in x.chunks(width).zip(pairs.chunks(PARTS * steps)) {
+            spoil(PARTS * 48 * steps);
+            with_row_tiles::<PARTS, _>(&x, width, steps, |pairs| {
+                for (r, x) in x.chunks(width).enumerate() {
                     for step in 0..steps {
-                        let at = step / WIDTH * PARTS * WIDTH + step % WIDTH;
-                        let found = whole([0, 1, 2].map(|n| row[at + n * WIDTH]));
+                        let found = whole(in_row_tiles(pairs, rows, steps, [r, step]));
                         let expected = [0, 1].map(|i| x.get(2 * step + i).copied().unwrap_or(0.0));
                         assert_eq!(found, expected);
                     }
@@ -352,8 +408,7 @@ mod tests {
                 };
                 for step in 0..steps {
                     for column in 0..left {
-                        let tile = column * PARTS * steps + step / WIDTH * PARTS * WIDTH + step % WIDTH;
-                        let found = whole([0, 1, 2].map(|n| x[tile + n * WIDTH]));
+                        let found = whole(in_row_tiles(x, left, steps, [column, step]));
                         assert_eq!(found, [0, 1].map(|i| at(&a, left, 2 * step + i, column)));
                     }
                     for column in 0..right {

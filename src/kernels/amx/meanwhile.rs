@@ -6,15 +6,17 @@ use std::ptr;
 use super::super::isa::Isa;
 use super::super::lanes::Full;
 use super::super::split::side_by_side;
-use super::Step;
+use super::{Made, STEPS, SUMS, Step, products};
 
-/// Lanes in f32 that are asked for before they are made into others.
-const LANES_AHEAD: usize = 16;
+/// So many lanes before they are made into others, lanes in f32 are asked for into the nearest cache.
+const LANES_AHEAD_NEAR: usize = 24;
+/// The same into the second.
+const LANES_AHEAD: usize = 40;
 
 /// Work in pieces. Not a closure: one that is not inlined would lose the instruction set.
 pub(super) trait Meanwhile {
-    /// Does the next piece.
-    fn piece<I: Isa>(&mut self);
+    /// Does the next piece, that of this turn.
+    fn piece<I: Isa, const TURN: usize>(&mut self);
 }
 
 /// Some steps in so many pieces, as even as can be.
@@ -73,7 +75,7 @@ impl<'a, const W: usize> Asks<'a, W> {
 
 impl<const W: usize> Meanwhile for Asks<'_, W> {
     #[inline(always)]
-    fn piece<I: Isa>(&mut self) {
+    fn piece<I: Isa, const TURN: usize>(&mut self) {
         let Some(panels) = self.steps else { return };
         let piece = self.pieces.next();
         for panel in panels {
@@ -84,52 +86,104 @@ impl<const W: usize> Meanwhile for Asks<'_, W> {
     }
 }
 
-/// Makes pairs, or parts, of some steps of `P` panels in f32.
-pub(super) struct Makes<'a, const W: usize, const P: usize> {
+/// Makes pairs, or parts, of a step of a panel in f32, and asks for one of the next. `NEAR`: that follows soon, so that it can wait in the nearest
+/// cache.
+#[inline(always)]
+fn make<I: Isa, const W: usize, const NEAR: bool>(from: &[Full; 2], into: &mut Step<W>) {
+    for lane in from {
+        let lane = ptr::from_ref(lane);
+        if NEAR {
+            I::prefetch_near(lane.wrapping_add(LANES_AHEAD_NEAR).cast());
+        } else {
+            I::prefetch(lane.wrapping_add(LANES_AHEAD).cast());
+        }
+    }
+    let [first, second] = from;
+    side_by_side::<I, W>(I::load(&first.0), I::load(&second.0), into);
+}
+
+/// Makes some steps of two panels.
+pub(super) struct MakesSome<'a, const W: usize> {
     /// Of each panel, if there are any more.
-    from: Option<[&'a [[Full; 2]]; P]>,
+    from: Option<[&'a [[Full; 2]]; 2]>,
     /// Where to.
-    into: &'a mut [[Step<W>; P]],
-    /// Whether the next steps follow soon, so that what they read can wait in the nearest cache.
-    soon: bool,
+    into: &'a mut [[Step<W>; 2]],
     pieces: Pieces,
 }
 
-impl<'a, const W: usize, const P: usize> Makes<'a, W, P> {
+impl<'a, const W: usize> MakesSome<'a, W> {
     #[inline(always)]
     pub(super) fn new(
-        from: Option<[&'a [[Full; 2]]; P]>,
-        into: &'a mut [[Step<W>; P]],
-        soon: bool,
+        from: Option<[&'a [[Full; 2]]; 2]>,
+        into: &'a mut [[Step<W>; 2]],
         pieces: Pieces,
     ) -> Self {
-        Self {
-            from,
-            into,
-            soon,
-            pieces,
-        }
+        Self { from, into, pieces }
+    }
+
+    /// Does all at once.
+    #[inline(always)]
+    pub(super) fn all<I: Isa>(mut self) {
+        self.piece::<I, 0>();
     }
 }
 
-impl<const W: usize, const P: usize> Meanwhile for Makes<'_, W, P> {
+impl<const W: usize> Meanwhile for MakesSome<'_, W> {
     #[inline(always)]
-    fn piece<I: Isa>(&mut self) {
+    fn piece<I: Isa, const TURN: usize>(&mut self) {
         let Some(from) = self.from else { return };
         let piece = self.pieces.next();
         let from = from.map(|panel| &panel[piece.clone()]);
         for (i, into) in self.into[piece].iter_mut().enumerate() {
             for (from, into) in from.iter().zip(into) {
-                let [first, second] = &from[i];
-                for lane in [first, second] {
-                    let line = ptr::from_ref(lane).wrapping_add(LANES_AHEAD).cast();
-                    if self.soon {
-                        I::prefetch_near(line);
-                    } else {
-                        I::prefetch(line);
-                    }
+                make::<I, W, false>(&from[i], into);
+            }
+        }
+    }
+}
+
+/// Makes a tile of `P` panels, while as many parts of rows meet another.
+pub(super) struct MakesOne<'a, const W: usize, const P: usize> {
+    from: [&'a [[Full; 2]; STEPS]; P],
+    into: &'a mut Made<W, P>,
+}
+
+impl<'a, const W: usize, const P: usize> MakesOne<'a, W, P> {
+    /// Turns that the unit takes meanwhile.
+    const TURNS: usize = if P == 1 {
+        SUMS * W
+    } else {
+        products(W, W).len()
+    };
+
+    #[inline(always)]
+    pub(super) fn new(from: [&'a [[Full; 2]; STEPS]; P], into: &'a mut Made<W, P>) -> Self {
+        Self { from, into }
+    }
+
+    /// Does all at once.
+    #[inline(always)]
+    pub(super) fn all<I: Isa>(self) {
+        for (i, into) in self.into.iter_mut().enumerate() {
+            for (from, into) in self.from.iter().zip(into) {
+                make::<I, W, false>(&from[i], into);
+            }
+        }
+    }
+}
+
+impl<const W: usize, const P: usize> Meanwhile for MakesOne<'_, W, P> {
+    #[inline(always)]
+    fn piece<I: Isa, const TURN: usize>(&mut self) {
+        // With two panels there are few rows.
+        let piece = TURN * STEPS / Self::TURNS..(TURN + 1) * STEPS / Self::TURNS;
+        for i in piece {
+            for (from, into) in self.from.iter().zip(&mut self.into[i]) {
+                if P == 2 {
+                    make::<I, W, true>(&from[i], into);
+                } else {
+                    make::<I, W, false>(&from[i], into);
                 }
-                side_by_side::<I, W>(I::load(&first.0), I::load(&second.0), into);
             }
         }
     }

@@ -31,7 +31,7 @@ impl Unit {
 
     /// # Safety
     /// Never called.
-    pub(super) unsafe fn rows(&mut self, _tiles: usize, _from: *const Pair, _stride: usize) {
+    pub(super) unsafe fn rows(&mut self, _tiles: usize, _from: *const Pair, _below: usize) {
         unreachable!("no matrix unit")
     }
 
@@ -53,10 +53,9 @@ impl Unit {
 
     /// # Safety
     /// Never called.
-    pub(super) unsafe fn multiply_a_panel<const X: usize, const PART: usize, const TILE: usize>(
+    pub(super) unsafe fn multiply_a_panel<const X: usize, const TURN: usize>(
         &mut self,
         _from: *const Pair,
-        _stride: usize,
     ) {
         unreachable!("no matrix unit")
     }

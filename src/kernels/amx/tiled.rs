@@ -43,13 +43,16 @@ pub(in super::super) enum Weight<'a> {
     Singles(&'a [Full]),
 }
 
-/// Rows of pairs, and panels. Sixteen steps of a row's first part are followed by the same of the second and third.
+/// Rows of pairs, and panels. Rows lie as the unit takes them up: sixteen steps of each row of a tile, one row after the other; then the same of their
+/// second and third parts; then the next sixteen steps.
 #[derive(Clone, Copy)]
 pub(in super::super) struct Tiled<'a> {
     /// The rows, and others that make up whole tiles.
     pub x: &'a [Pair],
-    /// Pairs from the start of a row to the next.
-    pub row_stride: usize,
+    /// Rows of a tile, as [`height`] says.
+    pub height: usize,
+    /// Pairs from the start of a tile to that of the rows below it.
+    pub below: usize,
     /// The panels.
     pub weight: Weight<'a>,
     /// Steps of a sum: whole tiles.
@@ -58,17 +61,24 @@ pub(in super::super) struct Tiled<'a> {
     pub parts: Parts,
 }
 
+/// Rows of a tile if there are so many: all of them, or sixteen.
+pub(in super::super) fn height(rows: usize) -> usize {
+    rows.clamp(1, ROWS)
+}
+
 impl<'a> Tiled<'a> {
-    /// Rows of `steps`, one after the other.
+    /// So many rows of `steps`.
     pub(in super::super) fn new(
-        x: &'a [Pair],
+        (x, rows): (&'a [Pair], usize),
         weight: Weight<'a>,
         steps: usize,
         parts: Parts,
     ) -> Self {
+        let height = height(rows);
         Self {
             x,
-            row_stride: parts.counts()[0] * steps,
+            height,
+            below: parts.counts()[0] * steps * height,
             weight,
             steps,
             parts,
@@ -112,8 +122,9 @@ impl<'a> Tiled<'a> {
     pub(super) fn covers(&self, rows: usize, panels: usize) {
         let [row_parts, panel_parts] = self.parts.counts();
         assert!(takes(2 * self.steps));
-        let rows = rows.next_multiple_of(ROWS);
-        assert!(reach(rows, self.row_stride, row_parts * self.steps) <= self.x.len());
+        assert_eq!(self.height, height(rows));
+        let (row_tiles, length) = (rows.div_ceil(ROWS), row_parts * self.steps * self.height);
+        assert!(reach(row_tiles, self.below, length) <= self.x.len());
         assert!(match self.weight {
             Weight::Pairs(lanes) => panels * panel_parts * self.steps == lanes.len(),
             Weight::Singles(lanes) => 2 * panels * self.steps == lanes.len(),

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 
 use super::super::lanes::{Brief, Full, Pair};
 use super::super::panels::WIDTH;
-use super::{ROWS, STEPS, SUMS};
+use super::{ROWS, STEPS, SUMS, turn_of_one};
 
 /// Whether this machine has the unit and the system lets this process use it.
 pub fn available() -> bool {
@@ -52,6 +52,9 @@ struct Shapes {
     row_bytes: [u16; 16],
     rows: [u8; 16],
 }
+
+/// Bytes of a row's sixteen pairs, after which the next row of a tile follows.
+const ROW_BYTES: usize = STEPS * size_of::<Pair>();
 
 /// Lines of memory, the next so many bytes after the one before, into a register: as many as it has rows.
 macro_rules! tile_from {
@@ -175,15 +178,14 @@ impl Unit {
     /// Takes up one or two tiles of rows, for two panels.
     ///
     /// # Safety
-    /// From `from` on there must lie as many rows, each of sixteen pairs and `stride` pairs after the one before.
+    /// From `from` on there must lie one, and `below` pairs later the other.
     #[inline(always)]
-    pub(super) unsafe fn rows(&mut self, tiles: usize, from: *const Pair, stride: usize) {
-        let bytes = stride * size_of::<Pair>();
+    pub(super) unsafe fn rows(&mut self, tiles: usize, from: *const Pair, below: usize) {
         // SAFETY: as the caller promises.
         unsafe {
-            tile_from!(4, from, bytes);
+            tile_from!(4, from, ROW_BYTES);
             if tiles > 1 {
-                tile_from!(5, from.add(ROWS * stride), bytes);
+                tile_from!(5, from.add(below), ROW_BYTES);
             }
         }
     }
@@ -236,26 +238,28 @@ impl Unit {
     }
 
     /// Takes up one part of a tile of rows, one of `X`, and adds its products with those of the panel's `X` parts that it meets, in the order of
-    /// `products`, to the `TILE`-th sums.
+    /// `products`, to that tile's sums. Which they are, `turn_of_one` says.
     ///
     /// # Safety
-    /// As of [`Unit::rows`], and a panel was taken up.
+    /// From `from` on there must lie a tile of rows, and a panel was taken up.
     #[inline(always)]
-    pub(super) unsafe fn multiply_a_panel<const X: usize, const PART: usize, const TILE: usize>(
+    pub(super) unsafe fn multiply_a_panel<const X: usize, const TURN: usize>(
         &mut self,
         from: *const Pair,
-        stride: usize,
     ) {
+        let Some((part, _)) = (const { turn_of_one(X, TURN) }) else {
+            return;
+        };
         // SAFETY: as the caller promises.
         unsafe {
-            tile_from!(4, from, stride * size_of::<Pair>());
-            if X == 1 || PART == 2 {
-                asm!("tdpbf16ps tmm{tile}, tmm4, tmm5", tile = const TILE, options(nostack));
-            } else if PART == 1 {
+            tile_from!(4, from, ROW_BYTES);
+            if X == 1 || part == 2 {
+                asm!("tdpbf16ps tmm{tile}, tmm4, tmm5", tile = const TURN % SUMS, options(nostack));
+            } else if part == 1 {
                 asm!(
                     "tdpbf16ps tmm{tile}, tmm4, tmm5",
                     "tdpbf16ps tmm{tile}, tmm4, tmm6",
-                    tile = const TILE,
+                    tile = const TURN % SUMS,
                     options(nostack),
                 );
             } else {
@@ -263,7 +267,7 @@ impl Unit {
                     "tdpbf16ps tmm{tile}, tmm4, tmm6",
                     "tdpbf16ps tmm{tile}, tmm4, tmm7",
                     "tdpbf16ps tmm{tile}, tmm4, tmm5",
-                    tile = const TILE,
+                    tile = const TURN % SUMS,
                     options(nostack),
                 );
             }

@@ -321,7 +321,7 @@ fn a_matrix_unit_that_is_there_is_used() {
     check(&full, MatmulPrecision::F32, y);
     let y = by_vectors(packed::<Widened>(&x, pairs, depth / 2), rows, outputs);
     check(&brief, MatmulPrecision::F32, y);
-    let y = rounded::with_rows::<1, _>(&x, depth, depth / 2, |x| {
+    let y = rounded::with_rows(&x, depth, depth / 2, |x| {
         by_vectors(packed::<Dots>(x, pairs, depth / 2), rows, outputs)
     });
     check(&brief, MatmulPrecision::Bf16, y.clone());

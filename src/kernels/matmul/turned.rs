@@ -44,19 +44,19 @@ pub fn product_transposed(
         };
         match (precision, amx::steps_for(depth)) {
             (MatmulPrecision::F32, Some(steps)) => {
-                rounded::with_rows::<PARTS, _>(dy, depth, steps, |dy| match weight.storage {
+                rounded::with_row_tiles::<PARTS, _>(dy, depth, steps, |dy| match weight.storage {
                     Storage::F32(_) => turning.by_unit::<PARTS>(dy, steps, Parts::Both),
                     Storage::Bf16(_) => turning.by_unit::<1>(dy, steps, Parts::Rows),
                 });
             }
             (MatmulPrecision::F32, None) => turning.by_vectors::<Singles>(dy),
             (MatmulPrecision::Bf16, Some(steps)) => {
-                rounded::with_rows::<1, _>(dy, depth, steps, |dy| {
+                rounded::with_row_tiles::<1, _>(dy, depth, steps, |dy| {
                     turning.by_unit::<1>(dy, steps, Parts::Neither);
                 });
             }
             (MatmulPrecision::Bf16, None) => {
-                rounded::with_rows::<1, _>(dy, depth, depth.div_ceil(2), |dy| {
+                rounded::with_rows(dy, depth, depth.div_ceil(2), |dy| {
                     turning.by_vectors::<Dots>(dy);
                 });
             }
@@ -84,18 +84,18 @@ struct Strip<'a, L> {
 impl Turning<'_> {
     /// By the unit, with `N` parts of a weight. All of a row's terms are `steps`, in whole tiles.
     fn by_unit<const N: usize>(self, dy: &[Pair], steps: usize, parts: Parts) {
-        let row_parts = parts.counts()[0];
+        let height = amx::height(self.rows);
+        let pairs = |steps| parts.counts()[0] * height * steps;
         self.strips::<[Brief; N]>(PANELS_AT_ONCE_FOR_A_UNIT, amx::STEPS, |sums, strip| {
             let factors = Tiled {
-                x: dy
-                    .get(row_parts * strip.terms.start / 2..)
-                    .unwrap_or_default(),
-                row_stride: row_parts * steps,
+                x: dy.get(pairs(strip.terms.start / 2)..).unwrap_or_default(),
+                height,
+                below: pairs(steps),
                 weight: Weight::Pairs(strip.lanes.as_flattened()),
                 steps: strip.lanes.len() / sums.range.len(),
                 parts,
             };
-            sums.by_unit(factors);
+            sums.of_tiles(factors);
         });
     }
 
