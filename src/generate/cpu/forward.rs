@@ -159,7 +159,7 @@ impl Pass<'_> {
         for row in member.share(self.tokens.len()) {
             self.embed(row);
         }
-        let mut scratch = Vec::new();
+        let (runs, mut scratch) = (runs(self.tokens), Vec::new());
         for (index, layer) in self.weights.layers.iter().enumerate() {
             self.normalise(member, &layer.attention_norm, &layer.inputs);
             member.wait();
@@ -168,9 +168,7 @@ impl Pass<'_> {
                 self.project(member, projection, self.normed, adapted, into, Mode::Set);
             }
             member.wait();
-            self.keep(member, index, layer, &mut scratch);
-            member.wait();
-            self.attend(member, index, layer, &mut scratch);
+            self.heads(member, (index, layer), &runs, &mut scratch);
             member.wait();
             self.add(member, &layer.output, self.attended);
             member.wait();
@@ -262,7 +260,7 @@ impl Pass<'_> {
     }
 
     /// Queries, keys and values: in one buffer or three.
-    fn heads(&self, layer: &Layer) -> [HeadRows<'_>; 3] {
+    fn parts(&self, layer: &Layer) -> [HeadRows<'_>; 3] {
         let shape = layer.shape;
         let (queries, keys) = (shape.queries * shape.width, shape.keys * shape.width);
         let rows = |buffer, stride, start| HeadRows {
@@ -280,32 +278,63 @@ impl Pass<'_> {
         }
     }
 
-    /// Norms and rotates this member's heads and keeps their keys and values. A slot's tokens of one head are one member's, since they
-    /// share cache lines.
-    fn keep(&self, member: Member<'_>, index: usize, layer: &Layer, scratch: &mut Vec<f32>) {
-        let shape = layer.shape;
-        let [queries, keys, values] = self.heads(layer);
-        let group = shape.queries / shape.keys;
-        let runs = runs(self.tokens);
-        for item in member.share(runs.len() * shape.keys) {
-            let (run, key_head) = (runs[item / shape.keys].clone(), item % shape.keys);
-            let slot = self.tokens[run.start].slot;
-            let mut cache = unsafe { self.cache.head(index, slot, key_head) };
-            for row in run {
-                let position = self.tokens[row].position;
-                let [query_norm, key_norm] = [0, 1].map(|i| Some(&layer.head_norms.as_ref()?[i]));
-                for query in key_head * group..(key_head + 1) * group {
-                    let query = unsafe { queries.heads(row, query..query + 1) };
-                    self.place(query, query_norm, position, scratch);
-                    for number in query.iter_mut() {
-                        *number *= shape.scale;
-                    }
+    /// Keys and values kept, and what the queries see in them. A slot's tokens of one head are one member's until they are kept, since they share
+    /// cache lines. Where nothing is gained by sharing them afterwards, they stay with it, and in its caches.
+    fn heads(
+        &self,
+        member: Member<'_>,
+        layer: (usize, &Layer),
+        runs: &[Range<usize>],
+        scratch: &mut Vec<f32>,
+    ) {
+        let heads = layer.1.shape.keys;
+        let mine = member.share(runs.len() * heads);
+        let mine = mine.map(|item| (runs[item / heads].clone(), item % heads));
+        if member.count == 1 || runs.len() == self.tokens.len() {
+            for (run, head) in mine {
+                self.keep(layer, run.clone(), head, scratch);
+                for row in run {
+                    self.attend(layer, row, head, scratch);
                 }
-                let key = unsafe { keys.heads(row, key_head..key_head + 1) };
-                self.place(key, key_norm, position, scratch);
-                let value = unsafe { values.heads(row, key_head..key_head + 1) };
-                cache.put(position, key, value);
             }
+            return;
+        }
+        for (run, head) in mine {
+            self.keep(layer, run, head, scratch);
+        }
+        member.wait();
+        for item in member.share(self.tokens.len() * heads) {
+            self.attend(layer, item / heads, item % heads, scratch);
+        }
+    }
+
+    /// Norms and rotates a slot's heads, those that belong to one key head, and keeps their keys and values.
+    fn keep(
+        &self,
+        (index, layer): (usize, &Layer),
+        run: Range<usize>,
+        head: usize,
+        scratch: &mut Vec<f32>,
+    ) {
+        let shape = layer.shape;
+        let [queries, keys, values] = self.parts(layer);
+        let group = shape.queries / shape.keys;
+        let slot = self.tokens[run.start].slot;
+        let mut cache = unsafe { self.cache.head(index, slot, head) };
+        for row in run {
+            let position = self.tokens[row].position;
+            let [query_norm, key_norm] = [0, 1].map(|i| Some(&layer.head_norms.as_ref()?[i]));
+            for query in head * group..(head + 1) * group {
+                let query = unsafe { queries.heads(row, query..query + 1) };
+                self.place(query, query_norm, position, scratch);
+                for number in query.iter_mut() {
+                    *number *= shape.scale;
+                }
+            }
+            let key = unsafe { keys.heads(row, head..head + 1) };
+            self.place(key, key_norm, position, scratch);
+            let value = unsafe { values.heads(row, head..head + 1) };
+            cache.put(position, key, value);
         }
     }
 
@@ -329,21 +358,25 @@ impl Pass<'_> {
         }
     }
 
-    fn attend(&self, member: Member<'_>, index: usize, layer: &Layer, scores: &mut Vec<f32>) {
+    /// What a token's queries that belong to one key head see.
+    fn attend(
+        &self,
+        (index, layer): (usize, &Layer),
+        row: usize,
+        head: usize,
+        scores: &mut Vec<f32>,
+    ) {
         let shape = layer.shape;
-        let [queries, ..] = self.heads(layer);
+        let [queries, ..] = self.parts(layer);
         let group = shape.queries / shape.keys;
         let width = group * shape.width;
-        for item in member.share(self.tokens.len() * shape.keys) {
-            let (row, head) = (item / shape.keys, item % shape.keys);
-            let Token { slot, position, .. } = self.tokens[row];
-            let oldest = shape.window.map_or(0, |w| (position + 1).saturating_sub(w));
-            let queries = unsafe { queries.heads(row, head * group..(head + 1) * group) };
-            let cache = unsafe { self.cache.seen(index, slot, head) };
-            let into = row * shape.queries * shape.width + head * width;
-            let out = unsafe { self.attended.part(into..into + width) };
-            attend(queries, &cache, oldest..position + 1, scores, out);
-        }
+        let Token { slot, position, .. } = self.tokens[row];
+        let oldest = shape.window.map_or(0, |w| (position + 1).saturating_sub(w));
+        let queries = unsafe { queries.heads(row, head * group..(head + 1) * group) };
+        let cache = unsafe { self.cache.seen(index, slot, head) };
+        let into = row * shape.queries * shape.width + head * width;
+        let out = unsafe { self.attended.part(into..into + width) };
+        attend(queries, &cache, oldest..position + 1, scores, out);
     }
 
     /// This member's columns of the inner layer, activated.
