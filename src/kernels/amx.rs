@@ -177,7 +177,7 @@ fn singles<const N: usize>(
 /// While the unit multiplies some tiles of two panels, memory is asked for others: of the next panels, or with few rows the next of these, since
 /// others would come too early.
 ///
-/// This and the other two are functions of their own: in a single one for all, the compiler keeps in memory what it counts by.
+/// This and the other two are functions of their own, which takes less time to compile than a single one.
 struct OfPairs<'a, const X: usize, const W: usize> {
     grid: &'a Grid<'a, Tiled<'a>>,
     lanes: &'a [Tile<W>],
@@ -189,6 +189,7 @@ impl<const X: usize, const W: usize> Work for OfPairs<'_, X, W> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
+        assert!(I::WIDE); // as machines with a unit are: no copy for others, here and below
         let Self { grid, lanes, rows } = self;
         let tiles = grid.factors.tiles();
         let at_once = if rows.len() <= ROWS { 1 } else { tiles };
@@ -232,12 +233,14 @@ impl<const N: usize, const P: usize> Work for TileByTile<'_, N, P> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
+        assert!(I::WIDE);
         let OfSingles {
             grid,
             lanes,
             rows,
             room,
         } = self.0;
+        assert!(rows.len() <= rows_beside(P) && (P == 2 || P == 1 && rows.len() > ROWS_BESIDE_TWO));
         let from = |place| grid.places::<P>(place).map(|at| &lanes[at]);
         let made = room.as_chunks_mut::<N>().0.as_chunks_mut::<P>().0;
         let made: &mut [Made<N, P>] = made.as_chunks_mut().0;
@@ -272,6 +275,7 @@ impl<const N: usize> Work for TwoByTwo<'_, N> {
 
     #[inline(always)]
     fn run<I: Isa>(self) {
+        assert!(I::WIDE);
         let OfSingles {
             grid,
             lanes,
@@ -312,7 +316,8 @@ impl Grid<'_, Tiled<'_>> {
     /// Multiplies some rows with some tiles of `P` panels: with all of them, or, if there is but one block of rows, with any.
     ///
     /// # Safety
-    /// From each pointer on there must lie the steps of a tile, of `W` lanes each and `stride` lanes after the one before.
+    /// From each pointer on there must lie the steps of a tile, of `W` lanes each and `stride` lanes after the one before. A single panel must go with 33 to
+    /// 64 rows.
     #[inline(always)]
     #[allow(unsafe_code)]
     unsafe fn multiply<I: Isa, const X: usize, const W: usize, const P: usize>(
@@ -398,14 +403,15 @@ impl Grid<'_, Tiled<'_>> {
         let (height, below) = (self.factors.height, self.factors.below);
         let x = self.factors.x[block.start / ROWS * below + tile * X * height * STEPS..].as_ptr();
         let tiles = block_tiles(block);
-        // SAFETY: the factors cover the block's whole tiles; a single panel goes with 33 to 64 rows; and as the caller promises.
+        const { assert!(SUMS * X <= 12 && products(X, W).len() <= 6) }; // turns, below
+        // SAFETY: the factors cover the block's whole tiles; and as the caller promises.
         unsafe {
             if let [panel] = panels[..] {
                 unit.panel::<W>(panel, stride);
                 in_turns!(0 1 2 3 4 5 6 7 8 9 10 11: |TURN| {
                     if let Some((part, tile)) = const { turn_of_one(X, TURN) } {
                         if tile < tiles {
-                            let x = x.add(part * ROWS * STEPS + tile * below);
+                            let x = x.add(part * height * STEPS + tile * below);
                             unit.multiply_a_panel::<X, TURN>(x);
                         }
                         meanwhile.piece::<I, TURN>();

@@ -151,15 +151,15 @@
 //! | weights in f32, 33 to 64 rows: four tiles of rows and one panel in the unit's registers, where there had been two and two, so that sums stay in them | in the loop alone 10 to 15 % | by choosing registers in a loop nothing, since that became jumps; each turn written out 45 → 44: the results, which are waited for, take most of what was won |
 //! | a block's sums handed over eight rows at a time, while the unit multiplies the next block | 5 % | weights in bf16, 32 and 64 rows 15.9 → 15.1, 25.5 → 24.5, 280 rows in bf16 58 → 55. One row in f32 17 → 19, so up to 16 rows all are handed over together: 17.1 → 18.0, what is left of it is not understood |
 //! | what hands sums over compiled once and called, where three copies in each kernel had made compiling slow | nothing | 280 rows in bf16 51 → 62: one copy inlined in each kernel instead |
+//! | results stored past the caches | in the loop alone 10 % | not done: what follows reads them at once |
+//! | the whole program, f32, batch 1, 8, 32, 64 (medians of three) | | 47.1, 287, 639, 698 → 47.6, 307, 672, 746 tokens/s |
 //! | rows lie as the unit takes them up, tile by tile, where they had lain one after the other | in the loop alone 5 to 14 % | one to five percent: 280 rows f32 158 → 154, in bf16 56.6 → 54.9, weights in bf16 64 rows 24.4 → 23.4 |
-//! | up to 64 rows, f32: in each turn it is known when compiling which steps are made. Before, counting pieces took as many instructions as making them | with the row above, what the loop alone takes: 15 % | 64 rows 42.8 → 40.5 with the row above, 280 rows f32 158 → 150; 1, 8, 32 rows no change |
+//! | up to 64 rows, f32: in each turn it is known when compiling which steps are made. Before, counting pieces took as many instructions as making them | with the row above, what the loop alone takes: 15 % | with the row above 64 rows 42.8 → 40.5; 1, 8, 32 rows no change |
 //! | each way to multiply in f32 and in pairs a function of its own, where one had all of them inlined | compiling takes less long; nothing else | compiling two minutes → one and a half; products by chance 4 % faster or slower, as by any change of such a function: one row 18.4 → 20.0 |
 //! | memory asked for 24 lanes ahead into the nearest cache and 40 into the second, where both had been 16 | nothing | one row 20.0 → 18.5, 8 rows 20.8 → 19.1, 64 rows 42.5 → 41.5; 8, 16, 24, 40 lanes do not lie on a curve |
 //! | the tile of rows for the turn after next asked for into the nearest cache | 5 % | 64 rows 41.5 → 40.8: not done |
 //! | f32: the next two panels asked for, as for weights in bf16 | 10 % up to 32 rows | one row 10.3 → 11.6, 32 rows 14.5 → 17 (of one kind of layer): not done |
 //! | a token's key and value are kept by the same thread that attends to them next, without a wait in between | 3 of 80 ms at 64 rows: lines are fetched once | with the rows above, batch 8, 32, 64 in f32 315, 696, 801 → 319, 706, 816 tokens/s, batch 1 the same |
-//! | results stored past the caches | in the loop alone 10 % | not done: what follows reads them at once |
-//! | the whole program, f32, batch 1, 8, 32, 64 (medians of three) | | 47.1, 287, 639, 698 → 47.6, 307, 672, 746 tokens/s |
 //!
 //! # What was tried for start-up and memory
 //!

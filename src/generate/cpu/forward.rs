@@ -2,8 +2,8 @@
 //!
 //! Where there are rows enough for all, each member takes rows of its own through the whole network, and nothing is handed from core to core.
 //! Fewer rows would wait for memory if every member read all weights, so then all members go through the network side by side: in each part
-//! of a layer every member writes numbers of its own, either whole rows or the columns of some panels, and all wait for each other before
-//! anybody reads them.
+//! of a layer every member writes numbers of its own, whole rows or heads or the columns of some panels, and all wait for each other before
+//! anybody else reads them.
 
 use std::ops::Range;
 

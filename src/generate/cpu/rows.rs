@@ -101,25 +101,54 @@ mod tests {
         assert_eq!(cuts(&[], 2), None);
     }
 
-    fn logits(decoder: &Decoder, tokens: &[Token], wanted: &[usize], threads: usize) -> Vec<f32> {
+    /// After the wanted tokens of each of some passes, one after the other.
+    fn logits(
+        decoder: &Decoder,
+        passes: &[&[Token]],
+        wanted: &[usize],
+        threads: usize,
+    ) -> Vec<f32> {
         let weights = Weights::of(decoder);
         let mut cache = Cache::new(&decoder.config, 9, 24).unwrap();
-        let mut workspace = Workspace::new(&weights, tokens.len() + 5, wanted.len(), 24);
-        let pass = workspace.pass(&weights, cache.shared(), tokens, wanted);
-        Team::new(threads).unwrap().run(|member| pass.run(member));
-        workspace.logits
+        let mut team = Team::new(threads).unwrap();
+        let mut all = Vec::new();
+        for tokens in passes {
+            let mut workspace = Workspace::new(&weights, tokens.len() + 5, wanted.len(), 24);
+            let pass = workspace.pass(&weights, cache.shared(), tokens, wanted);
+            team.run(|member| pass.run(member));
+            all.extend(workspace.logits);
+        }
+        all
     }
 
     #[test]
     fn neither_rows_nor_columns_of_ones_own_change_one_bit() {
         let model = LanguageModel::embedded(&crate::device::cpu().device).unwrap();
         let (tokens, wanted) = (tokens(&[22; 9]), [21, 43, 50, 65, 150, 197]);
-        let alone = logits(&model.decoder, &tokens, &wanted, 1);
+        let alone = logits(&model.decoder, &[&tokens], &wanted, 1);
         assert!(alone.iter().all(|z| z.is_finite()) && alone[0] != alone[1]);
         for threads in [2, 3, 4] {
             let own = cuts(&tokens, threads, ROWS_OF_ITS_OWN_FOR_A_UNIT);
             assert_eq!(own.is_some(), threads < 4); // four could not share nine slots evenly
-            assert!(logits(&model.decoder, &tokens, &wanted, threads) == alone);
+            assert!(logits(&model.decoder, &[&tokens], &wanted, threads) == alone);
         }
+    }
+
+    /// Steps of a decoder: a token of each slot, which sees those before.
+    #[test]
+    fn heads_of_ones_own_change_nothing_either() {
+        let model = LanguageModel::embedded(&crate::device::cpu().device).unwrap();
+        let (first, then): (Vec<Token>, Vec<Token>) = tokens(&[2; 9])
+            .into_iter()
+            .partition(|token| token.position == 0);
+        let of = |threads| logits(&model.decoder, &[&first, &then], &[0, 4, 8], threads);
+        let alone = of(1);
+        for threads in [2, 3, 4] {
+            assert_eq!(cuts(&then, threads, ROWS_OF_ITS_OWN), None);
+            assert!(of(threads) == alone);
+        }
+        let [start, alone_there] =
+            [&first, &then].map(|step| logits(&model.decoder, &[step], &[0, 4, 8], 1));
+        assert!(alone[..start.len()] == start && alone[start.len()..] != alone_there);
     }
 }

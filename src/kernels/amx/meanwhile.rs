@@ -15,7 +15,7 @@ const LANES_AHEAD: usize = 40;
 
 /// Work in pieces. Not a closure: one that is not inlined would lose the instruction set.
 pub(super) trait Meanwhile {
-    /// Does the next piece, that of this turn.
+    /// Does a piece: the next, or where turns are few and known that of this turn.
     fn piece<I: Isa, const TURN: usize>(&mut self);
 }
 
@@ -163,21 +163,14 @@ impl<'a, const W: usize, const P: usize> MakesOne<'a, W, P> {
 
     /// Does all at once.
     #[inline(always)]
-    pub(super) fn all<I: Isa>(self) {
-        for (i, into) in self.into.iter_mut().enumerate() {
-            for (from, into) in self.from.iter().zip(into) {
-                make::<I, W, false>(&from[i], into);
-            }
-        }
+    pub(super) fn all<I: Isa>(mut self) {
+        self.make::<I>(0..STEPS);
     }
-}
 
-impl<const W: usize, const P: usize> Meanwhile for MakesOne<'_, W, P> {
+    /// Makes some steps. With two panels there are few rows.
     #[inline(always)]
-    fn piece<I: Isa, const TURN: usize>(&mut self) {
-        // With two panels there are few rows.
-        let piece = TURN * STEPS / Self::TURNS..(TURN + 1) * STEPS / Self::TURNS;
-        for i in piece {
+    fn make<I: Isa>(&mut self, steps: Range<usize>) {
+        for i in steps {
             for (from, into) in self.from.iter().zip(&mut self.into[i]) {
                 if P == 2 {
                     make::<I, W, true>(&from[i], into);
@@ -186,6 +179,13 @@ impl<const W: usize, const P: usize> Meanwhile for MakesOne<'_, W, P> {
                 }
             }
         }
+    }
+}
+
+impl<const W: usize, const P: usize> Meanwhile for MakesOne<'_, W, P> {
+    #[inline(always)]
+    fn piece<I: Isa, const TURN: usize>(&mut self) {
+        self.make::<I>(TURN * STEPS / Self::TURNS..(TURN + 1) * STEPS / Self::TURNS);
     }
 }
 

@@ -100,7 +100,7 @@ impl<'a> Tiled<'a> {
     }
 
     /// Tiles of a panel in f32 that are made before so many rows are multiplied with them.
-    pub(super) fn tiles_at_once(&self, rows: usize) -> usize {
+    fn tiles_at_once(&self, rows: usize) -> usize {
         if rows <= ROWS_BESIDE_ONE {
             1
         } else {

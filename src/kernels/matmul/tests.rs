@@ -95,7 +95,7 @@ proptest! {
     /// More terms than are transposed at a time.
     #[test]
     fn a_long_input_gradient_is_the_product_with_the_transpose(
-        rows in 1_usize..10, inputs in 1_usize..20, beyond in 0_usize..70, ways in ways(),
+        rows in 1_usize..40, inputs in 1_usize..20, beyond in 0_usize..70, ways in ways(),
     ) {
         let outputs = turned::DEPTH_AT_ONCE - 1 + beyond;
         assert_input_gradient(rows, inputs, outputs, ways);
@@ -236,6 +236,10 @@ fn many_rows_are_those_that_each_is_alone() {
     // So do all of 33 to 64, here of enough terms to be handed over in pieces.
     for rows in [33, 47, 48, 49, 64, 65] {
         assert_each_is_alone(rows, 288, (0..rows).collect());
+    }
+    // And the last few, where most are taken through all panels before them.
+    for rows in [129, 257, 321, 336, 337] {
+        assert_each_is_alone(rows, 64, (rows - 20..rows).collect());
     }
 }
 
