@@ -160,7 +160,7 @@
 //! | the tile of rows for the turn after next asked for into the nearest cache | 5 % | 64 rows 41.5 → 40.8: not done |
 //! | f32: the next two panels asked for, as for weights in bf16 | 10 % up to 32 rows | one row 10.3 → 11.6, 32 rows 14.5 → 17 (of one kind of layer): not done |
 //! | f32: memory asked for past the second cache (`prefetchnta`), which the rows then have for themselves; rows and results in large pages | 3 ms at 64 rows | 64 rows 43 → 54, large pages 28 → 27 at 32 rows and nothing at 64: not done |
-//! | many rows: terms in chunks of 2, 3, 6, 9 tiles, so that made panels stay in the nearest cache (in the loop alone) | 10 % | 3 to 20 % slower than all terms at once: not done |
+//! | many rows: terms in chunks of 2, 3, 6, 9 tiles, so that made panels stay in the nearest cache (in the loop alone) | 10 % | 3 to 17 % slower than all terms at once: not done |
 //! | a token's key and value are kept by the same thread that attends to them next, without a wait in between | 3 of 80 ms at 64 rows: lines are fetched once | with the rows above, batch 8, 32, 64 in f32 315, 696, 801 → 319, 706, 816 tokens/s, batch 1 the same |
 //!
 //! # What was tried for start-up and memory
