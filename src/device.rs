@@ -151,8 +151,7 @@ pub fn is_cpu(device: &Device) -> bool {
 
 /// Turns burn's fusion of operations off: no search for operations to fuse is begun. Fused, burn 0.22.1 computes wrong numbers
 /// without an error: on Mesa's software Vulkan 18 of 60 tokens drawn by `generate::device_sampler` were others than on the CPU,
-/// with `max_blocks = 1` still 9 of 80, without fusion none (burn's open issues 5257 and 4366 tell of the like). Has an effect
-/// before the first use of a GPU only.
+/// with `max_blocks = 1` still 9 of 80, without fusion none (burn's open issues 5257 and 4366 tell of the like).
 #[cfg(any(feature = "wgpu", feature = "cuda"))]
 fn without_fusion() {
     use burn_std::config::{BurnConfig, RuntimeConfig};
@@ -161,10 +160,30 @@ fn without_fusion() {
     }
 }
 
+/// Keeps in the user's cache directory which kernels were the fastest, and CUDA's compiled ones. Where it can't be written to, they are found out
+/// anew in every process.
+#[cfg(all(feature = "kernel-cache", any(feature = "wgpu", feature = "cuda")))]
+fn with_kernel_cache() {
+    use burn::cubecl::config::cache::CacheConfig;
+    use burn::cubecl::config::{CubeClRuntimeConfig, RuntimeConfig};
+    let mut config = CubeClRuntimeConfig::default();
+    config.environment.path = CacheConfig::Global;
+    config.compilation.cache = true;
+    CubeClRuntimeConfig::try_set(config.override_from_env());
+}
+
+/// Settings of burn's, which have an effect before the first use of a GPU only.
+#[cfg(any(feature = "wgpu", feature = "cuda"))]
+fn configure() {
+    without_fusion();
+    #[cfg(feature = "kernel-cache")]
+    with_kernel_cache();
+}
+
 #[cfg(feature = "wgpu")]
 fn wgpu(index: usize, software: bool) -> Result<ChosenDevice, DeviceError> {
     use burn::tensor::DeviceKind;
-    without_fusion();
+    configure();
     let mut kinds = vec![
         (DeviceKind::DiscreteGpu(index), "discrete GPU"),
         (DeviceKind::IntegratedGpu(index), "integrated GPU"),
@@ -210,7 +229,7 @@ fn wgpu(index: usize, _software: bool) -> Result<ChosenDevice, DeviceError> {
 
 #[cfg(feature = "cuda")]
 fn cuda(index: usize) -> Result<ChosenDevice, DeviceError> {
-    without_fusion();
+    configure();
     // burn opens CUDA lazily and panics without a driver; the first use happens here, where that can become an error.
     let open = || {
         let device = Device::cuda(index);
