@@ -8,6 +8,7 @@
 mod activation;
 mod cache;
 mod forward;
+mod heads;
 mod rows;
 mod schedule;
 mod weights;
