@@ -94,8 +94,13 @@ impl Table {
     pub fn rows(&self, ids: &[u32], device: &Device) -> Tensor<2> {
         match &self.form {
             Form::Dense(weight) => {
-                let ids = ids.iter().map(|&id| id as usize);
-                weight.clone().select(0, indices(ids, device))
+                let places = ids.iter().map(|&id| id as usize);
+                if device::is_cpu(&self.device) {
+                    // Its gradient is not filled with zeros twice, which burn's is.
+                    fused::gather(weight.clone(), &Arc::new(places.collect()))
+                } else {
+                    weight.clone().select(0, indices(places, device))
+                }
             }
             Form::Packed(panels) => {
                 let hidden = panels.inputs();

@@ -5,13 +5,13 @@ use std::fs;
 /// Makes all threads that start from now on share one heap, which keeps what is freed; without effect where the C library isn't glibc.
 ///
 /// glibc gives every thread a heap of its own, and what one thread has freed no other can use: the activations that two workers hold
-/// in turn then take hundreds of megabytes more than they have. Those are large pieces, so nobody waits for a lock. It also gives
-/// large pieces back to the system at once, which clears them anew for the next layer that asks.
+/// in turn then take hundreds of megabytes more than they have. Those are large pieces, so nobody waits for a lock. It also maps each of the
+/// largest by itself and gives it back to the system at once, which clears it anew for the next layer that asks; so nothing is mapped.
 pub fn share_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {
-        // M_TRIM_THRESHOLD, M_MMAP_THRESHOLD and M_ARENA_MAX in glibc's malloc.h
-        const SETTINGS: [(i32, i32); 3] = [(-1, 1 << 30), (-3, 32 << 20), (-8, 1)];
+        // M_TRIM_THRESHOLD, M_MMAP_MAX and M_ARENA_MAX in glibc's malloc.h
+        const SETTINGS: [(i32, i32); 3] = [(-1, -1), (-4, 0), (-8, 1)];
 
         #[allow(unsafe_code)]
         unsafe extern "C" {

@@ -1,4 +1,4 @@
-//! Rows of a matrix picked out, and put back: how pads are left out of a forward pass.
+//! Rows of a matrix picked out, and put back: tokens looked up in the embedding, and pads left out of a forward pass.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use burn::tensor::Tensor;
 
 use super::{Rule, Values, apply};
 
-/// The rows of `x` at `places`, in that order; no place twice.
+/// The rows of `x` at `places`, in that order.
 ///
 /// # Shapes
 /// `x`: `[n, width]`; result `[places, width]`.
@@ -18,7 +18,7 @@ pub fn gather(x: Tensor<2>, places: &Arc<Vec<usize>>) -> Tensor<2> {
     })
 }
 
-/// The reverse of [`gather`]: `rows` rows, 0 where no place is.
+/// The reverse of [`gather`]: `rows` rows, each the sum of those whose place it is, 0 where none is.
 ///
 /// # Shapes
 /// `x`: `[places, width]`; result `[rows, width]`.
@@ -58,7 +58,8 @@ impl Picked {
     fn spread(&self, x: &Values) -> Values {
         let mut whole = vec![0.0; self.rows * self.width];
         for (place, row) in self.places.iter().zip(x.chunks(self.width)) {
-            whole[place * self.width..][..self.width].copy_from_slice(row);
+            let sums = &mut whole[place * self.width..][..self.width];
+            sums.iter_mut().zip(row).for_each(|(sum, x)| *sum += x);
         }
         Values::new(whole, &[self.rows, self.width])
     }

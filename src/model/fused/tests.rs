@@ -1,11 +1,14 @@
 //! Every operation against the plain one that burn differentiates: forward and every gradient.
 
+use std::sync::Arc;
+
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::kernels::MatmulPrecision;
 use crate::model::linear::{Layout, Linear};
 use crate::model::lora::Lora;
 use crate::model::norm::Norm;
+use crate::model::tokens::indices;
 
 /// Numbers in ±1 that differ.
 pub(super) fn numbers<const D: usize>(
@@ -291,4 +294,22 @@ fn a_gated_activation_has_the_plain_results_and_gradients() {
             assert_near(found, plain, 2e-6);
         }
     }
+}
+
+#[test]
+fn rows_picked_out_more_than_once_have_the_plain_results_and_gradients() {
+    let device = crate::device::cpu().device;
+    let places = [4_usize, 0, 4, 2, 4];
+    let table = numbers([6, 5], 1, &device);
+    let weights = numbers([places.len(), 5], 2, &device);
+    let of = |pick: &dyn Fn(Tensor<2>) -> Tensor<2>| {
+        let table = table.clone().autodiff().require_grad();
+        let rows = pick(table.clone());
+        let gradients = (rows.clone() * weights.clone().autodiff()).sum().backward();
+        (rows.inner(), table.grad(&gradients).unwrap())
+    };
+    let found = of(&|table| super::gather(table, &Arc::new(places.to_vec())));
+    let plain = of(&|table| table.select(0, indices(places.into_iter(), &device)));
+    assert_near(found.0, plain.0, 0.0);
+    assert_near(found.1, plain.1, 0.0);
 }
