@@ -8,10 +8,9 @@ use std::time::Instant;
 use super::amx;
 use super::arithmetic::{Arithmetic, Dots, Singles};
 use super::cores;
-use super::grid::Mode;
 use super::isa::{Isa, Work, dispatch, unwritten};
 use super::lanes::{Full, Packable, Pair};
-use super::matmul::{MatmulPrecision, WORTH_SPLITTING, matmul_with};
+use super::matmul::{MatmulPrecision, product, product_transposed};
 use super::memory::Kept;
 use super::panels::{Panels, Precision, WIDTH};
 
@@ -32,40 +31,34 @@ pub fn flops_per_second(precision: MatmulPrecision, rounds: usize) -> f64 {
     }
 }
 
-/// Multiplications and additions that all cores together do in a second in products like those of a layer, each core with rows of its own:
-/// what training reaches where nothing else is to do.
-pub fn product_flops_per_second(precision: MatmulPrecision) -> f64 {
-    in_products(LAYER, precision)
-}
-
-/// The same in f32 by vectors, to which a matrix unit leaves products with few outputs.
-pub fn vector_flops_per_second() -> f64 {
-    let shape = if amx::available() { NARROW } else { LAYER };
-    in_products(shape, MatmulPrecision::F32)
-}
-
-fn in_products([rows, inputs, outputs]: [usize; 3], precision: MatmulPrecision) -> f64 {
+/// Multiplications and additions that all cores together do in a second in products with such a weight, on the way forward and on the way back,
+/// each core with rows of its own: what training reaches where nothing else is to do.
+pub fn product_flops_per_second(
+    precision: MatmulPrecision,
+    [inputs, outputs]: [usize; 2],
+    kept: Precision,
+) -> f64 {
     let numbers = |count: usize| (0..count).map(|i| (i % 7) as f32).collect::<Vec<_>>();
-    let (x, weight) = (numbers(rows * inputs), numbers(inputs * outputs));
+    let (x, dy) = (numbers(ROWS * inputs), numbers(ROWS * outputs));
+    let weight = numbers(inputs * outputs);
     let widths = [inputs, outputs];
-    let weight = Panels::pack_from(&weight, |&w| w, widths, (1, inputs), Precision::F32);
-    let mut room = vec![0.0; cores() * rows * outputs];
-    let mut once = || {
+    let weight = Panels::pack_from(&weight, |&w| w, widths, (1, inputs), kept);
+    let both_ways = || {
         thread::scope(|scope| {
-            for y in room.chunks_mut(rows * outputs) {
-                scope.spawn(|| matmul_with(&x, &weight, precision, None, y, Mode::Set));
+            for _ in 0..cores() {
+                scope.spawn(|| {
+                    black_box(product(&x, &weight, precision, None));
+                    black_box(product_transposed(&dy, &weight, precision, None));
+                });
             }
         });
     };
-    once(); // the memory is there afterwards
-    (2 * rows * inputs * outputs * cores()) as f64 / fastest(once)
+    both_ways(); // the memory is there afterwards
+    (2 * 2 * ROWS * inputs * outputs * cores()) as f64 / fastest(both_ways)
 }
 
-/// Rows, inputs, outputs: some milliseconds. So below.
-const LAYER: [usize; 3] = [256, 576, 1536];
-/// As many outputs as the innermost loop takes at a time.
-const NARROW: [usize; 3] = [4096, 576, 3 * WIDTH];
-const _: () = assert!(NARROW[2] < WORTH_SPLITTING);
+/// As many as a worker takes at a time, or so.
+const ROWS: usize = 256;
 
 /// Work of so many rounds, and how many multiplications and additions it was.
 type Operations = fn(usize) -> usize;
@@ -92,26 +85,24 @@ fn pairs(rounds: usize) -> usize {
     fused_additions::<Dots>(Pair::nearest(0.5, 0.5), rounds)
 }
 
-/// Bytes that all cores together read from memory in a second, where it lies as packed weights do.
-pub fn bytes_per_second() -> f64 {
+/// Bytes that all cores together read from memory in a second, where it lies as packed weights do. So many `bytes` should be more than caches hold.
+pub fn bytes_per_second(bytes: usize) -> f64 {
+    let count = bytes / size_of::<Full>();
     let ones = |room: &mut [MaybeUninit<Full>]| {
         room.fill(MaybeUninit::new(Full([1.0; WIDTH])));
     };
     // SAFETY: every lane is written.
     #[allow(unsafe_code)]
-    let lanes = unsafe { Kept::filled(STREAMED, true, ones) };
+    let lanes = unsafe { Kept::filled(count, true, ones) };
     let read = || {
         thread::scope(|scope| {
-            for lanes in lanes.chunks(STREAMED.div_ceil(cores())) {
+            for lanes in lanes.chunks(count.div_ceil(cores())) {
                 scope.spawn(|| dispatch(Read(lanes)));
             }
         });
     };
     size_of_val(&*lanes) as f64 / fastest(read)
 }
-
-/// Lanes that no cache should hold, though the largest come near: 512 MB.
-const STREAMED: usize = 1 << 23;
 
 /// Adds up lanes, in four sums side by side so that none waits for the one before.
 struct Read<'a>(&'a [Full]);
@@ -205,9 +196,12 @@ mod tests {
 
     #[test]
     fn the_speed_of_products_is_one_that_a_machine_can_have() {
-        let in_training =
-            [MatmulPrecision::F32, MatmulPrecision::Bf16].map(product_flops_per_second);
-        for speed in [in_training[0], in_training[1], vector_flops_per_second()] {
+        for (precision, kept) in [
+            (MatmulPrecision::F32, Precision::F32),
+            (MatmulPrecision::F32, Precision::Bf16),
+            (MatmulPrecision::Bf16, Precision::F32),
+        ] {
+            let speed = product_flops_per_second(precision, [576, 1536], kept);
             assert!(
                 speed > 1e6 && speed < 1e12 * 16.0 * cores() as f64,
                 "{speed}"

@@ -16,7 +16,7 @@ use super::tile::Factors;
 
 /// Outputs from which on it pays to split factors in f32 into parts for a matrix unit, and rows and columns of a weight's gradient: an adapter
 /// has fewer.
-pub(super) const WORTH_SPLITTING: usize = 64;
+const WORTH_SPLITTING: usize = 64;
 
 /// How a product's factors are rounded before they are multiplied, as by PyTorch's `autocast`. Sums are always in f32.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -211,9 +211,7 @@ pub use gradients::{rms_norm_gradient, swiglu_gradient};
 pub use grid::Mode;
 pub use isa::{has_bf16_products, instructions};
 pub use lanes::Full;
-pub use limit::{
-    bytes_per_second, flops_per_second, product_flops_per_second, vector_flops_per_second,
-};
+pub use limit::{bytes_per_second, flops_per_second, product_flops_per_second};
 pub use matmul::{
     Beside, MatmulPrecision, matmul, matmul_part, matmul_with, product, product_across,
     product_transposed,

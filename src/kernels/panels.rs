@@ -36,6 +36,14 @@ impl Precision {
             Self::F32
         }
     }
+
+    /// Bytes of a number.
+    pub fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
 }
 
 /// A weight of a linear map, packed.
@@ -169,6 +177,14 @@ impl Panels {
     /// Panels.
     pub fn count(&self) -> usize {
         self.outputs.div_ceil(WIDTH)
+    }
+
+    /// How the weights are kept.
+    pub fn precision(&self) -> Precision {
+        match &self.storage {
+            Storage::F32(_) => Precision::F32,
+            Storage::Bf16(_) => Precision::Bf16,
+        }
     }
 
     /// Bytes that a product reads.

@@ -1,26 +1,24 @@
 //! How long a job on the CPU will take, told before it starts.
 //!
-//! Most of it is products, so the time is arithmetic over the speed of products, and something for the rest. A token is multiplied by
-//! every number of the layers on its way forward: two operations each, a product and a sum. Its gradient takes two more on the way back, and
+//! Most of it is products, so the time is arithmetic over the speed of products, and something for the rest, which waits for memory; so
+//! does decoding, where the weights are read for a few rows. A token is multiplied by every number of the layers on its way forward: two operations each, a product and a sum. Its gradient takes two more on the way back, and
 //! the number's own gradient two more if it is trained. Attention counts as numbers that are trained: as many as a layer's queries are wide,
 //! times the tokens of a row (half of them are in the past, each is met twice). Layers that never change have no way back.
 //!
-//! The speed is measured in the moment, so the estimate holds while the machine stays as busy as it is; told and found are compared by
+//! The speeds are measured in the moment, so the estimate holds while the machine stays as busy as it is; told and found are compared by
 //! `rlhf bench`.
 
-use crate::kernels::{
-    MatmulPrecision, has_matrix_unit, product_flops_per_second, vector_flops_per_second,
-};
+use crate::kernels::{MatmulPrecision, Precision, bytes_per_second, product_flops_per_second};
 
 use super::linear::Linear;
 use super::transformer::{Block, Decoder};
 
-/// Rows that are decoded in the time of one: reading the weights takes as long.
-const ROWS_AT_ONCE: f64 = 6.0;
-/// What is not a product grows with a layer's width, where products grow with its square. In a layer of this width it takes as long as the
-/// products do that vectors make in f32: 160 was found with SmolLM2 on a Zen 4 (the rest is 2.7 s of 12.5 in f32, 2.8 of 8.0 in bf16), 320 to 370
-/// on a Xeon with half the memory's speed; this lies between.
-const WIDTH_OF_EQUAL_PARTS: f64 = 260.0;
+/// What is not a product grows with a layer's width, where products grow with its square: so many bytes to and from memory for each operation of
+/// a product, over the width. Found with PPO on SmolLM2, on a Zen 4 (2.7 s of 12.5 in f32, 2.8 of 8.0 in bf16, 50 GB/s) and on a Xeon (4.6 s of 9.1,
+/// 29.5 GB/s).
+const BYTES_BESIDE: f64 = 28.0;
+/// Bytes by which the memory's speed is measured: few, as a job waits for it.
+const STREAMED: usize = 256 << 20;
 
 /// Numbers of a network that each token is multiplied by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +32,9 @@ pub struct TokenWork {
     /// In the language-model head.
     head: f64,
     head_is_trained: bool,
+    /// Bytes of the weights that a pass with logits reads.
+    bytes: f64,
+    largest: Largest,
 }
 
 impl TokenWork {
@@ -50,12 +51,16 @@ impl TokenWork {
         } else {
             0.0
         };
+        let linears = || decoder.blocks.iter().flat_map(Block::linears);
+        let bytes = |linear: &Linear| numbers(linear) * linear.kept().bytes();
         Self {
             below: sum(below, &all),
             frozen,
             trained: sum(above, &all) - frozen,
             head: (decoder.config.vocab_size * decoder.config.hidden_size) as f64,
             head_is_trained: decoder.trains_head(),
+            bytes: (linears().map(bytes).sum::<usize>() + decoder.head_table().bytes()) as f64,
+            largest: Largest::of(linears()),
         }
     }
 
@@ -85,16 +90,31 @@ impl TokenWork {
         each * self.head * tokens
     }
 
-    /// Operations that take as long as decoding `tokens`, `rows` at a time.
-    pub fn decoding(&self, tokens: f64, rows: usize) -> f64 {
-        let waiting = (ROWS_AT_ONCE / rows.max(1) as f64).max(1.0);
-        waiting * (self.forward(tokens) + self.logits(tokens))
+    /// Decoding `rows` answers of `length` side by side.
+    pub fn decoding(&self, rows: usize, length: usize) -> Decoding {
+        let tokens = (rows * length) as f64;
+        Decoding {
+            operations: self.forward(tokens) + self.logits(tokens),
+            bytes: self.bytes * length as f64,
+        }
+    }
+
+    /// A step of so many operations with this network, after answers were decoded.
+    pub fn step(&self, operations: f64, decoding: Decoding) -> StepWork {
+        StepWork {
+            operations,
+            decoding,
+            largest: self.largest,
+        }
     }
 }
 
+fn numbers(linear: &Linear) -> usize {
+    linear.widths().iter().product()
+}
+
 fn dense(block: &Block) -> usize {
-    let numbers = block.linears().map(Linear::widths);
-    numbers.map(|[inputs, outputs]| inputs * outputs).sum()
+    block.linears().map(numbers).sum()
 }
 
 fn adapters(block: &Block) -> usize {
@@ -103,28 +123,73 @@ fn adapters(block: &Block) -> usize {
         .sum()
 }
 
+/// The largest weight of a layer, for which the speed of products is measured.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Largest {
+    /// Inputs and outputs.
+    widths: [usize; 2],
+    kept: Precision,
+}
+
+impl Largest {
+    fn of<'a>(linears: impl Iterator<Item = &'a Linear>) -> Self {
+        let largest = linears.max_by_key(|linear| numbers(linear));
+        largest.map_or(
+            Self {
+                widths: [1, 1],
+                kept: Precision::F32,
+            },
+            |linear| Self {
+                widths: linear.widths(),
+                kept: linear.kept(),
+            },
+        )
+    }
+}
+
+/// What drawing answers takes.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Decoding {
+    /// Multiplications and additions.
+    operations: f64,
+    /// Bytes of weights that are read.
+    bytes: f64,
+}
+
 /// What a step of a job does.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepWork {
-    /// Multiplications and additions of its products.
+    /// Multiplications and additions of its products, those of decoding apart.
     pub operations: f64,
-    /// The width of the layers that do most of it.
-    pub hidden: usize,
+    decoding: Decoding,
+    largest: Largest,
+}
+
+/// What the machine does in a second.
+#[derive(Debug, Clone, Copy)]
+struct Speeds {
+    /// Multiplications and additions in products.
+    operations: f64,
+    /// Bytes from memory.
+    bytes: f64,
 }
 
 /// Seconds that `work` takes at the speed that the machine has now, which is measured.
 pub fn seconds(work: StepWork, precision: MatmulPrecision) -> f64 {
-    let of_vectors = vector_flops_per_second();
-    let speed = match precision {
-        MatmulPrecision::F32 if !has_matrix_unit() => of_vectors,
-        _ => product_flops_per_second(precision),
+    let Largest { widths, kept } = work.largest;
+    let speeds = Speeds {
+        operations: product_flops_per_second(precision, widths, kept),
+        bytes: bytes_per_second(STREAMED),
     };
-    seconds_at(work, speed, of_vectors)
+    seconds_at(work, speeds)
 }
 
-fn seconds_at(work: StepWork, speed: f64, of_vectors: f64) -> f64 {
-    let rest = WIDTH_OF_EQUAL_PARTS / work.hidden.max(1) as f64;
-    work.operations * (1.0 / speed + rest / of_vectors)
+fn seconds_at(work: StepWork, speeds: Speeds) -> f64 {
+    let Decoding { operations, bytes } = work.decoding;
+    let width = work.largest.widths.into_iter().fold(usize::MAX, usize::min);
+    let beside = BYTES_BESIDE / width as f64 / speeds.bytes;
+    let of = |operations: f64| operations * (1.0 / speeds.operations + beside);
+    of(work.operations) + of(operations).max(bytes / speeds.bytes)
 }
 
 /// What a job of `steps` steps of `work` takes, in words.
@@ -204,12 +269,14 @@ mod tests {
     }
 
     #[test]
-    fn a_single_row_is_decoded_in_the_time_of_six() {
+    fn decoding_reads_all_weights_for_each_token() {
         let work = embedded(None);
         let token = 2.0 * (4.0 * (DENSE + ATTENTION) + HEAD);
-        assert_eq!(work.decoding(64.0, 64), 64.0 * token);
-        assert_eq!(work.decoding(64.0, 3), 2.0 * 64.0 * token);
-        assert_eq!(work.decoding(64.0, 1), 6.0 * 64.0 * token);
+        let decoding = work.decoding(3, 64);
+        assert_eq!(decoding.operations, 3.0 * 64.0 * token);
+        // As much as it has in f32, or half of that where it is kept in bf16.
+        let bytes = decoding.bytes / 64.0 / (4.0 * DENSE + HEAD);
+        assert!(bytes == 4.0 || bytes == 2.0, "{bytes} bytes a number");
     }
 
     #[test]
@@ -223,20 +290,34 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_product_takes_as_long_in_any_precision() {
-        let work = |hidden| StepWork {
-            operations: 2.3e12,
-            hidden,
+    fn what_is_not_a_product_and_decoding_wait_for_memory() {
+        let work = |width, bytes| StepWork {
+            operations: 1e12,
+            decoding: Decoding {
+                operations: 1e11,
+                bytes,
+            },
+            largest: Largest {
+                widths: [4 * width, width],
+                kept: Precision::F32,
+            },
         };
-        assert_eq!(seconds_at(work(260), 2.3e11, 2.3e11), 10.0 + 10.0);
-        assert_eq!(seconds_at(work(520), 2.3e11, 2.3e11), 10.0 + 5.0);
-        assert_eq!(seconds_at(work(520), 9.2e11, 2.3e11), 2.5 + 5.0);
+        let at = |operations, bytes| Speeds { operations, bytes };
+        // Products of the step and of decoding, and what comes beside them.
+        assert_eq!(seconds_at(work(350, 0.0), at(2e11, 2e10)), 5.5 + 5.5);
+        assert_eq!(seconds_at(work(700, 0.0), at(2e11, 2e10)), 5.5 + 2.75);
+        assert_eq!(seconds_at(work(700, 0.0), at(8e11, 2e10)), 1.375 + 2.75);
+        // Decoding takes 0.75 s of these, or as long as its weights are read.
+        assert_eq!(seconds_at(work(700, 1e10), at(2e11, 2e10)), 7.5 + 0.75);
+        assert_eq!(seconds_at(work(700, 4e10), at(2e11, 2e10)), 7.5 + 2.0);
+    }
+
+    #[test]
+    fn more_work_takes_longer_in_every_precision() {
+        let work = embedded(None);
         for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
-            let of = |operations| StepWork {
-                operations,
-                ..work(260)
-            };
-            let (little, more) = (seconds(of(1e9), precision), seconds(of(1e12), precision));
+            let of = |operations| seconds(work.step(operations, Decoding::default()), precision);
+            let (little, more) = (of(1e9), of(1e12));
             assert!(
                 little > 0.0 && little < more && more.is_finite(),
                 "{little} {more}"

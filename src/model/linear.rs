@@ -5,7 +5,7 @@ use std::sync::Arc;
 use burn::tensor::{DType, Device, FloatDType, Tensor};
 
 use crate::device;
-use crate::kernels::{MatmulPrecision, Panels};
+use crate::kernels::{MatmulPrecision, Panels, Precision};
 
 use super::fused;
 use super::lora::{Lora, LoraConfig};
@@ -157,6 +157,13 @@ impl Linear {
             Layout::OutIn => [columns, rows],
             Layout::InOut => [rows, columns],
         }
+    }
+
+    /// How a product on the CPU finds the weight.
+    pub fn kept(&self) -> Precision {
+        self.packed
+            .as_ref()
+            .map_or(Precision::F32, |packed| packed.precision())
     }
 
     /// Puts a new adapter on this projection if the configuration targets it.

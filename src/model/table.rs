@@ -87,6 +87,14 @@ impl Table {
         }
     }
 
+    /// Bytes that a product on the CPU reads.
+    pub fn bytes(&self) -> usize {
+        match &self.form {
+            Form::Dense(weight) => weight.shape().num_elements() * size_of::<f32>(),
+            Form::Packed(panels) => panels.bytes(),
+        }
+    }
+
     /// The rows of `ids`, on `device`: the table's own, with or without autodiff.
     ///
     /// # Shapes

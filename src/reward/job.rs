@@ -9,7 +9,7 @@ use thiserror::Error as ThisError;
 
 use crate::device;
 use crate::model::Parameters;
-use crate::model::arithmetic::{self, StepWork, TokenWork};
+use crate::model::arithmetic::{self, Decoding, StepWork, TokenWork};
 use crate::model::footprint::{Footprint, Held, Microbatch};
 use crate::model::optimizer::Optimizer;
 use crate::model::precision;
@@ -252,10 +252,7 @@ pub fn work(model: &RewardModel, pairs: &[&Pair]) -> StepWork {
     let decoder = &model.network.decoder;
     let (of_token, tokens) = (TokenWork::of(decoder, length), tokens as f64);
     let below = of_token.forward(tokens) - of_token.forward_above(tokens);
-    StepWork {
-        operations: below + of_token.learning(tokens),
-        hidden: decoder.config.hidden_size,
-    }
+    of_token.step(below + of_token.learning(tokens), Decoding::default())
 }
 
 /// Normalises scores on training responses.

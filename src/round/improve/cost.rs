@@ -41,7 +41,7 @@ pub fn work(ppo: &Ppo<'_>, reward: &RewardModel, prompts: &[Prompt]) -> StepWork
     let (actor, judge) = (of(policy), of(&reward.network.decoder));
     let reference = of(&ppo.reference);
 
-    let rollout = actor.forward(questions) + actor.decoding(answers, config.batch_size);
+    let decoding = actor.decoding(config.batch_size, config.response_length);
     let begun = actor.forward(tokens) - actor.forward_above(tokens);
     let anchor = if ppo.reference.shares(policy, policy.constant_layers()) {
         actor.forward_above(tokens)
@@ -57,9 +57,6 @@ pub fn work(ppo: &Ppo<'_>, reward: &RewardModel, prompts: &[Prompt]) -> StepWork
         }
     };
     let epochs = config.num_ppo_epochs as f64;
-    let once = rollout + judge.forward(tokens) + begun + anchor + values;
-    StepWork {
-        operations: once + epochs * (update + of_critic),
-        hidden: policy.config.hidden_size,
-    }
+    let once = actor.forward(questions) + judge.forward(tokens) + begun + anchor + values;
+    actor.step(once + epochs * (update + of_critic), decoding)
 }
