@@ -1,9 +1,10 @@
 //! How long a job on the CPU will take, told before it starts.
 //!
-//! Most of it is products, so the time is arithmetic over the speed of products, and something for the rest, which waits for memory; so
-//! does decoding, where the weights are read for a few rows. A token is multiplied by every number of the layers on its way forward: two operations each, a product and a sum. Its gradient takes two more on the way back, and
-//! the number's own gradient two more if it is trained. Attention counts as numbers that are trained: as many as a layer's queries are wide,
-//! times the tokens of a row (half of them are in the past, each is met twice). Layers that never change have no way back.
+//! Most of it is products, so the time is arithmetic over the speed of products, and something for the rest, which waits for memory; so does
+//! decoding, where the weights are read for a few rows. A token is multiplied by every number of the layers on its way forward: two operations
+//! each, a product and a sum. Its gradient takes two more on the way back, and the number's own gradient two more if it is trained. Attention
+//! counts as numbers that are trained: as many as a layer's queries are wide, times the tokens of a row (half of them are in the past, each is met
+//! twice). Layers that never change have no way back.
 //!
 //! The speeds are measured in the moment, so the estimate holds while the machine stays as busy as it is; told and found are compared by
 //! `rlhf bench`.
@@ -14,10 +15,10 @@ use super::linear::Linear;
 use super::transformer::{Block, Decoder};
 
 /// What is not a product grows with a layer's width, where products grow with its square: so many bytes to and from memory for each operation of
-/// a product, over the width. Found with PPO on SmolLM2, on a Zen 4 (2.7 s of 12.5 in f32, 2.8 of 8.0 in bf16, 50 GB/s) and on a Xeon (4.6 s of 9.1,
-/// 29.5 GB/s).
+/// a product, over the width. PPO on SmolLM2 leaves 35 in f32, on a Zen 4 (2.7 s of 12.5, 50 GB/s) as on a Xeon (4.6 s of 9.1, 29.5 GB/s), and some
+/// 25 in bf16.
 const BYTES_BESIDE: f64 = 28.0;
-/// Bytes by which the memory's speed is measured: few, as a job waits for it.
+/// Bytes by which the memory's speed is measured, while a job waits.
 const STREAMED: usize = 256 << 20;
 
 /// Numbers of a network that each token is multiplied by.
