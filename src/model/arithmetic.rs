@@ -187,8 +187,8 @@ pub fn seconds(work: StepWork, precision: MatmulPrecision) -> f64 {
 
 fn seconds_at(work: StepWork, speeds: Speeds) -> f64 {
     let Decoding { operations, bytes } = work.decoding;
-    let width = work.largest.widths.into_iter().fold(usize::MAX, usize::min);
-    let beside = BYTES_BESIDE / width as f64 / speeds.bytes;
+    let [inputs, outputs] = work.largest.widths;
+    let beside = BYTES_BESIDE / inputs.min(outputs) as f64 / speeds.bytes;
     let of = |operations: f64| operations * (1.0 / speeds.operations + beside);
     of(work.operations) + of(operations).max(bytes / speeds.bytes)
 }

@@ -6,7 +6,8 @@ use std::fs;
 ///
 /// glibc gives every thread a heap of its own, and what one thread has freed no other can use: the activations that two workers hold
 /// in turn then take hundreds of megabytes more than they have. Those are large pieces, so nobody waits for a lock. It also maps each of the
-/// largest by itself and gives it back to the system at once, which clears it anew for the next layer that asks; so nothing is mapped.
+/// largest by itself and gives it back to the system at once, which clears it anew for the next layer that asks, and gives back the heap's free end.
+/// So nothing is mapped and nothing given back.
 pub fn share_heap() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

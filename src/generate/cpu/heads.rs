@@ -6,7 +6,8 @@ use super::forward::{Pass, Token, normalise, span};
 use super::weights::{Layer, Normalisation};
 use crate::kernels::{Member, Shared, attend, rotate};
 
-// SAFETY of every block below: as in `forward`.
+// SAFETY of every block below: a part is written by the member whose head it is, or whose row of that head, and read by others only after a wait;
+// `Member::share` does not overlap.
 #[allow(unsafe_code)]
 impl Pass<'_> {
     /// Queries, keys and values: in one buffer or three.
