@@ -62,9 +62,14 @@ pub(super) fn takes(terms: usize) -> bool {
     terms > 0 && terms.is_multiple_of(2 * STEPS) && available()
 }
 
-/// Steps of whole tiles for so many terms, if there is a unit to multiply them.
+/// Steps of whole tiles for so many terms.
+pub(super) fn steps(terms: usize) -> usize {
+    terms.div_ceil(2).next_multiple_of(STEPS)
+}
+
+/// The same, if there is a unit to multiply them.
 pub(super) fn steps_for(terms: usize) -> Option<usize> {
-    (terms > 0 && available()).then_some(terms.div_ceil(2).next_multiple_of(STEPS))
+    (terms > 0 && available()).then(|| steps(terms))
 }
 
 /// Which part of a row meets which of a panel, of so many each: a third only a first. The largest product comes last.

@@ -9,7 +9,9 @@ use super::grid::{Grid, Mode, Out};
 use super::isa::dispatch;
 use super::lanes::{Brief, Full, Pair};
 use super::panels::{Panels, Storage, WIDTH};
+use super::room::{Room, Use};
 use super::rounded;
+use super::rows::Rows;
 use super::shared::{Shared, filled};
 use super::split::PARTS;
 use super::tile::Factors;
@@ -56,7 +58,8 @@ pub fn matmul_with(
     mode: Mode,
 ) {
     let out = Out::rows(y, weight.outputs(), mode);
-    columns(x, weight, precision, beside, 0..weight.count(), out);
+    let rows = &mut Rows::new(x, weight.inputs());
+    columns(rows, weight, precision, beside, 0..weight.count(), out);
 }
 
 /// The same, into memory that nobody has to clear first.
@@ -69,9 +72,9 @@ pub fn product(
     precision: MatmulPrecision,
     beside: Option<Beside<'_>>,
 ) -> Vec<f32> {
-    let rows = rows_of(x, weight.inputs());
-    fresh(rows, weight.outputs(), |out| {
-        columns(x, weight, precision, beside, 0..weight.count(), out);
+    let mut rows = Rows::new(x, weight.inputs());
+    fresh(rows.count(), weight.outputs(), |out| {
+        columns(&mut rows, weight, precision, beside, 0..weight.count(), out);
     })
 }
 
@@ -102,7 +105,7 @@ pub type Beside<'a> = (&'a [f32], &'a Panels);
 /// If the shapes do not agree.
 #[allow(unsafe_code)]
 pub unsafe fn matmul_part(
-    x: &[f32],
+    rows: &mut Rows<'_>,
     weight: &Panels,
     precision: MatmulPrecision,
     beside: Option<Beside<'_>>,
@@ -114,79 +117,73 @@ pub unsafe fn matmul_part(
     let y = unsafe { y.unwritten() };
     let stride = weight.outputs();
     let out = Out { y, stride, mode };
-    columns(x, weight, precision, beside, range, out);
+    columns(rows, weight, precision, beside, range, out);
 }
 
 fn columns(
-    x: &[f32],
+    rows: &mut Rows<'_>,
     weight: &Panels,
     precision: MatmulPrecision,
     beside: Option<Beside<'_>>,
     range: Range<usize>,
     out: Out<'_>,
 ) {
-    let depth = weight.inputs();
-    let rows = rows_of(x, depth);
-    assert!(out.y.len() >= rows * weight.outputs());
+    let (depth, count) = (weight.inputs(), rows.count());
+    assert!(rows.width() == depth && out.y.len() >= count * weight.outputs());
     let sums = Sums {
-        then: beside.map(|beside| narrow(beside, rows, weight.outputs(), range.start)),
-        rows,
+        then: beside.map(|beside| narrow(beside, count, weight.outputs(), range.start)),
+        rows: count,
         range: range.clone(),
         out,
     };
     match &weight.storage {
         Storage::F32(lanes) => {
             let lanes = &lanes[range.start * depth..range.end * depth];
-            in_singles(sums, x, lanes, depth, precision);
+            in_singles(sums, rows, lanes, precision);
         }
         Storage::Bf16(lanes) => {
             let steps = depth / 2;
             let lanes = &lanes[range.start * steps..range.end * steps];
-            in_pairs(sums, x, lanes, steps, precision);
+            in_pairs(sums, rows, lanes, precision);
         }
     }
 }
 
 /// The sums for panels in f32.
-fn in_singles(sums: Sums<'_>, x: &[f32], lanes: &[Full], depth: usize, precision: MatmulPrecision) {
+fn in_singles(sums: Sums<'_>, rows: &mut Rows<'_>, lanes: &[Full], precision: MatmulPrecision) {
+    let depth = rows.width();
     let (by_unit, steps) = (amx::takes(depth), depth.div_ceil(2));
     let pays = sums.out.stride >= WORTH_SPLITTING;
+    let weight = Weight::Singles(lanes);
     match precision {
         MatmulPrecision::F32 if by_unit && pays => {
-            rounded::with_row_tiles::<PARTS, _>(x, depth, steps, |x| {
-                sums.by_unit(x, Weight::Singles(lanes), steps, Parts::Both);
-            });
+            sums.by_unit(rows.tiles::<PARTS>(), weight, steps, Parts::Both);
         }
-        MatmulPrecision::F32 => sums.of(packed::<Singles>(x, lanes, depth)),
+        MatmulPrecision::F32 => sums.of(packed::<Singles>(rows.numbers(), lanes, depth)),
         MatmulPrecision::Bf16 if by_unit => {
-            rounded::with_row_tiles::<1, _>(x, depth, steps, |x| {
-                sums.by_unit(x, Weight::Singles(lanes), steps, Parts::Neither);
-            });
+            sums.by_unit(rows.tiles::<1>(), weight, steps, Parts::Neither);
         }
-        MatmulPrecision::Bf16 => rounded::with_rows(x, depth, steps, |x| {
+        MatmulPrecision::Bf16 => {
+            let x = rows.pairs();
             sums.of(Narrowed { x, lanes, depth });
-        }),
+        }
     }
 }
 
 /// The sums for panels in bf16.
-fn in_pairs(sums: Sums<'_>, x: &[f32], lanes: &[Brief], steps: usize, precision: MatmulPrecision) {
-    let (by_unit, depth) = (amx::takes(2 * steps), 2 * steps);
+fn in_pairs(sums: Sums<'_>, rows: &mut Rows<'_>, lanes: &[Brief], precision: MatmulPrecision) {
+    let depth = rows.width();
+    let (by_unit, steps) = (amx::takes(depth), depth / 2);
+    let weight = Weight::Pairs(lanes);
     match precision {
         MatmulPrecision::F32 if by_unit => {
-            rounded::with_row_tiles::<PARTS, _>(x, depth, steps, |x| {
-                sums.by_unit(x, Weight::Pairs(lanes), steps, Parts::Rows);
-            });
+            sums.by_unit(rows.tiles::<PARTS>(), weight, steps, Parts::Rows);
         }
-        MatmulPrecision::F32 => sums.of(packed::<Widened>(x, lanes, steps)),
+        MatmulPrecision::F32 => sums.of(packed::<Widened>(rows.numbers(), lanes, steps)),
         MatmulPrecision::Bf16 if by_unit => {
-            rounded::with_row_tiles::<1, _>(x, depth, steps, |x| {
-                sums.by_unit(x, Weight::Pairs(lanes), steps, Parts::Neither);
-            });
+            sums.by_unit(rows.tiles::<1>(), weight, steps, Parts::Neither);
         }
-        MatmulPrecision::Bf16 => rounded::with_rows(x, depth, steps, |x| {
-            sums.of(packed::<Dots>(x, lanes, steps));
-        }),
+        MatmulPrecision::Bf16 => sums.of(packed::<Dots>(rows.pairs(), lanes, steps)),
     }
 }
 
@@ -320,9 +317,8 @@ impl<'a> Sums<'a> {
     }
 
     fn of_tiles(self, factors: Tiled<'_>) {
-        rounded::with_lanes(factors.room(self.rows), |room| {
-            amx::multiply(&self.grid(factors), room);
-        });
+        let (length, mut room) = (factors.room(self.rows), Room::take(Use::Panels));
+        amx::multiply(&self.grid(factors), room.lanes(length));
     }
 
     fn grid<F>(self, factors: F) -> Grid<'a, F> {

@@ -1,174 +1,14 @@
-//! What products in bf16 multiply: rows and panels in pairs, rounded, or in parts that make up numbers in f32.
+//! What a weight's gradient is the product of, where its terms are taken by twos: columns and panels in pairs, rounded, or in parts that make up
+//! numbers in f32.
 
 use std::array;
-use std::cell::Cell;
-use std::slice;
 
 use super::amx;
 use super::isa::{Isa, Work, dispatch, transpose, unwritten};
 use super::lanes::{Brief, Packable, Pair};
 use super::panels::WIDTH;
-use super::split::{side_by_side, split};
-
-thread_local! {
-    /// Room that a product leaves to the next: a decoder asks for it hundreds of times for every token. One is for either factor, one for
-    /// panels.
-    static ROOM: [Cell<Vec<Brief>>; 3] = const { [const { Cell::new(Vec::new()) }; 3] };
-}
-
-/// The room for panels.
-const PANELS: usize = 2;
-
-fn with_room<T>(which: usize, length: usize, then: impl FnOnce(&mut [Brief]) -> T) -> T {
-    let mut room = ROOM.with(|rooms| rooms[which].take());
-    room.resize(room.len().max(length), Brief::ZERO);
-    let result = then(&mut room[..length]);
-    ROOM.with(|rooms| rooms[which].set(room));
-    result
-}
-
-fn with_pairs<T>(which: usize, length: usize, then: impl FnOnce(&mut [Pair]) -> T) -> T {
-    with_room(which, length.div_ceil(WIDTH), |lanes| {
-        then(&mut pairs(lanes)[..length])
-    })
-}
-
-/// The pairs of lanes: so that they begin with a cache line.
-fn pairs(lanes: &mut [Brief]) -> &mut [Pair] {
-    let length = lanes.len() * WIDTH;
-    // SAFETY: a lane is sixteen pairs and nothing else.
-    #[allow(unsafe_code)]
-    unsafe {
-        slice::from_raw_parts_mut(lanes.as_mut_ptr().cast(), length)
-    }
-}
-
-/// Room for so many lanes of panels, whatever is in it.
-pub(super) fn with_lanes<T>(length: usize, then: impl FnOnce(&mut [Brief]) -> T) -> T {
-    with_room(PANELS, length, then)
-}
-
-/// Rows of `width` numbers, each number beside the next one: `steps` pairs, with a zero after the last of an odd width.
-///
-/// # Panics
-/// If there are other steps than the numbers take.
-pub(super) fn with_rows<T>(
-    x: &[f32],
-    width: usize,
-    steps: usize,
-    then: impl FnOnce(&[Pair]) -> T,
-) -> T {
-    assert_eq!(steps, width.div_ceil(2));
-    let rows = x.len() / width.max(1);
-    with_pairs(0, rows * steps, |into| {
-        dispatch(Rows {
-            x,
-            width,
-            steps,
-            into,
-        });
-        then(into)
-    })
-}
-
-struct Rows<'a> {
-    x: &'a [f32],
-    width: usize,
-    steps: usize,
-    into: &'a mut [Pair],
-}
-
-impl Work for Rows<'_> {
-    const BF16: bool = true;
-
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        let rows = self.x.chunks(self.width.max(1));
-        for (from, into) in rows.zip(self.into.chunks_mut(self.steps.max(1))) {
-            for (from, into) in from.chunks(2 * WIDTH).zip(into.chunks_mut(WIDTH)) {
-                let [first, second] = thirty_two::<I>(from);
-                let pairs = I::in_pairs(first, second);
-                if let Some(into) = into.as_mut_array() {
-                    I::store_pairs(pairs, into);
-                } else {
-                    let mut last = [Pair::ZERO; WIDTH];
-                    I::store_pairs(pairs, &mut last);
-                    into.copy_from_slice(&last[..into.len()]);
-                }
-            }
-        }
-    }
-}
-
-/// At most so many numbers, and zeros after them.
-#[inline(always)]
-fn thirty_two<I: Isa>(from: &[f32]) -> [I::Vector; 2] {
-    let mut numbers = [0.0; 2 * WIDTH];
-    let numbers = from.as_array().unwrap_or_else(|| {
-        numbers[..from.len()].copy_from_slice(from);
-        &numbers
-    });
-    let (halves, _) = numbers.as_chunks::<WIDTH>();
-    [I::load(&halves[0]), I::load(&halves[1])]
-}
-
-/// The same for a matrix unit, as [`Tiled`](amx::Tiled) has them: in `N` parts, with zeros that make up whole tiles of steps, and rows of whatever
-/// is there that make up the last tile of rows.
-///
-/// # Panics
-/// If there are other tiles than the numbers take.
-pub(super) fn with_row_tiles<const N: usize, T>(
-    x: &[f32],
-    width: usize,
-    steps: usize,
-    then: impl FnOnce(&[Pair]) -> T,
-) -> T {
-    assert_eq!(steps, width.div_ceil(2).next_multiple_of(amx::STEPS));
-    let rows = x.len() / width.max(1);
-    let height = amx::height(rows);
-    with_pairs(0, N * rows.next_multiple_of(height) * steps, |into| {
-        dispatch(RowTiles::<N> {
-            x,
-            width,
-            steps,
-            height,
-            into,
-        });
-        then(into)
-    })
-}
-
-struct RowTiles<'a, const N: usize> {
-    x: &'a [f32],
-    width: usize,
-    steps: usize,
-    height: usize,
-    into: &'a mut [Pair],
-}
-
-impl<const N: usize> Work for RowTiles<'_, N> {
-    const BF16: bool = true;
-
-    #[inline(always)]
-    fn run<I: Isa>(self) {
-        let Self { width, height, .. } = self;
-        let rows = self.x.chunks((height * width).max(1));
-        let tiles = self.into.chunks_mut((N * height * self.steps).max(1));
-        for (rows, tiles) in rows.zip(tiles) {
-            let (lanes, _) = tiles.as_chunks_mut();
-            for (tile, lanes) in lanes.chunks_mut(N * height).enumerate() {
-                for (r, row) in rows.chunks(width).enumerate() {
-                    let from = 2 * amx::STEPS * tile;
-                    let [first, second] =
-                        thirty_two::<I>(&row[from..width.min(from + 2 * amx::STEPS)]);
-                    split::<I, N>(first, second, |n, first, second| {
-                        I::store_pairs(I::in_pairs(first, second), &mut lanes[n * height + r]);
-                    });
-                }
-            }
-        }
-    }
-}
+use super::room::{Room, Use};
+use super::split::side_by_side;
 
 /// Both factors' rows, each number beside the one below it: `[rows / 2, width]`. Zeros lie below an odd row.
 pub(super) fn with_columns<T>(
@@ -176,23 +16,17 @@ pub(super) fn with_columns<T>(
     widths: [usize; 2],
     then: impl FnOnce([&[Pair]; 2]) -> T,
 ) -> T {
+    let mut rooms = [Use::Left, Use::Right].map(Room::take);
+    let [left, right] = &mut rooms;
     let [a, b] = factors;
-    with_one_s_columns(0, a, widths[0], |a| {
-        with_one_s_columns(1, b, widths[1], |b| then([a, b]))
-    })
+    then([columns(left, a, widths[0]), columns(right, b, widths[1])])
 }
 
-fn with_one_s_columns<T>(
-    which: usize,
-    x: &[f32],
-    width: usize,
-    then: impl FnOnce(&[Pair]) -> T,
-) -> T {
+fn columns<'a>(room: &'a mut Room, x: &[f32], width: usize) -> &'a [Pair] {
     let rows = x.len() / width.max(1);
-    with_pairs(which, rows.div_ceil(2) * width, |into| {
-        dispatch(Columns { x, width, into });
-        then(into)
-    })
+    let into = room.pairs(rows.div_ceil(2) * width);
+    dispatch(Columns { x, width, into });
+    into
 }
 
 /// The same for a matrix unit, which takes whole tiles, so that there are `steps` twos of rows, zeros below the last: of the first factor each
@@ -204,14 +38,14 @@ pub(super) fn with_tiles<const N: usize, T>(
     then: impl FnOnce(&[Pair], &[Brief]) -> T,
 ) -> T {
     let height = amx::height(left);
-    with_pairs(0, N * left.next_multiple_of(height) * steps, |rows| {
-        let factor = |x, width| Factor { x, width, steps };
-        dispatch(Upright::<N>(factor(a, left), height, rows));
-        with_lanes(N * right.div_ceil(WIDTH) * steps, |panels| {
-            dispatch(InPanels::<N>(factor(b, right), panels));
-            then(rows, panels)
-        })
-    })
+    let mut rooms = [Use::Left, Use::Panels].map(Room::take);
+    let [rows, panels] = &mut rooms;
+    let rows = rows.pairs(N * left.next_multiple_of(height) * steps);
+    let panels = panels.lanes(N * right.div_ceil(WIDTH) * steps);
+    let factor = |x, width| Factor { x, width, steps };
+    dispatch(Upright::<N>(factor(a, left), height, rows));
+    dispatch(InPanels::<N>(factor(b, right), panels));
+    then(rows, panels)
 }
 
 /// Rows of `width` numbers, to be taken by twos.
@@ -345,63 +179,18 @@ mod tests {
     use proptest::prelude::*;
 
     use super::super::panels::{Panels, Precision};
+    use super::super::rows::tests::{in_row_tiles, number, whole};
     use super::super::split::PARTS;
     use super::*;
 
-    fn number(i: usize) -> f32 {
-        ((i * 7919) % 1013) as f32 / 3.0 - 160.0
-    }
-
-    /// What the parts of a pair's numbers make up.
-    fn whole(parts: [Pair; PARTS]) -> [f32; 2] {
-        [0, 1].map(|which| parts.iter().map(|part| part.number(which)).sum())
-    }
-
-    /// A step of one of `rows` rows, as the unit finds it.
-    fn in_row_tiles(
-        x: &[Pair],
-        rows: usize,
-        steps: usize,
-        [row, step]: [usize; 2],
-    ) -> [Pair; PARTS] {
-        let height = rows.min(16);
-        let tile = row / 16 * steps / 16 + step / 16;
-        array::from_fn(|n| x[((tile * PARTS + n) * height + row % 16) * 16 + step % 16])
-    }
-
-    /// So that nothing passes for a zero that was only left from before.
-    fn spoil(length: usize) {
-        for which in 0..=PANELS {
-            with_room(which, length, |room| {
-                room.fill(Brief([Pair(u32::MAX); WIDTH]));
-            });
-        }
-    }
-
     proptest! {
-        #[test]
-        fn rows_are_the_sums_of_their_parts_and_end_in_zeros(rows in 1_usize..40, width in 1_usize..100) {
-            let x: Vec<f32> = (0..rows * width).map(number).collect();
-            let steps = width.div_ceil(2).next_multiple_of(WIDTH);
-            spoil(PARTS * 48 * steps);
-            with_row_tiles::<PARTS, _>(&x, width, steps, |pairs| {
-                for (r, x) in x.chunks(width).enumerate() {
-                    for step in 0..steps {
-                        let found = whole(in_row_tiles(pairs, rows, steps, [r, step]));
-                        let expected = [0, 1].map(|i| x.get(2 * step + i).copied().unwrap_or(0.0));
-                        assert_eq!(found, expected);
-                    }
-                }
-            });
-        }
-
         #[test]
         fn both_factors_of_a_gradient_are_the_sums_of_their_parts(
             rows in 1_usize..70, left in 1_usize..40, right in 1_usize..40,
         ) {
             let [a, b] = [left, right].map(|width| (0..rows * width).map(number).collect::<Vec<_>>());
             let steps = rows.div_ceil(2).next_multiple_of(WIDTH);
-            spoil(PARTS * 48 * steps);
+            Room::spoil(PARTS * 48 * steps);
             with_tiles::<PARTS, _>([&a, &b], [left, right], steps, |x, panels| {
                 let at = |numbers: &[f32], width, row: usize, column| {
                     if row < rows { numbers[row * width + column] } else { 0.0 }

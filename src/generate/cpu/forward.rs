@@ -6,11 +6,14 @@
 //! anybody else reads them.
 
 use std::ops::Range;
+use std::slice;
 
 use super::activation::activate;
 use super::cache::SharedCache;
 use super::weights::{Layer, Normalisation, Projection, Weights};
-use crate::kernels::{Member, Mode, Shared, WIDTH, layer_norm, matmul, matmul_part, rms_norm};
+use crate::kernels::{
+    Member, Mode, Rows, Shared, WIDTH, layer_norm, matmul, matmul_part, rms_norm,
+};
 
 /// A token to run through the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,10 +164,7 @@ impl Pass<'_> {
         for (index, layer) in self.weights.layers.iter().enumerate() {
             self.normalise(member, &layer.attention_norm, &layer.inputs);
             member.wait();
-            for (which, projection) in layer.inputs.iter().enumerate() {
-                let (into, adapted) = (self.inputs[which], self.adapted[which]);
-                self.project(member, projection, self.normed, adapted, into, Mode::Set);
-            }
+            self.project(member, &layer.inputs, self.normed, &self.inputs, Mode::Set);
             member.wait();
             self.heads(member, (index, layer), &runs, &mut scratch);
             member.wait();
@@ -217,32 +217,37 @@ impl Pass<'_> {
         }
     }
 
-    /// This member's columns of a projection.
+    /// This member's columns of the projections that read the same rows.
     fn project(
         &self,
         member: Member<'_>,
-        projection: &Projection,
+        projections: &[Projection],
         x: Shared<'_>,
-        adapted: Shared<'_>,
-        y: Shared<'_>,
+        into: &[Shared<'_>],
         mode: Mode,
     ) {
-        let (rows, base) = (self.tokens.len(), &projection.base);
-        let panels = member.share(base.count());
-        let x = unsafe { x.seen(0..rows * base.inputs()) };
-        let beside = projection.adapter.as_ref().map(|adapter| {
-            let adapted = unsafe { adapted.seen(0..rows * adapter.b.inputs()) };
-            (adapted, &adapter.b)
-        });
-        let precision = projection.precision;
-        unsafe { matmul_part(x, base, precision, beside, panels.clone(), &y, mode) };
-        if let Some(bias) = &projection.bias {
-            let columns = columns(&panels, base.outputs());
-            for row in 0..rows {
-                let start = row * base.outputs();
-                let y = unsafe { y.part(start + columns.start..start + columns.end) };
-                let bias = &bias[columns.clone()];
-                y.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+        let Some(first) = projections.first() else {
+            return;
+        };
+        let (rows, inputs) = (self.tokens.len(), first.base.inputs());
+        let mut x = Rows::new(unsafe { x.seen(0..rows * inputs) }, inputs);
+        for (which, projection) in projections.iter().enumerate() {
+            let (base, y) = (&projection.base, &into[which]);
+            let panels = member.share(base.count());
+            let beside = projection.adapter.as_ref().map(|adapter| {
+                let terms = 0..rows * adapter.b.inputs();
+                (unsafe { self.adapted[which].seen(terms) }, &adapter.b)
+            });
+            let precision = projection.precision;
+            unsafe { matmul_part(&mut x, base, precision, beside, panels.clone(), y, mode) };
+            if let Some(bias) = &projection.bias {
+                let columns = columns(&panels, base.outputs());
+                for row in 0..rows {
+                    let start = row * base.outputs();
+                    let y = unsafe { y.part(start + columns.start..start + columns.end) };
+                    let bias = &bias[columns.clone()];
+                    y.iter_mut().zip(bias).for_each(|(y, b)| *y += b);
+                }
             }
         }
     }
@@ -254,15 +259,13 @@ impl Pass<'_> {
             Self::narrow(rows, projection, from, self.adapted[0]);
             member.wait();
         }
-        self.project(member, projection, from, self.adapted[0], self.x, Mode::Add);
+        let projections = slice::from_ref(projection);
+        self.project(member, projections, from, &[self.x], Mode::Add);
     }
 
     /// This member's columns of the inner layer, activated.
     fn feed(&self, member: Member<'_>, layer: &Layer) {
-        for (which, projection) in layer.inner.iter().enumerate() {
-            let (into, adapted) = (self.inner[which], self.adapted[which]);
-            self.project(member, projection, self.normed, adapted, into, Mode::Set);
-        }
+        self.project(member, &layer.inner, self.normed, &self.inner, Mode::Set);
         let Some(Projection { base, .. }) = layer.inner.first() else {
             return;
         };
@@ -292,7 +295,7 @@ impl Pass<'_> {
         let panels = member.share(head.count());
         unsafe {
             matmul_part(
-                self.states.seen(states),
+                &mut Rows::new(self.states.seen(states), width),
                 head,
                 self.weights.head_precision,
                 None,

@@ -209,10 +209,11 @@ proptest! {
         let beside = with_beside.then_some((&inner[..], &narrow));
         let of = |range| {
             let mut y = vec![7.0; rows * outputs];
+            let (mut x, into) = (Rows::new(&x, depth), Shared::new(&mut y));
             // SAFETY: nobody else uses `y`.
             #[allow(unsafe_code)]
             unsafe {
-                matmul_part(&x, &panels, precision, beside, range, &Shared::new(&mut y), Mode::Set);
+                matmul_part(&mut x, &panels, precision, beside, range, &into, Mode::Set);
             }
             y
         };
@@ -325,11 +326,48 @@ fn a_matrix_unit_that_is_there_is_used() {
     check(&full, MatmulPrecision::F32, y);
     let y = by_vectors(packed::<Widened>(&x, pairs, depth / 2), rows, outputs);
     check(&brief, MatmulPrecision::F32, y);
-    let y = rounded::with_rows(&x, depth, depth / 2, |x| {
-        by_vectors(packed::<Dots>(x, pairs, depth / 2), rows, outputs)
-    });
+    let mut in_rows = Rows::new(&x, depth);
+    let y = by_vectors(
+        packed::<Dots>(in_rows.pairs(), pairs, depth / 2),
+        rows,
+        outputs,
+    );
     check(&brief, MatmulPrecision::Bf16, y.clone());
     check(&full, MatmulPrecision::Bf16, y);
+}
+
+/// Wide and narrow, in f32 and bf16: what is made of the rows for one is not what the next needs.
+#[test]
+fn rows_meet_one_weight_after_the_other_as_if_it_were_the_first() {
+    let (count, depth) = (37, 96);
+    let x = thirds(count * depth, 21);
+    let pack = |outputs: usize, kept| {
+        let weight = thirds(depth * outputs, 22);
+        Panels::pack(&weight, [depth, outputs], (1, depth), kept)
+    };
+    let weights = [
+        pack(70, Precision::F32),
+        pack(16, Precision::F32),
+        pack(70, Precision::Bf16),
+        pack(96, Precision::F32),
+    ];
+    let mut rows = Rows::new(&x, depth);
+    for precision in [
+        MatmulPrecision::F32,
+        MatmulPrecision::Bf16,
+        MatmulPrecision::F32,
+    ] {
+        for weight in &weights {
+            let mut y = vec![f32::NAN; count * weight.outputs()];
+            let (range, into) = (0..weight.count(), Shared::new(&mut y));
+            // SAFETY: nobody else has it.
+            #[allow(unsafe_code)]
+            unsafe {
+                matmul_part(&mut rows, weight, precision, None, range, &into, Mode::Set);
+            }
+            assert_eq!(y, product(&x, weight, precision, None));
+        }
+    }
 }
 
 #[test]

@@ -8,10 +8,10 @@ use super::super::factors::{Asking, Packed};
 use super::super::grid::{Mode, Out};
 use super::super::lanes::{Brief, Packable, Pair};
 use super::super::panels::{Panels, Storage, WIDTH};
-use super::super::rounded;
+use super::super::rows::Rows;
 use super::super::split::PARTS;
 use super::super::transpose::Ahead;
-use super::{Beside, MatmulPrecision, Sums, fresh, narrow, rows_of};
+use super::{Beside, MatmulPrecision, Sums, fresh, narrow};
 
 /// Panels that are transposed at a time: as many as the innermost loop takes.
 const PANELS_AT_ONCE: usize = 3;
@@ -34,32 +34,27 @@ pub fn product_transposed(
     precision: MatmulPrecision,
     beside: Option<Beside<'_>>,
 ) -> Vec<f32> {
-    let (rows, depth) = (rows_of(dy, weight.outputs()), weight.outputs());
-    fresh(rows, weight.inputs(), |out| {
+    let (mut rows, depth) = (Rows::new(dy, weight.outputs()), weight.outputs());
+    fresh(rows.count(), weight.inputs(), |out| {
         let turning = Turning {
             weight,
-            rows,
+            rows: rows.count(),
             beside,
             out,
         };
         match (precision, amx::steps_for(depth)) {
             (MatmulPrecision::F32, Some(steps)) => {
-                rounded::with_row_tiles::<PARTS, _>(dy, depth, steps, |dy| match weight.storage {
+                let dy = rows.tiles::<PARTS>();
+                match weight.storage {
                     Storage::F32(_) => turning.by_unit::<PARTS>(dy, steps, Parts::Both),
                     Storage::Bf16(_) => turning.by_unit::<1>(dy, steps, Parts::Rows),
-                });
+                }
             }
-            (MatmulPrecision::F32, None) => turning.by_vectors::<Singles>(dy),
+            (MatmulPrecision::F32, None) => turning.by_vectors::<Singles>(rows.numbers()),
             (MatmulPrecision::Bf16, Some(steps)) => {
-                rounded::with_row_tiles::<1, _>(dy, depth, steps, |dy| {
-                    turning.by_unit::<1>(dy, steps, Parts::Neither);
-                });
+                turning.by_unit::<1>(rows.tiles::<1>(), steps, Parts::Neither);
             }
-            (MatmulPrecision::Bf16, None) => {
-                rounded::with_rows(dy, depth, depth.div_ceil(2), |dy| {
-                    turning.by_vectors::<Dots>(dy);
-                });
-            }
+            (MatmulPrecision::Bf16, None) => turning.by_vectors::<Dots>(rows.pairs()),
         }
     })
 }
