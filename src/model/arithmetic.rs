@@ -9,6 +9,8 @@
 //! The speeds are measured in the moment, so the estimate holds while the machine stays as busy as it is; told and found are compared by
 //! `rlhf bench`.
 
+use std::ops::Range;
+
 use crate::kernels::{MatmulPrecision, Precision, bytes_per_second, product_flops_per_second};
 
 use super::linear::Linear;
@@ -18,8 +20,9 @@ use super::transformer::{Block, Decoder};
 /// a product, over the width. PPO on SmolLM2 leaves 35 in f32, on a Zen 4 (2.7 s of 12.5, 50 GB/s) as on a Xeon (4.6 s of 9.1, 29.5 GB/s), and some
 /// 25 in bf16.
 const BYTES_BESIDE: f64 = 28.0;
-/// Bytes by which the memory's speed is measured, while a job waits.
-const STREAMED: usize = 256 << 20;
+/// Bytes by which the memory's speed is measured, while a job waits: as many as the job's weights have, so that what small ones find in caches
+/// counts, and that the job needs no more memory for it than it tells; within these bounds.
+const STREAMED: Range<usize> = 1 << 20..256 << 20;
 
 /// Numbers of a network that each token is multiplied by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,7 +37,7 @@ pub struct TokenWork {
     head: f64,
     head_is_trained: bool,
     /// Bytes of the weights that a pass with logits reads.
-    bytes: f64,
+    bytes: usize,
     largest: Largest,
 }
 
@@ -60,7 +63,7 @@ impl TokenWork {
             trained: sum(above, &all) - frozen,
             head: (decoder.config.vocab_size * decoder.config.hidden_size) as f64,
             head_is_trained: decoder.trains_head(),
-            bytes: (linears().map(bytes).sum::<usize>() + decoder.head_table().bytes()) as f64,
+            bytes: linears().map(bytes).sum::<usize>() + decoder.head_table().bytes(),
             largest: Largest::of(linears()),
         }
     }
@@ -96,7 +99,7 @@ impl TokenWork {
         let tokens = (rows * length) as f64;
         Decoding {
             operations: self.forward(tokens) + self.logits(tokens),
-            bytes: self.bytes * length as f64,
+            bytes: (self.bytes * length) as f64,
         }
     }
 
@@ -105,6 +108,7 @@ impl TokenWork {
         StepWork {
             operations,
             decoding,
+            bytes: self.bytes,
             largest: self.largest,
         }
     }
@@ -163,6 +167,8 @@ pub struct StepWork {
     /// Multiplications and additions of its products, those of decoding apart.
     pub operations: f64,
     decoding: Decoding,
+    /// Bytes of the network's weights.
+    bytes: usize,
     largest: Largest,
 }
 
@@ -180,7 +186,7 @@ pub fn seconds(work: StepWork, precision: MatmulPrecision) -> f64 {
     let Largest { widths, kept } = work.largest;
     let speeds = Speeds {
         operations: product_flops_per_second(precision, widths, kept),
-        bytes: bytes_per_second(STREAMED),
+        bytes: bytes_per_second(work.bytes.clamp(STREAMED.start, STREAMED.end)),
     };
     seconds_at(work, speeds)
 }
@@ -298,6 +304,7 @@ mod tests {
                 operations: 1e11,
                 bytes,
             },
+            bytes: 0,
             largest: Largest {
                 widths: [4 * width, width],
                 kept: Precision::F32,
