@@ -42,7 +42,7 @@ pub fn product_flops_per_second(
     let (x, dy) = (numbers(ROWS * inputs), numbers(ROWS * outputs));
     let weight = numbers(inputs * outputs);
     let widths = [inputs, outputs];
-    let weight = Panels::pack_from(&weight, |&w| w, widths, (1, inputs), kept);
+    let weight = Panels::pack(&weight, widths, (1, inputs), kept);
     let both_ways = || {
         thread::scope(|scope| {
             for _ in 0..cores() {
@@ -85,23 +85,33 @@ fn pairs(rounds: usize) -> usize {
     fused_additions::<Dots>(Pair::nearest(0.5, 0.5), rounds)
 }
 
-/// Bytes that all cores together read from memory in a second, where it lies as packed weights do. So many `bytes` should be more than caches hold.
+/// Bytes that a measurement reads: some milliseconds.
+const READ: usize = 256 << 20;
+
+/// Bytes that all cores together read in a second, again and again from so many that lie in memory as packed weights do. If caches hold as many,
+/// it is their speed.
 pub fn bytes_per_second(bytes: usize) -> f64 {
-    let count = bytes / size_of::<Full>();
+    let count = bytes.div_ceil(size_of::<Full>()).max(1);
     let ones = |room: &mut [MaybeUninit<Full>]| {
         room.fill(MaybeUninit::new(Full([1.0; WIDTH])));
     };
     // SAFETY: every lane is written.
     #[allow(unsafe_code)]
-    let lanes = unsafe { Kept::filled(count, true, ones) };
+    let lanes = unsafe { Kept::filled_apart(count, ones) };
+    let bytes = size_of_val(&*lanes);
+    let passes = READ.div_ceil(bytes);
     let read = || {
         thread::scope(|scope| {
             for lanes in lanes.chunks(count.div_ceil(cores())) {
-                scope.spawn(|| dispatch(Read(lanes)));
+                scope.spawn(move || {
+                    for _ in 0..passes {
+                        dispatch(Read(black_box(lanes)));
+                    }
+                });
             }
         });
     };
-    size_of_val(&*lanes) as f64 / fastest(read)
+    (passes * bytes) as f64 / fastest(read)
 }
 
 /// Adds up lanes, in four sums side by side so that none waits for the one before.
@@ -207,6 +217,13 @@ mod tests {
                 "{speed}"
             );
         }
+    }
+
+    #[test]
+    fn few_bytes_are_read_as_fast_as_many_or_faster() {
+        let [one, few, many] = [0, 1 << 20, 64 << 20].map(bytes_per_second);
+        assert!(one.is_finite() && one > 0.0);
+        assert!(few > many / 2.0 && many > 1e8, "{few} {many}");
     }
 
     #[test]

@@ -8,9 +8,9 @@ use super::factors::{Across, Narrowed, Packed};
 use super::grid::{Grid, Mode, Out};
 use super::isa::dispatch;
 use super::lanes::{Brief, Full, Pair};
+use super::paired;
 use super::panels::{Panels, Storage, WIDTH};
 use super::room::{Room, Use};
-use super::rounded;
 use super::rows::Rows;
 use super::shared::{Shared, filled};
 use super::split::PARTS;
@@ -210,18 +210,18 @@ pub fn product_across(
         let (factors, widths) = ([a, b], [left, right]);
         match (precision, amx::steps_for(depth)) {
             (MatmulPrecision::F32, Some(steps)) if left.min(right) >= WORTH_SPLITTING => {
-                rounded::with_tiles::<PARTS, _>(factors, widths, steps, |rows, panels| {
+                paired::with_tiles::<PARTS, _>(factors, widths, steps, |rows, panels| {
                     by_unit(rows, panels, steps, Parts::Both);
                 });
             }
             (MatmulPrecision::F32, _) => across::<Singles>(a, b, widths, out),
             (MatmulPrecision::Bf16, Some(steps)) => {
-                rounded::with_tiles::<1, _>(factors, widths, steps, |rows, panels| {
+                paired::with_tiles::<1, _>(factors, widths, steps, |rows, panels| {
                     by_unit(rows, panels, steps, Parts::Neither);
                 });
             }
             (MatmulPrecision::Bf16, None) => {
-                rounded::with_columns(factors, widths, |[a, b]| across::<Dots>(a, b, widths, out));
+                paired::with_columns(factors, widths, |[a, b]| across::<Dots>(a, b, widths, out));
             }
         }
     })

@@ -42,7 +42,7 @@ unsafe impl<L: Send + Sync> Send for Place<L> {}
 unsafe impl<L: Send + Sync> Sync for Place<L> {}
 
 impl<L: Copy> Kept<L> {
-    /// `length` lanes, on the heap or, if they are many and will stay, in a map.
+    /// `length` lanes, on the heap or, if they are many and will stay, in a map with others.
     ///
     /// # Safety
     /// `fill` must write every one.
@@ -56,9 +56,36 @@ impl<L: Copy> Kept<L> {
         let place = (will_stay && bytes >= LEAST)
             .then(|| Map::take(bytes))
             .flatten();
+        // SAFETY: as the caller promises.
+        unsafe { Self::filled_there(place, length, fill) }
+    }
+
+    /// The same in a map of their own, which ends with them.
+    ///
+    /// # Safety
+    /// As of [`Self::filled`].
+    #[allow(unsafe_code)]
+    pub(super) unsafe fn filled_apart(
+        length: usize,
+        fill: impl FnOnce(&mut [MaybeUninit<L>]),
+    ) -> Self {
+        // SAFETY: as the caller promises.
+        unsafe { Self::filled_there(Map::apart(length * size_of::<L>()), length, fill) }
+    }
+
+    /// In this place, or on the heap if there is none.
+    ///
+    /// # Safety
+    /// `fill` must write every one, and the place must have room for so many.
+    #[allow(unsafe_code)]
+    unsafe fn filled_there(
+        place: Option<(Arc<Map>, *mut u8)>,
+        length: usize,
+        fill: impl FnOnce(&mut [MaybeUninit<L>]),
+    ) -> Self {
         if let Some((map, start)) = place {
             let start = start.cast::<MaybeUninit<L>>();
-            // SAFETY: so many bytes were taken for nobody else, on a cache line of their own.
+            // SAFETY: so many bytes are there for nobody else, on a cache line of their own.
             fill(unsafe { slice::from_raw_parts_mut(start, length) });
             return Self::Mapped(Place {
                 start: start.cast_const().cast(),
@@ -124,6 +151,13 @@ impl Map {
         Some((map, start))
     }
 
+    /// A map for nothing else.
+    fn apart(bytes: usize) -> Option<(Arc<Self>, *mut u8)> {
+        let map = Arc::new(Self::new(bytes)?);
+        let start = map.part(bytes)?;
+        Some((map, start))
+    }
+
     fn new(length: usize) -> Option<Self> {
         let mut memory = MmapMut::map_anon(length).ok()?;
         // Where the system refuses, pages are small, and that is all.
@@ -162,6 +196,21 @@ mod tests {
         unsafe {
             Kept::filled(length, true, fill)
         }
+    }
+
+    #[test]
+    fn a_map_of_its_own_ends_with_what_is_in_it() {
+        let fill = |room: &mut [MaybeUninit<u32>]| room.fill(MaybeUninit::new(7));
+        // SAFETY: every one is written.
+        #[allow(unsafe_code)]
+        let kept = unsafe { Kept::filled_apart(1000, fill) };
+        let Kept::Mapped(Place { _map: map, .. }) = &kept else {
+            panic!("on the heap");
+        };
+        let map = Arc::downgrade(map);
+        assert!(kept.iter().eq([&7; 1000]));
+        drop(kept);
+        assert!(map.upgrade().is_none());
     }
 
     #[test]

@@ -162,7 +162,7 @@
 //! | f32: memory asked for past the second cache (`prefetchnta`), which the rows then have for themselves; rows and results in large pages | 3 ms at 64 rows | 64 rows 43 → 54, large pages 28 → 27 at 32 rows and nothing at 64: not done |
 //! | many rows: terms in chunks of 2, 3, 6, 9 tiles, so that made panels stay in the nearest cache (in the loop alone) | 10 % | 3 to 17 % slower than all terms at once: not done |
 //! | a token's key and value are kept by the same thread that attends to them next, without a wait in between | 3 of 80 ms at 64 rows: lines are fetched once | with the rows above, batch 8, 32, 64 in f32 315, 696, 801 → 319, 706, 816 tokens/s, batch 1 the same |
-//! | the processor's software prefetches looked at as what is in the way, since 32 rows take 31 (of one kind of layer) with panels in the second cache, one row 33 from memory, and both 46: while panels come from that cache, others are asked for from memory in vain | the waiting is for panels | 38 to 42, and with 64 rows 55 → 69 of 74: it is the asking itself. 8 to 128 lanes ahead, near and far, every second or eighth line, only the first lines of the next page so that the processor's own prefetching goes on: 26 to 41, 26.7 as it is; not done |
+//! | asking memory for panels in f32 looked at as what is in the way. 200 weights of 576 × 1,536, in ms: 32 rows take 31 where one panel after the other comes from the second cache, a row from memory 33, both 46. Then panels from the cache while others are asked for and not used | the unit waits for panels | 38 to 42, and 64 rows 55 → 69 where 74 is the whole: it is the asking itself. Asked for 8 to 128 lanes ahead, into either cache, every second to eighth line, or only the first lines of the next page for the processor's own prefetching to go on: a step of 32 rows 26 to 41 beside 26.7 as it is; not done |
 //! | rows split once for all weights that they meet ([`Rows`]) | 2.4 % at 64 rows | a quarter of the splitting, 5.2 → 3.9 % of the time: batch 32 and 64 760 → 770, 833 → 848 tokens/s, within the noise of six runs in turn |
 //!
 //! # What was tried for start-up and memory
@@ -198,10 +198,10 @@ mod lanes;
 mod limit;
 mod matmul;
 mod memory;
+mod paired;
 mod panels;
 mod pointwise;
 mod room;
-mod rounded;
 mod rows;
 mod shared;
 mod split;

@@ -9,7 +9,7 @@ use super::panels::WIDTH;
 
 thread_local! {
     /// One for each use.
-    static ROOMS: [Cell<Vec<Brief>>; 3] = const { [const { Cell::new(Vec::new()) }; 3] };
+    static ROOMS: [Cell<Vec<Brief>>; Use::COUNT] = const { [const { Cell::new(Vec::new()) }; Use::COUNT] };
 }
 
 /// What room is for.
@@ -21,6 +21,10 @@ pub(super) enum Use {
     Right,
     /// Panels.
     Panels,
+}
+
+impl Use {
+    const COUNT: usize = Self::Panels as usize + 1;
 }
 
 /// Room that a product leaves to the thread's next: a decoder asks for it hundreds of times for every token. What is in it was left there.
@@ -47,7 +51,7 @@ impl Room {
     /// So many pairs, which begin with a cache line.
     pub(super) fn pairs(&mut self, length: usize) -> &mut [Pair] {
         let lanes = self.lanes(length.div_ceil(WIDTH));
-        // SAFETY: a lane is sixteen pairs and nothing else.
+        // SAFETY: a lane is sixteen pairs and nothing else, and there are lanes enough for so many.
         #[allow(unsafe_code)]
         unsafe {
             slice::from_raw_parts_mut(lanes.as_mut_ptr().cast(), length)

@@ -16,14 +16,14 @@ enum Form {
     Tiles(usize),
 }
 
-/// The rows of a product, or of one after the other with several weights: what these make of the rows is made once.
+/// The rows of a product, or of one after the other with several weights: what one makes of them is there for the next that needs the same.
 #[derive(Debug)]
 pub struct Rows<'a> {
     x: &'a [f32],
     width: usize,
     count: usize,
-    /// What is in the room.
-    made: Option<Form>,
+    /// What is in the room, if anything is.
+    form: Option<Form>,
     room: Room,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Rows<'a> {
             x,
             width,
             count,
-            made: None,
+            form: None,
             room: Room::take(Use::Left),
         }
     }
@@ -63,7 +63,7 @@ impl<'a> Rows<'a> {
     pub(super) fn pairs(&mut self) -> &[Pair] {
         let &mut Self { x, width, .. } = self;
         let steps = width.div_ceil(2);
-        self.made(Form::Pairs, self.count * steps, |into| {
+        self.in_form(Form::Pairs, self.count * steps, |into| {
             dispatch(InPairs {
                 x,
                 width,
@@ -80,7 +80,7 @@ impl<'a> Rows<'a> {
         let steps = amx::steps(width);
         let height = amx::height(self.count);
         let pairs = N * self.count.next_multiple_of(height) * steps;
-        self.made(Form::Tiles(N), pairs, |into| {
+        self.in_form(Form::Tiles(N), pairs, |into| {
             dispatch(InTiles::<N> {
                 x,
                 width,
@@ -91,12 +91,12 @@ impl<'a> Rows<'a> {
         })
     }
 
-    /// So many pairs, unless they are there.
-    fn made(&mut self, form: Form, pairs: usize, make: impl FnOnce(&mut [Pair])) -> &[Pair] {
+    /// The rows in this form, of so many pairs, which `make` writes unless they are there.
+    fn in_form(&mut self, form: Form, pairs: usize, make: impl FnOnce(&mut [Pair])) -> &[Pair] {
         let into = self.room.pairs(pairs);
-        if self.made != Some(form) {
+        if self.form != Some(form) {
             make(into);
-            self.made = Some(form);
+            self.form = Some(form);
         }
         into
     }
@@ -224,7 +224,7 @@ pub(super) mod tests {
 
         #[test]
         fn what_was_made_of_rows_is_made_anew_in_another_form(
-            count in prop_oneof![1..=16_usize, Just(32)], // whole tiles: what is below others is left as it was
+            count in prop_oneof![1..=16_usize, Just(32)], // whole tiles: in the last of others are rows of whatever was there
             width in 1_usize..100,
         ) {
             let x: Vec<f32> = (0..count * width).map(number).collect();
@@ -236,10 +236,22 @@ pub(super) mod tests {
             let mut rows = Rows::new(&x, width);
             for _ in 0..2 {
                 assert_eq!(rows.tiles::<PARTS>(), alone[2]);
-                assert_eq!(rows.tiles::<PARTS>(), alone[2]);
                 assert_eq!(rows.pairs(), alone[0]);
                 assert_eq!(rows.tiles::<1>(), alone[1]);
             }
         }
+    }
+
+    #[test]
+    fn what_is_there_is_not_made_again() {
+        let x: Vec<f32> = (0..3 * 40).map(number).collect();
+        let mut rows = Rows::new(&x, 40);
+        let length = rows.tiles::<PARTS>().len();
+        let mark = vec![Pair(u32::MAX); length];
+        rows.room.pairs(length).copy_from_slice(&mark);
+        assert_eq!(rows.tiles::<PARTS>(), mark);
+        let pairs = rows.pairs().len();
+        assert_ne!(rows.pairs(), &mark[..pairs]);
+        assert_ne!(rows.tiles::<PARTS>(), mark);
     }
 }

@@ -9,10 +9,9 @@
 //! The speeds are measured in the moment, so the estimate holds while the machine stays as busy as it is; told and found are compared by
 //! `rlhf bench`.
 
-use std::ops::Range;
-
 use crate::kernels::{MatmulPrecision, Precision, bytes_per_second, product_flops_per_second};
 
+use super::footprint::Footprint;
 use super::linear::Linear;
 use super::transformer::{Block, Decoder};
 
@@ -20,9 +19,8 @@ use super::transformer::{Block, Decoder};
 /// a product, over the width. PPO on SmolLM2 leaves 35 in f32, on a Zen 4 (2.7 s of 12.5, 50 GB/s) as on a Xeon (4.6 s of 9.1, 29.5 GB/s), and some
 /// 25 in bf16.
 const BYTES_BESIDE: f64 = 28.0;
-/// Bytes by which the memory's speed is measured, while a job waits: as many as the job's weights have, so that what small ones find in caches
-/// counts, and that the job needs no more memory for it than it tells; within these bounds.
-const STREAMED: Range<usize> = 1 << 20..256 << 20;
+/// Bytes by which the memory's speed is measured at most, while a job waits.
+const STREAMED: usize = 256 << 20;
 
 /// Numbers of a network that each token is multiplied by.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -99,7 +97,7 @@ impl TokenWork {
         let tokens = (rows * length) as f64;
         Decoding {
             operations: self.forward(tokens) + self.logits(tokens),
-            bytes: (self.bytes * length) as f64,
+            bytes: self.bytes as f64 * length as f64,
         }
     }
 
@@ -108,7 +106,6 @@ impl TokenWork {
         StepWork {
             operations,
             decoding,
-            bytes: self.bytes,
             largest: self.largest,
         }
     }
@@ -167,8 +164,6 @@ pub struct StepWork {
     /// Multiplications and additions of its products, those of decoding apart.
     pub operations: f64,
     decoding: Decoding,
-    /// Bytes of the network's weights.
-    bytes: usize,
     largest: Largest,
 }
 
@@ -181,12 +176,13 @@ struct Speeds {
     bytes: f64,
 }
 
-/// Seconds that `work` takes at the speed that the machine has now, which is measured.
-pub fn seconds(work: StepWork, precision: MatmulPrecision) -> f64 {
+/// Seconds that `work` takes at the speed that the machine has now, which is measured in the memory that the job will need besides its weights:
+/// to tell its time it takes no more.
+pub fn seconds(work: StepWork, precision: MatmulPrecision, footprint: &Footprint) -> f64 {
     let Largest { widths, kept } = work.largest;
     let speeds = Speeds {
         operations: product_flops_per_second(precision, widths, kept),
-        bytes: bytes_per_second(work.bytes.clamp(STREAMED.start, STREAMED.end)),
+        bytes: bytes_per_second(footprint.beside_weights().min(STREAMED)),
     };
     seconds_at(work, speeds)
 }
@@ -200,8 +196,13 @@ fn seconds_at(work: StepWork, speeds: Speeds) -> f64 {
 }
 
 /// What a job of `steps` steps of `work` takes, in words.
-pub fn told(work: StepWork, precision: MatmulPrecision, steps: usize) -> String {
-    in_words(seconds(work, precision), steps)
+pub fn told(
+    work: StepWork,
+    precision: MatmulPrecision,
+    footprint: &Footprint,
+    steps: usize,
+) -> String {
+    in_words(seconds(work, precision, footprint), steps)
 }
 
 fn in_words(seconds: f64, steps: usize) -> String {
@@ -304,7 +305,6 @@ mod tests {
                 operations: 1e11,
                 bytes,
             },
-            bytes: 0,
             largest: Largest {
                 widths: [4 * width, width],
                 kept: Precision::F32,
@@ -328,9 +328,12 @@ mod tests {
 
     #[test]
     fn more_work_takes_longer_in_every_precision() {
-        let work = embedded(None);
+        let (work, footprint) = (embedded(None), Footprint::default());
         for precision in [MatmulPrecision::F32, MatmulPrecision::Bf16] {
-            let of = |operations| seconds(work.step(operations, Decoding::default()), precision);
+            let of = |operations| {
+                let work = work.step(operations, Decoding::default());
+                seconds(work, precision, &footprint)
+            };
             let (little, more) = (of(1e9), of(1e12));
             assert!(
                 little > 0.0 && little < more && more.is_finite(),

@@ -89,7 +89,7 @@ pub struct Microbatch {
 }
 
 /// Bytes, term by term.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Footprint {
     /// Weights.
     pub weights: usize,
@@ -130,7 +130,7 @@ impl Footprint {
 
     /// In words, with what to do if the machine has not got it; the weights are there already.
     pub fn told(&self, available: Option<u64>) -> String {
-        let more = (self.total() - self.weights) as u64;
+        let more = self.beside_weights() as u64;
         match available.filter(|&available| available < more) {
             Some(available) => format!(
                 "{self}; only {} MB are left: lower per_device_train_batch_size, train adapters (use_peft) or close other programs",
@@ -138,6 +138,11 @@ impl Footprint {
             ),
             None => self.to_string(),
         }
+    }
+
+    /// All but the weights.
+    pub fn beside_weights(&self) -> usize {
+        self.total() - self.weights
     }
 
     /// All of it.

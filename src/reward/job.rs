@@ -156,7 +156,7 @@ pub fn run(
         observer.note(&footprint.told(memory::available()));
         let (work, updates) = expected(model, &data.training, config);
         let precision = precision::of_products(config.bf16);
-        observer.note(&arithmetic::told(work, precision, updates));
+        observer.note(&arithmetic::told(work, precision, &footprint, updates));
     } else {
         observer.compiling();
     }

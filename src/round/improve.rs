@@ -119,7 +119,12 @@ pub fn improve(
         observer.note(&footprint.told(memory::available()));
         let work = cost::work(&ppo, &inputs.reward, &prompts);
         let precision = precision::of_products(config.bf16);
-        observer.note(&arithmetic::told(work, precision, config.steps()));
+        observer.note(&arithmetic::told(
+            work,
+            precision,
+            &footprint,
+            config.steps(),
+        ));
     } else {
         observer.compiling();
     }

@@ -217,7 +217,7 @@ impl Pass<'_> {
         }
     }
 
-    /// This member's columns of the projections that read the same rows.
+    /// This member's columns of projections that read the same rows. The first halves of their adapters are in `adapted`, in the same order.
     fn project(
         &self,
         member: Member<'_>,

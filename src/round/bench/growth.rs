@@ -7,7 +7,7 @@ use crate::policy::config::PpoConfig;
 use crate::policy::lm_head::{self, Targets};
 
 use super::work::tokens;
-use super::{Bench, BenchError};
+use super::{Bench, BenchError, Expected};
 
 /// Rows sampled together: a step should take as long for many as for one until arithmetic is the limit.
 const ROWS: [usize; 7] = [1, 2, 4, 8, 16, 32, 64];
@@ -38,7 +38,7 @@ impl Bench<'_> {
             };
             let count = batch.ids.len();
             let name = format!("forward and backward, {count} tokens");
-            self.measure(&name, count, None, || {
+            self.measure(&name, count, Expected::default(), || {
                 let loss = |_, logprobs: Tensor<1>, _| logprobs.ones_like();
                 lm_head::gradients(&decoder, &batch, &targets, 1.0, loss);
                 Ok(Vec::new())

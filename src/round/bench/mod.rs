@@ -189,25 +189,40 @@ struct Bench<'a> {
     figures: Vec<Figure>,
 }
 
+/// What is said of a piece of work before it is done, as far as something is.
+#[derive(Debug, Clone, Copy, Default)]
+struct Expected {
+    /// Seconds that the machine would need at its limits.
+    least: Option<f64>,
+    /// Memory at most.
+    bytes: Option<u64>,
+    /// Seconds that it will take.
+    seconds: Option<f64>,
+}
+
 /// What a run took, apart from the clock: seconds of its parts, in their order.
 type Parts = Vec<(&'static str, f64)>;
 
 impl Bench<'_> {
-    /// Notes what the last figure was expected to need.
-    fn expected(&mut self, footprint: Footprint, work: StepWork) {
-        if let (Some(figure), Some(_)) = (self.figures.last_mut(), self.machine) {
-            figure.expected_bytes = Some(footprint.total() as u64);
-            let precision = precision::of_products(self.plan.bf16);
-            figure.expected_seconds = Some(arithmetic::seconds(work, precision));
+    /// What a job tells before it starts, on the CPU.
+    fn told(&self, footprint: Footprint, work: StepWork) -> Expected {
+        if self.machine.is_none() {
+            return Expected::default();
+        }
+        let precision = precision::of_products(self.plan.bf16);
+        Expected {
+            bytes: Some(footprint.total() as u64),
+            seconds: Some(arithmetic::seconds(work, precision, &footprint)),
+            ..Expected::default()
         }
     }
 
-    /// Runs `work` as often as planned, to warm up and then to count, and notes the figure. `least` is what the machine would need, seconds.
+    /// Runs `work` as often as planned, to warm up and then to count, and notes the figure.
     fn measure(
         &mut self,
         name: &str,
         tokens: usize,
-        least: Option<f64>,
+        expected: Expected,
         mut work: impl FnMut() -> Result<Parts, BenchError>,
     ) -> Result<(), BenchError> {
         memory::forget_peak();
@@ -237,10 +252,10 @@ impl Bench<'_> {
             seconds,
             all,
             tokens_per_second: tokens as f64 / seconds,
-            share: least.map(|least| least / seconds),
+            share: expected.least.map(|least| least / seconds),
             peak_bytes: memory::peak(),
-            expected_bytes: None,
-            expected_seconds: None,
+            expected_bytes: expected.bytes,
+            expected_seconds: expected.seconds,
             parts: names.iter().enumerate().map(of_part).collect(),
         });
         Ok(())

@@ -19,7 +19,7 @@ use crate::reward::trainer;
 use crate::run::Silent;
 
 use super::super::improve::{actor_critic, cost, sampling};
-use super::{Bench, BenchError};
+use super::{Bench, BenchError, Expected};
 
 const PROMPT_TOKENS: usize = 32;
 const NEW_TOKENS: usize = 64;
@@ -46,12 +46,15 @@ impl Bench<'_> {
                 batch_size: rows,
                 trace: false,
             };
-            let least = self.least(&mut decoder, rows);
+            let expected = Expected {
+                least: self.least(&mut decoder, rows),
+                ..Expected::default()
+            };
             let kind = if sampler.greedy { ", greedy" } else { "" };
             self.measure(
                 &format!("sampling, batch {rows}{kind}"),
                 rows * NEW_TOKENS,
-                least,
+                expected,
                 || {
                     let started = Instant::now();
                     generate(&decoder, &requests, settings, &mut ())?;
@@ -89,7 +92,7 @@ impl Bench<'_> {
         let row = |row| tokens(&reward.network.decoder, row, time);
         let rows: Vec<Vec<u32>> = (0..ROWS).map(row).collect();
         let name = format!("scoring, {ROWS} × {time} tokens");
-        self.measure(&name, ROWS * time, None, || {
+        self.measure(&name, ROWS * time, Expected::default(), || {
             reward.raw_scores(&rows)?;
             Ok(Vec::new())
         })
@@ -127,12 +130,12 @@ impl Bench<'_> {
                 "reward step, {count} pairs, {total} tokens, {}",
                 kind(use_peft)
             );
-            self.measure(&name, total, None, || {
+            let expected = self.told(footprint, work);
+            self.measure(&name, total, expected, || {
                 let rate = config.learning_rate;
                 trainer::update(&mut network, &mut optimizer, &pairs, &config, rate);
                 Ok(Vec::new())
             })?;
-            self.expected(footprint, work);
         }
         Ok(())
     }
@@ -196,16 +199,15 @@ impl Bench<'_> {
             (true, layers) if layers > 0 => format!("PPO iteration, LoRA, last {layers} layers"),
             (use_peft, _) => format!("PPO iteration, {}", kind(use_peft)),
         };
-        self.measure(&name, ROWS * NEW_TOKENS, None, || {
+        let expected = self.told(footprint, work);
+        self.measure(&name, ROWS * NEW_TOKENS, expected, || {
             let (report, _) = ppo.step(&world, &mut ())?;
             Ok(vec![
                 ("rollout and score", report.seconds_rollout),
                 ("policy, reference and values", report.seconds_scoring),
                 ("update", report.seconds_update),
             ])
-        })?;
-        self.expected(footprint, work);
-        Ok(())
+        })
     }
 
     /// With LoRA, with all weights: what is planned.
