@@ -1,7 +1,7 @@
 //! `rlhf bench`: how fast a model samples, scores and learns on this machine.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -9,6 +9,7 @@ use color_eyre::Result;
 use color_eyre::eyre::{WrapErr, bail};
 
 use crate::device::DeviceChoice;
+use crate::model::LanguageModel;
 use crate::round::bench::{Figure, Plan, Report, Work, bench};
 use crate::run::atomic::write_atomic;
 use crate::tui::text::sanitise;
@@ -128,6 +129,7 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
     }
     check_pairs(&args.pair_lengths)?;
     let before = args.against.as_ref().map(read).transpose()?;
+    args.save.as_deref().map_or(Ok(()), check_folder)?;
     let opener = Opener { quiet: args.quiet };
     let device = opener.device(args.device)?;
     opener.tell_bf16(args.bf16, &device.device);
@@ -136,6 +138,9 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
     } else {
         opener.open(&args.model, &device.device)?
     };
+    if args.what.contains(&What::Reward) {
+        check_context(&args.pair_lengths, &model)?;
+    }
     let plan = Plan {
         work: args.what.iter().map(|&what| what.into()).collect(),
         batches: args.batch,
@@ -153,16 +158,38 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
     let report = bench(model, names, &plan, &device.device, &mut progress)?;
     drop(progress);
     let json = serde_json::to_string_pretty(&report)? + "\n";
-    if let Some(path) = &args.save {
-        write_atomic(path, json.as_bytes())
-            .wrap_err_with(|| format!("--save {}", sanitise(&path.to_string_lossy())))?;
-    }
     if args.json {
         print!("{json}");
     } else {
         print!("{}", table(&report, before.as_ref()));
     }
+    if let Some(path) = &args.save {
+        write_atomic(path, json.as_bytes()).wrap_err_with(|| saving(path))?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Before minutes of measuring, not after.
+fn check_folder(path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    if path.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
+        bail!("{}: give a file in a folder that exists", saving(path));
+    }
+    Ok(())
+}
+
+fn saving(path: &Path) -> String {
+    format!("--save {}", sanitise(&path.to_string_lossy()))
+}
+
+fn check_context(lengths: &[usize], model: &LanguageModel) -> Result<()> {
+    let context = model.decoder.config.max_position_embeddings;
+    if let Some(long) = lengths.iter().find(|&&length| length > context) {
+        bail!(
+            "--pair-lengths: an answer of {long} tokens is longer than the model's context of {context}; give at most that"
+        );
+    }
+    Ok(())
 }
 
 fn check_pairs(lengths: &[usize]) -> Result<()> {

@@ -155,6 +155,17 @@ fn what_cannot_be_measured_or_compared_is_named() {
             1,
             "a winner's and a loser's tokens",
         ),
+        (
+            &["--what", "reward", "--pair-lengths", "9,9999"][..],
+            1,
+            "an answer of 9999 tokens is longer than the model's context of",
+        ),
+        (
+            &["--save", "nowhere/b.json"][..],
+            1,
+            "--save nowhere/b.json: give a file in a folder that exists",
+        ),
+        (&["--save", "."][..], 1, "--save .: give a file"),
         (&["--no-lora"][..], 2, "--full"),
         (&["--what", "speed"][..], 2, "invalid value 'speed'"),
         (&["--model", "nowhere"][..], 1, "nowhere"),
