@@ -220,10 +220,11 @@ mod tests {
     }
 
     #[test]
-    fn few_bytes_are_read_as_fast_as_many_or_faster() {
-        let [one, few, many] = [0, 1 << 20, 64 << 20].map(bytes_per_second);
-        assert!(one.is_finite() && one > 0.0);
-        assert!(few > many / 2.0 && many > 1e8, "{few} {many}");
+    fn so_few_bytes_that_one_core_has_all_are_read_too() {
+        for bytes in [0, 1 << 20, 64 << 20] {
+            let speed = bytes_per_second(bytes);
+            assert!(speed > 1e7 && speed < 1e15, "{bytes} bytes: {speed}");
+        }
     }
 
     #[test]
