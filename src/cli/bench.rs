@@ -11,7 +11,7 @@ use color_eyre::eyre::{WrapErr, bail};
 use crate::device::DeviceChoice;
 use crate::model::LanguageModel;
 use crate::round::bench::{Figure, Plan, Report, Work, bench};
-use crate::run::atomic::write_atomic;
+use crate::run::atomic::{parent, write_atomic};
 use crate::tui::text::sanitise;
 
 use super::models::Opener;
@@ -171,8 +171,7 @@ pub fn run(args: BenchArgs) -> Result<ExitCode> {
 
 /// Before minutes of measuring, not after.
 fn check_folder(path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    if path.is_dir() || folder.is_some_and(|folder| !folder.is_dir()) {
+    if path.is_dir() || !parent(path).is_dir() {
         bail!("{}: give a file in a folder that exists", saving(path));
     }
     Ok(())

@@ -11,7 +11,7 @@ use super::lanes::{Brief, Full, Pair};
 use super::paired;
 use super::panels::{Panels, Storage, WIDTH};
 use super::room::{Room, Use};
-use super::rows::Rows;
+use super::rows::{Rows, rows_of};
 use super::shared::{Shared, filled};
 use super::split::PARTS;
 use super::tile::Factors;
@@ -258,12 +258,6 @@ fn across<A: Arithmetic>(
     sums_across(left, 0..whole, out).of(factors(b, right));
     let rest = whole..right.div_ceil(WIDTH);
     sums_across(left, rest.clone(), out).of(factors(&last, WIDTH * rest.len()));
-}
-
-fn rows_of<T>(x: &[T], width: usize) -> usize {
-    let rows = x.len().checked_div(width).unwrap_or(0);
-    assert_eq!(rows * width, x.len());
-    rows
 }
 
 /// Rows of as many numbers as a panel's `steps` take, and panels.

@@ -33,12 +33,10 @@ impl<'a> Rows<'a> {
     /// # Panics
     /// If the last is not whole.
     pub fn new(x: &'a [f32], width: usize) -> Self {
-        let count = x.len().checked_div(width).unwrap_or(0);
-        assert_eq!(count * width, x.len());
         Self {
             x,
             width,
-            count,
+            count: rows_of(x, width),
             form: None,
             room: Room::take(Use::Left),
         }
@@ -100,6 +98,16 @@ impl<'a> Rows<'a> {
         }
         into
     }
+}
+
+/// How many rows of `width` numbers there are.
+///
+/// # Panics
+/// If the last is not whole.
+pub(super) fn rows_of<T>(x: &[T], width: usize) -> usize {
+    let rows = x.len().checked_div(width).unwrap_or(0);
+    assert_eq!(rows * width, x.len());
+    rows
 }
 
 struct InPairs<'a> {
